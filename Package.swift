@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every room: the names a file uses are the names it imports, and `any` is visible.
+let common: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// Settings of the rooms that touch C: every unsafe use is marked.
+let touchesC: [SwiftSetting] = common + [.strictMemorySafety()]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
+let arguments = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "cellmap",
+  products: [
+    .executable(name: "cellmap", targets: ["cellmap"]),
+    .library(
+      name: "CellMap",
+      targets: ["Journal", "Projections", "Registry", "Cells", "Router", "Recovery"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
+  targets: [
+    // The rooms, lowest first. Arrows point down only; tools/check holds them to it.
+    .systemLibrary(
+      name: "CLMDB", path: "Sources/Journal/CLMDB", pkgConfig: "lmdb",
+      providers: [.apt(["liblmdb-dev"])]),
+    .target(
+      name: "Journal", dependencies: ["CLMDB", crypto], exclude: ["CLMDB"],
+      swiftSettings: touchesC),
+    .target(
+      name: "Projections", dependencies: ["Journal", crypto, sqlite], swiftSettings: touchesC),
+    .target(name: "Cells", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
+    .target(
+      name: "Registry", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
+    .target(
+      name: "Router", dependencies: ["Journal", "Projections", "Cells"],
+      swiftSettings: touchesC),
+    .target(
+      name: "Recovery", dependencies: ["Journal", "Projections", "Registry", "Cells"],
+      swiftSettings: common),
+
+    // The tools.
+    .executableTarget(
+      name: "cellmap",
+      dependencies: [
+        "Journal", "Projections", "Registry", "Cells", "Router", "Recovery", arguments,
+      ],
+      path: "tools/cellmap", swiftSettings: common),
+
+    // The tests, one target a room, and what they share.
+    .target(
+      name: "TestSupport", dependencies: ["Journal", "Projections"], path: "Tests/Support",
+      swiftSettings: common),
+    .testTarget(
+      name: "JournalTests", dependencies: ["Journal", "TestSupport"],
+      exclude: ["Vectors"], swiftSettings: common),
+    .testTarget(
+      name: "ProjectionsTests", dependencies: ["Projections", "TestSupport"],
+      swiftSettings: common),
+    .testTarget(
+      name: "RegistryTests", dependencies: ["Registry", "TestSupport"], swiftSettings: common),
+    .testTarget(
+      name: "CellsTests", dependencies: ["Cells", "TestSupport"], swiftSettings: common),
+    .testTarget(
+      name: "RouterTests", dependencies: ["Router", "Registry", "TestSupport"],
+      swiftSettings: common),
+    .testTarget(
+      name: "RecoveryTests", dependencies: ["Recovery", "Router", "TestSupport"],
+      swiftSettings: common),
+    .testTarget(
+      name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
+      swiftSettings: common),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,11 @@
+// LMDB's own header, and the constants of <fcntl.h> that need _GNU_SOURCE.
+#ifndef CELLMAP_CLMDB_SHIM_H
+#define CELLMAP_CLMDB_SHIM_H
+
+#include <lmdb.h>
+
+// Open-file-description locks (fcntl(2), "Open file description locks").
+static const int CLMDB_F_OFD_GETLK = 36;
+static const int CLMDB_F_OFD_SETLK = 37;
+
+#endif
