@@ -1,0 +1,35 @@
+/// Text from outside, equal only if its UTF-8 bytes are equal.
+///
+/// Swift's `String` finds "é" and "e" + U+0301 equal; LMDB, SQLite, SHA-256 and Nova don't. Names,
+/// hosts, projects and users are held in this type, so that the map agrees with them.
+public struct ByteText: Hashable, Comparable, Sendable {
+  /// The text, for output.
+  public let string: String
+
+  public init(_ string: String) { self.string = string }
+
+  /// The text whose UTF-8 bytes are these, or nil if they aren't UTF-8.
+  public init?(utf8 bytes: some Collection<UInt8>) {
+    guard let string = String(validating: bytes, as: UTF8.self) else { return nil }
+    self.string = string
+  }
+
+  public static func == (left: Self, right: Self) -> Bool {
+    left.string.utf8.elementsEqual(right.string.utf8)
+  }
+
+  public static func < (left: Self, right: Self) -> Bool {
+    left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    var copy = string
+    copy.withUTF8 { bytes in unsafe hasher.combine(bytes: UnsafeRawBufferPointer(bytes)) }
+    hasher.combine(0xFF as UInt8)
+  }
+}
+
+extension ByteText: ExpressibleByStringLiteral, CustomStringConvertible {
+  public init(stringLiteral value: String) { self.init(value) }
+  public var description: String { string }
+}

@@ -1,0 +1,56 @@
+/// A SHA-256 digest or HMAC: 32 bytes held in place, without an allocation.
+public struct Digest: Hashable, Sendable {
+  /// The bytes as four words, most significant first.
+  public let words: (UInt64, UInt64, UInt64, UInt64)
+
+  /// The digest of 32 bytes; nil for any other count.
+  public init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == 32 else { return nil }
+    var words: [4 of UInt64] = [0, 0, 0, 0]
+    var index = 0
+    for byte in bytes {
+      words[index >> 3] = words[index >> 3] << 8 | UInt64(byte)
+      index += 1
+    }
+    self.words = (words[0], words[1], words[2], words[3])
+  }
+
+  /// The digest in four words, most significant first.
+  public init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
+
+  /// The 32 bytes, in order.
+  public var bytes: [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(32)
+    append(to: &result)
+    return result
+  }
+
+  /// Appends the 32 bytes.
+  public func append(to buffer: inout [UInt8]) {
+    buffer.append(bigEndian: words.0)
+    buffer.append(bigEndian: words.1)
+    buffer.append(bigEndian: words.2)
+    buffer.append(bigEndian: words.3)
+  }
+
+  public static func == (left: Self, right: Self) -> Bool { left.words == right.words }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}
+
+extension Digest: CustomStringConvertible {
+  /// 64 lower-case hexadecimal digits.
+  public var description: String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}
+
+extension [UInt8] {
+  /// Appends the bytes of an integer, most significant first.
+  @inline(__always)
+  mutating func append<Integer: FixedWidthInteger>(bigEndian value: Integer) {
+    unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
+  }
+}
