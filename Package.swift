@@ -38,8 +38,10 @@ let package = Package(
     .target(
       name: "Journal", dependencies: ["CLMDB", crypto], exclude: ["CLMDB"],
       swiftSettings: touchesC),
+    .systemLibrary(name: "CSQLiteOptions", path: "Sources/Projections/CSQLiteOptions"),
     .target(
-      name: "Projections", dependencies: ["Journal", crypto, sqlite], swiftSettings: touchesC),
+      name: "Projections", dependencies: ["Journal", "CSQLiteOptions", crypto, sqlite],
+      exclude: ["CSQLiteOptions"], swiftSettings: touchesC),
     .target(name: "Cells", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
     .target(
       name: "Registry", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
@@ -66,7 +68,7 @@ let package = Package(
       name: "JournalTests", dependencies: ["Journal", "TestSupport"],
       exclude: ["Vectors"], swiftSettings: common),
     .testTarget(
-      name: "ProjectionsTests", dependencies: ["Projections", "TestSupport"],
+      name: "ProjectionsTests", dependencies: ["Journal", "Projections", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "TestSupport"], swiftSettings: common),

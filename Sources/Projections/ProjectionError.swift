@@ -1,0 +1,47 @@
+/// Why a projection, or a SQLite file read through this room, failed or refused; each message says
+/// what to do next.
+///
+/// No case carries a bound parameter or a column's content.
+public enum ProjectionError: Error, Equatable, Sendable {
+  /// SQLite gave `code` (`extendedCode` in full) for `operation` on the file at `path`.
+  case sqlite(code: Int32, extendedCode: Int32, operation: String, path: String)
+  /// Another connection held the lock that `operation` needed until the deadline.
+  case busy(operation: String, path: String)
+  /// `operation` was still running at its deadline and was broken off.
+  case deadlinePassed(operation: String, path: String)
+  /// SQLite refused a statement's text, usually for a table or column that isn't there.
+  case statementRefused(message: String, path: String)
+  /// The statement has no column of that name.
+  case missingColumn(name: String, path: String)
+  /// A column holds another type than its reader needs.
+  case columnType(column: String, expected: SQLiteColumnType, found: SQLiteColumnType, path: String)
+  /// A text column whose bytes aren't UTF-8.
+  case notUTF8(column: String, path: String)
+  /// A path that can't name a SQLite file: empty, or with a NUL byte.
+  case unusablePath(String)
+}
+
+extension ProjectionError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .sqlite(let code, let extendedCode, let operation, let path):
+      "SQLite failed at \(operation) on \(path) with code \(extendedCode) "
+        + "(\(SQLiteConnection.meaning(of: code))). Check the file, its folder and the disk."
+    case .busy(let operation, let path):
+      "\(path) was locked by another process until the deadline of \(operation). Try again."
+    case .deadlinePassed(let operation, let path):
+      "\(operation) on \(path) was not done at its deadline. Try again or allow more time."
+    case .statementRefused(let message, let path):
+      "\(path) doesn't have the tables and columns expected of it: \(message)."
+    case .missingColumn(let name, let path):
+      "\(path) has no column \(name) where one is needed. Check that it is the right database."
+    case .columnType(let column, let expected, let found, let path):
+      "Column \(column) in \(path) holds \(found) where \(expected) is needed. "
+        + "Check that it is the right database."
+    case .notUTF8(let column, let path):
+      "Column \(column) in \(path) holds text that isn't UTF-8. Repair that row first."
+    case .unusablePath(let path):
+      "'\(path)' can't name a SQLite file. Give a path without NUL bytes."
+    }
+  }
+}
