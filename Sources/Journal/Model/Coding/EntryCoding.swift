@@ -72,7 +72,9 @@ extension Entry {
     }
     let event = try reader.event(kind, entity: header.entityKind, key: header.entityKey)
     try reader.finish()
-    guard event.entity.kind == header.entityKind else { throw .malformed("the kind of its entity") }
+    guard event.entity.kind == header.entityKind, event.entity.fixedKey == header.entityKey else {
+      throw .malformed("the key of its entity")
+    }
     return event
   }
 }

@@ -1,0 +1,24 @@
+/// Why a key can't be had, or something can't be opened with it.
+public enum KeyError: Error, Equatable, CustomStringConvertible {
+  /// A key file isn't there: the store was restored without its keys.
+  case missing(String)
+  /// A key file, or something sealed, was changed or belongs elsewhere.
+  case damaged(String)
+  /// The data key of a sealed address is gone.
+  case shredded(KeyID, cell: CellID)
+  case file(FileError)
+
+  public var description: String {
+    switch self {
+    case .missing(let path):
+      "The key \(path) is missing. Put back the `keys` folder that belongs to this store."
+    case .damaged(let what):
+      "\(what) does not open: it was changed, or belongs to another store. "
+        + "Put back the `keys` folder that belongs to this store."
+    case .shredded(let key, let cell):
+      "The address of cell \(cell) is sealed under key \(key), which is gone. "
+        + "Give the address again with `cell address`."
+    case .file(let error): error.description
+    }
+  }
+}
