@@ -1,13 +1,19 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Warnings are errors in the checks, and only there: a newer compiler's new warning stops nobody
+/// who merely builds.
+let strict: [SwiftSetting] =
+  Context.environment["CELLMAP_STRICT"] == "1" ? [.treatAllWarnings(as: .error)] : []
+
 /// Settings of every room: the names a file uses are the names it imports, and `any` is visible.
-let common: [SwiftSetting] = [
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-]
+let common: [SwiftSetting] =
+  strict + [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  ]
 
 /// Settings of the rooms that touch C: every unsafe use is marked.
 let touchesC: [SwiftSetting] = common + [.strictMemorySafety()]

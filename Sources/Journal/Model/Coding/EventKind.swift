@@ -44,7 +44,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
   public var name: String {
     var words = ""
     for scalar in "\(self)".unicodeScalars {
-      words += scalar.properties.isUppercase ? " \(scalar.properties.lowercaseMapping)" : "\(scalar)"
+      words +=
+        scalar.properties.isUppercase ? " \(scalar.properties.lowercaseMapping)" : "\(scalar)"
     }
     return words
   }
