@@ -1,0 +1,46 @@
+public import Journal
+
+/// The map at the head of the journal: a snapshot of the index, and over it the entries that the
+/// index has not reached yet.
+///
+/// Belongs to one thread at a time; its owner opens the snapshot and moves it on.
+public final class LiveMap<Index: MapLookup>: MapLookup {
+  public let index: Index
+  public private(set) var overlay = Overlay()
+
+  public init(over index: Index) { self.index = index }
+
+  /// Folds an entry in.
+  ///
+  /// - Throws: What the index throws; the map is as it was.
+  public func apply(_ change: EntryChange) throws(ProjectionError) {
+    try overlay.apply(change, over: index)
+  }
+
+  /// Forgets what the open snapshot of the index has reached.
+  public func drop(upTo checkpoint: UInt64) { overlay.drop(upTo: checkpoint) }
+
+  /// Forgets everything, so that the owner can fold the entries after the checkpoint again: after
+  /// a commit that failed, and after entries of another writer.
+  public func forgetOverlay() { overlay = Overlay() }
+
+  public func cell(_ id: CellID) throws(ProjectionError) -> CellRow? {
+    try overlay.cell(id, over: index)
+  }
+
+  public func host(_ name: ByteText) throws(ProjectionError) -> HostRow? {
+    try overlay.host(name, over: index)
+  }
+
+  public func instance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow? {
+    try overlay.instance(id, over: index)
+  }
+
+  public func request(_ id: RequestID) throws(ProjectionError) -> RequestRow? {
+    try overlay.request(id, over: index)
+  }
+
+  public func departure(of entity: EntityKey) throws(ProjectionError) -> UInt64? {
+    try overlay.departure(of: entity, over: index)
+  }
+}

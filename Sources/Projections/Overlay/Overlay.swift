@@ -1,0 +1,140 @@
+public import Journal
+
+/// The fold, in memory, of journal entries that the index has not reached yet.
+///
+/// A value: whoever holds it protects it. What it doesn't hold is asked of the index below it.
+public struct Overlay: Sendable {
+  /// Above this many items the write path waits for the projector.
+  public static let capacity = 16_384
+
+  /// What the map holds of a thing after the last entry about it; a nil row means "nothing".
+  private struct Slot<Row: Sendable>: Sendable {
+    var row: Row?
+    var index: UInt64
+  }
+
+  private enum Key: Hashable {
+    case entity(EntityKey)
+    case request(RequestID)
+  }
+
+  private var cells: [CellID: Slot<CellRow>] = [:]
+  private var hosts: [ByteText: Slot<HostRow>] = [:]
+  private var instances: [InstanceID: Slot<InstanceRow>] = [:]
+  private var requests: [RequestID: Slot<RequestRow>] = [:]
+  /// What was touched by which entry, oldest first, so that dropping needs no search.
+  private var touched: [(index: UInt64, key: Key)] = []
+  private var droppedCount = 0
+
+  public init() {}
+
+  /// The number of entries held, each counted once for each thing that it touches.
+  public var count: Int { touched.count - droppedCount }
+  public var isEmpty: Bool { count == 0 }
+
+  /// Folds an entry in; rows that the overlay doesn't hold yet are asked of `index`.
+  ///
+  /// - Throws: What `index` throws; the overlay is as it was.
+  public mutating func apply(
+    _ change: EntryChange, over index: some MapLookup
+  ) throws(ProjectionError) {
+    let place = change.position.index
+    if change.request.id != .none {
+      let before = try request(change.request.id, over: index)
+      let after = RequestRow.folded(change, into: before)
+      requests[change.request.id] = Slot(row: after, index: place)
+      touched.append((place, .request(change.request.id)))
+    }
+    switch change.event {
+    case .cell(let id, let event):
+      let row = CellRow.folded(event, at: place, into: try cell(id, over: index))
+      cells[id] = Slot(row: row, index: place)
+    case .host(let name, let event):
+      let row = HostRow.folded(event, at: place, into: try host(name, over: index))
+      hosts[name] = Slot(row: row, index: place)
+    case .instance(let id, let event):
+      let row = InstanceRow.folded(event, at: place, into: try instance(id, over: index))
+      instances[id] = Slot(row: row, index: place)
+    case .conflict, .store: return
+    }
+    touched.append((place, .entity(change.event.entity)))
+  }
+
+  /// Forgets what the index has reached.
+  ///
+  /// Only to be called once a snapshot of the index at `checkpoint` or later is open: otherwise a
+  /// reader could find a row in neither.
+  public mutating func drop(upTo checkpoint: UInt64) {
+    while droppedCount < touched.count, touched[droppedCount].index <= checkpoint {
+      forget(touched[droppedCount].key, upTo: checkpoint)
+      droppedCount += 1
+    }
+    if droppedCount > 4096 || droppedCount == touched.count {
+      touched.removeFirst(droppedCount)
+      droppedCount = 0
+    }
+  }
+
+  private mutating func forget(_ key: Key, upTo checkpoint: UInt64) {
+    switch key {
+    case .entity(.cell(let id)): if cells[id]?.index ?? .max <= checkpoint { cells[id] = nil }
+    case .entity(.host(let name)):
+      if hosts[name]?.index ?? .max <= checkpoint { hosts[name] = nil }
+    case .entity(.instance(let id)):
+      if instances[id]?.index ?? .max <= checkpoint { instances[id] = nil }
+    case .request(let id): if requests[id]?.index ?? .max <= checkpoint { requests[id] = nil }
+    case .entity(.store): break
+    }
+  }
+}
+
+// MARK: - Questions
+
+extension Overlay {
+  public func cell(
+    _ id: CellID, over index: some MapLookup
+  ) throws(ProjectionError) -> CellRow? {
+    if let slot = cells[id] { return slot.row }
+    return try index.cell(id)
+  }
+
+  public func host(
+    _ name: ByteText, over index: some MapLookup
+  ) throws(ProjectionError) -> HostRow? {
+    if let slot = hosts[name] { return slot.row }
+    return try index.host(name)
+  }
+
+  public func instance(
+    _ id: InstanceID, over index: some MapLookup
+  ) throws(ProjectionError) -> InstanceRow? {
+    if let slot = instances[id] { return slot.row }
+    return try index.instance(id)
+  }
+
+  public func request(
+    _ id: RequestID, over index: some MapLookup
+  ) throws(ProjectionError) -> RequestRow? {
+    if let slot = requests[id] { return slot.row }
+    return try index.request(id)
+  }
+
+  public func departure(
+    of entity: EntityKey, over index: some MapLookup
+  ) throws(ProjectionError) -> UInt64? {
+    let slot: (isGone: Bool, index: UInt64)? =
+      switch entity {
+      case .cell(let id): cells[id].map { ($0.row == nil, $0.index) }
+      case .host(let name): hosts[name].map { ($0.row == nil, $0.index) }
+      case .instance(let id): instances[id].map { ($0.row == nil, $0.index) }
+      case .store: nil
+      }
+    if let slot { return slot.isGone ? slot.index : nil }
+    return try index.departure(of: entity)
+  }
+
+  /// The cells, hosts and instances whose rows differ from the index's; nil means gone.
+  public var changedCells: [CellID: CellRow?] { cells.mapValues(\.row) }
+  public var changedHosts: [ByteText: HostRow?] { hosts.mapValues(\.row) }
+  public var changedInstances: [InstanceID: InstanceRow?] { instances.mapValues(\.row) }
+}
