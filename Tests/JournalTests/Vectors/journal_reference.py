@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""Computes the journal's test vectors, and verifies journals, without any of the Swift code.
+
+  journal_reference.py --write          writes entries.json, tree.json and head.json beside itself
+  journal_reference.py --check          computes them again and compares
+  journal_reference.py --encode         description of an entry (JSON) in, its bytes out (hex)
+  journal_reference.py --decode         bytes (hex) in, description out
+  journal_reference.py --verify JOURNAL [--head HEAD]
+                                        reads a journal.lmdb through mdb_dump (lmdb-utils) and
+                                        checks every entry, root, tile and the HEAD
+
+The format is docs/journal-format.md; how it is read is journal_format.py.
+"""
+import argparse
+import hashlib
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+import journal_format as form  # noqa: E402
+from journal_examples import example_commits, refused_entries  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+MAIN, ENTRIES, TILES = None, "entries", "tiles"
+
+
+# --- Vectors ------------------------------------------------------------------------------------
+
+def entry_vectors():
+    """A whole small journal that has every kind of event; and entries that a reader must refuse."""
+    tree, vectors, commit_end = form.GrowingTree(), [], []
+    for commit in example_commits():
+        for entry in commit:
+            data = form.encode_entry(entry)
+            assert form.decode_entry(data) == entry
+            tree.add(form.leaf_hash(data))
+            vectors.append({
+                "name": form.KINDS[entry["kind"]][0], "entry": entry, "bytes": data.hex(),
+                "digest": form.leaf_hash(data).hex()})
+        vectors[-1]["root"] = tree.root.hex()
+        commit_end.append(tree.size)
+    refused = []
+    for why, data in refused_entries():
+        try:
+            form.decode_entry(data)
+        except (form.FormatError, ValueError):
+            refused.append({"why": why, "bytes": data.hex()})
+        else:
+            raise AssertionError(f"not refused: {why}")
+    return {
+        "about": "A journal, entry by entry; `root` is the root behind the last entry of a commit."
+                 " Numbers that JSON can't hold exactly are text. `refused` may not be read.",
+        "entries": vectors, "commits": commit_end, "refused": refused}
+
+
+ROOT_SIZES = [*range(0, 18), 31, 32, 33, 127, 128, 129, 255, 256, 257, 511, 512, 513, 767, 768,
+              1000, 1023, 1024, 1025, 2047, 2048, 2049, 4096, 65535, 65536, 65537, 70000]
+INCLUSIONS = [(1, 0), (2, 0), (2, 1), (3, 2), (7, 0), (7, 3), (7, 6), (8, 5), (256, 0), (256, 255),
+              (257, 0), (257, 256), (300, 44), (300, 299), (1024, 512), (1500, 1279), (1500, 1499)]
+CONSISTENCIES = [(1, 1), (1, 2), (2, 3), (3, 7), (4, 7), (6, 7), (7, 7), (4, 8), (6, 8), (255, 256),
+                 (256, 257), (256, 512), (257, 1000), (300, 1500), (1024, 1500), (1499, 1500)]
+
+
+def tree_vectors():
+    """Leaf i of this tree is the leaf hash of the 8 bytes of i, big-endian."""
+    tree, leaves, roots, records = form.GrowingTree(), [], [], []
+    for size in range(max(ROOT_SIZES) + 1):
+        if size in ROOT_SIZES:
+            roots.append({"size": size, "root": tree.root.hex()})
+        leaf = form.leaf_hash(struct.pack(">Q", size))
+        for value in tree.add(leaf):
+            if size < 2304:
+                records.append({
+                    "key": len(records), "bytes": len(value),
+                    "sha256": hashlib.sha256(value).hexdigest()})
+        leaves.append(leaf)
+    for entry in roots:
+        if entry["size"] <= 4096:
+            assert entry["root"] == form.root_of(leaves[:entry["size"]]).hex()
+    tiles = [*range(0, 18), 255, 256, 257, 1000, 65535, 1 << 20, (1 << 32) + 5, (1 << 52) - 1]
+    return {
+        "about": tree_vectors.__doc__,
+        "roots": roots,
+        "inclusion": [
+            {"size": size, "leaf": leaf,
+             "path": [node.hex() for node in form.inclusion_proof(leaf, leaves[:size])]}
+            for size, leaf in INCLUSIONS],
+        "consistency": [
+            {"old": old, "new": new,
+             "path": [node.hex() for node in form.consistency_proof(old, leaves[:new])]}
+            for old, new in CONSISTENCIES],
+        "tile keys": [{"tile": tile, "key": form.tile_key(tile)} for tile in tiles],
+        "tile records": records}
+
+
+def head_vectors():
+    """HEAD slots; the index of `serves` in `slots` is the slot that counts, null if none does."""
+    store = "c0ffee00-1234-4abc-8def-0123456789ab"
+    root = form.root_of([form.leaf_hash(b"one")])
+    first = form.encode_slot(1, store, 1, root, 1_767_225_600_000_000, 1)
+    second = form.encode_slot(7, store, (1 << 64) - 1, root, -1, 2)
+    torn = second[:100] + first[100:]
+    flipped = bytes([first[0]]) + bytes([first[1] ^ 1]) + first[2:]
+    tailed = first[:-1] + b"\1"
+    cases = [("first slot only", first, bytes(form.SLOT_BYTES)), ("both", first, second),
+             ("both, newer first", second, first), ("newer one torn", first, torn),
+             ("older one flipped", flipped, second), ("both bad", flipped, torn),
+             ("bytes behind the checksum", tailed, bytes(form.SLOT_BYTES))]
+    vectors = []
+    for name, *slots in cases:
+        read = [form.decode_slot(slot) for slot in slots]
+        valid = [number for number in (0, 1) if read[number]]
+        serves = max(valid, key=lambda number: read[number]["sequence"], default=None)
+        vectors.append({
+            "name": name, "file": b"".join(slots).hex(), "serves": serves,
+            "head": None if serves is None else textual(read[serves])})
+    return {"about": head_vectors.__doc__, "heads": vectors}
+
+
+def textual(value):
+    """The same value with integers beyond 2^53 as text, since JSON readers may round them."""
+    if isinstance(value, dict):
+        return {key: textual(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [textual(inner) for inner in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1 << 53:
+        return str(value)
+    return value
+
+
+def vector_files():
+    made = {"entries.json": entry_vectors(), "tree.json": tree_vectors(),
+            "head.json": head_vectors()}
+    return {name: json.dumps(textual(value), indent=1, ensure_ascii=True) + "\n"
+            for name, value in made.items()}
+
+
+def write_vectors():
+    for name, text in vector_files().items():
+        (HERE / name).write_text(text)
+    return 0
+
+
+def check_vectors():
+    stale = [name for name, text in vector_files().items()
+             if not (HERE / name).is_file() or (HERE / name).read_text() != text]
+    print(f"differs from what the reference computes: {', '.join(stale)}" if stale
+          else "the vectors are what the reference computes")
+    return 1 if stale else 0
+
+
+# --- Verifying a journal ------------------------------------------------------------------------
+
+def dump(path, database):
+    """The records of one database of the LMDB file, in the order of their keys."""
+    command = ["mdb_dump", "-n"] + (["-s", database] if database else []) + [str(path)]
+    lines = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    data = [line[1:] for line in lines if line.startswith(" ")]
+    return [(bytes.fromhex(key), bytes.fromhex(value))
+            for key, value in zip(data[::2], data[1::2])]
+
+
+class Verifier:
+    """Reads a journal from its first to its last entry and names what is not as documented."""
+
+    def __init__(self, path):
+        self.path, self.findings, self.tree = path, [], form.GrowingTree()
+        self.commits, self.epoch, self.order = 0, 0, None
+        self.tile_records, self.roots = [], {}
+
+    def finding(self, text):
+        self.findings.append(text)
+
+    def run(self):
+        self.read_store_record()
+        values = dump(self.path, ENTRIES)
+        for number, (key, value) in enumerate(values, 1):
+            try:
+                self.read_entry(number, key, value, last=number == len(values))
+            except (form.FormatError, ValueError) as problem:
+                self.finding(f"entry {number}: {problem}")
+                return
+        self.read_tiles()
+
+    def read_store_record(self):
+        records = [value for key, value in dump(self.path, MAIN) if key == b"store"]
+        if len(records) != 1 or len(records[0]) != 28:
+            return self.finding("no record `store` of 28 bytes")
+        version, self.store, first = struct.unpack(">I16sQ", records[0])
+        if (version, first) != (1, 1):
+            self.finding(f"format version {version}, first index {first}")
+
+    def read_entry(self, number, key, value, last):
+        if key != struct.pack(">Q", number):
+            raise form.FormatError(f"key {key.hex()}")
+        length = form.entry_length(value)
+        data, root = value[:length], value[length:]
+        entry = form.decode_entry(data)
+        if entry["index"] != number:
+            raise form.FormatError(f"says that it is entry {entry['index']}")
+        self.check_epoch(number, entry)
+        expected = max(entry["observed"], self.order if self.order is not None else -1 << 63)
+        if entry["order"] != expected:
+            raise form.FormatError("its order time is neither its own nor the one before")
+        self.order = entry["order"]
+        self.tile_records += self.tree.add(form.leaf_hash(data))
+        self.roots[number] = self.tree.root
+        if len(root) not in (0, form.ROOT_BYTES) or (last and not root):
+            raise form.FormatError(f"{len(root)} bytes behind it")
+        if root:
+            self.commits += 1
+            if root != self.tree.root:
+                raise form.FormatError("the root behind it is not the root of the entries")
+
+    def check_epoch(self, number, entry):
+        opens = entry["kind"] == 0x0501
+        if entry["epoch"] != self.epoch + (1 if opens else 0):
+            raise form.FormatError(f"epoch {entry['epoch']} after epoch {self.epoch}")
+        self.epoch = entry["epoch"]
+        if opens and number == 1:
+            opened = entry["fields"]["epoch"]
+            nothing = form.NO_LEAVES.hex()
+            if (opened["common index"], opened["left index"]) != (0, 0) or \
+                    (opened["common root"], opened["left root"]) != (nothing, nothing):
+                raise form.FormatError("does not begin with the root of no leaves")
+
+    def read_tiles(self):
+        found = dump(self.path, TILES)
+        if [key for key, _ in found] != [struct.pack(">Q", at) for at in range(len(found))]:
+            self.finding("the keys of `tiles` are not dense from 0")
+        if len(found) != len(self.tile_records):
+            self.finding(f"{len(found)} records in `tiles` instead of {len(self.tile_records)}")
+        for at, ((_, value), expected) in enumerate(zip(found, self.tile_records)):
+            if value != expected:
+                self.finding(f"record {at} of `tiles` is not made of the entries")
+
+    def read_head(self, path):
+        data = pathlib.Path(path).read_bytes()
+        slots = [form.decode_slot(data[at:at + form.SLOT_BYTES]) for at in (0, form.SLOT_BYTES)]
+        valid = [slot for slot in slots if slot]
+        if not valid:
+            return self.finding("HEAD: no valid slot")
+        head = max(valid, key=lambda slot: slot["sequence"])
+        root = self.roots.get(head["index"])
+        if root is None:
+            self.finding(f"HEAD names entry {head['index']}, which the journal doesn't have")
+        elif root.hex() != head["root"]:
+            self.finding(f"HEAD's root of entry {head['index']} is not the journal's")
+
+
+def verify(journal, head):
+    verifier = Verifier(journal)
+    verifier.run()
+    if head and not verifier.findings:
+        verifier.read_head(head)
+    print("\n".join(verifier.findings or [
+        f"{verifier.tree.size} entries in {verifier.commits} commits, epoch {verifier.epoch}, "
+        f"{len(verifier.tile_records)} tile records, root {verifier.tree.root.hex()}: all as "
+        "documented"]))
+    return 1 if verifier.findings else 0
+
+
+def numbers(value):
+    """Undoes `textual` where a number is meant, in a description given by hand."""
+    return {key: int(inner) if key in ("index", "observed", "order") else inner
+            for key, inner in value.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verb = parser.add_mutually_exclusive_group(required=True)
+    for name in ("--write", "--check", "--encode", "--decode"):
+        verb.add_argument(name, action="store_true", help=argparse.SUPPRESS)
+    verb.add_argument("--verify", metavar="JOURNAL", help=argparse.SUPPRESS)
+    parser.add_argument("--head", metavar="HEAD", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.write:
+        return write_vectors()
+    if given.check:
+        return check_vectors()
+    if given.encode:
+        print(form.encode_entry(numbers(json.load(sys.stdin))).hex())
+        return 0
+    if given.decode:
+        entry = form.decode_entry(bytes.fromhex(sys.stdin.read().strip()))
+        print(json.dumps(textual(entry), indent=1))
+        return 0
+    return verify(given.verify, given.head)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
