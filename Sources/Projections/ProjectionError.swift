@@ -1,3 +1,5 @@
+public import Journal
+
 /// Why a projection, or a SQLite file read through this room, failed or refused; each message says
 /// what to do next.
 ///
@@ -17,6 +19,18 @@ public enum ProjectionError: Error, Equatable, Sendable {
   case columnType(column: String, expected: SQLiteColumnType, found: SQLiteColumnType, path: String)
   /// A text column whose bytes aren't UTF-8.
   case notUTF8(column: String, path: String)
+  /// A new file was to be made where there is one.
+  case fileExists(path: String)
+  /// An index whose content isn't what it says of itself, or that SQLite finds malformed.
+  case damaged(path: String, what: String)
+  /// A file that is no index of cellmap.
+  case notAnIndex(path: String)
+  /// An index whose tables are of another version than this program's.
+  case otherVersion(path: String, found: Int64, expected: Int64)
+  /// Entries that don't follow on the checkpoint of the index.
+  case outOfOrder(path: String, expected: UInt64, found: UInt64)
+  /// An entry that this program can't read; the projection stops before it.
+  case unreadableEntry(index: UInt64, EntryError)
   /// A path that can't name a SQLite file: empty, or with a NUL byte.
   case unusablePath(String)
 }
@@ -40,6 +54,20 @@ extension ProjectionError: CustomStringConvertible {
         + "Check that it is the right database."
     case .notUTF8(let column, let path):
       "Column \(column) in \(path) holds text that isn't UTF-8. Repair that row first."
+    case .fileExists(let path):
+      "\(path) exists already. Choose another name; nothing was changed."
+    case .damaged(let path, let what):
+      "The index \(path) is damaged: \(what). Make it again with 'cellmap replay'."
+    case .notAnIndex(let path):
+      "\(path) is not an index of cellmap. Make one with 'cellmap replay'."
+    case .otherVersion(let path, let found, let expected):
+      "The index \(path) has version \(found); this program reads \(expected). "
+        + "Make it again with 'cellmap replay'."
+    case .outOfOrder(let path, let expected, let found):
+      "Entry \(found) can't follow in the index \(path), which awaits entry \(expected). "
+        + "Make it again with 'cellmap replay'."
+    case .unreadableEntry(let index, let error):
+      "The index stops before entry \(index). \(error)"
     case .unusablePath(let path):
       "'\(path)' can't name a SQLite file. Give a path without NUL bytes."
     }

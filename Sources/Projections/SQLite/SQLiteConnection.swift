@@ -22,6 +22,8 @@ internal import Glibc
     case readWrite
     /// As `readWrite`, and makes a missing file with mode 0600.
     case readWriteCreate
+    /// As `readWriteCreate`, and refuses a file that exists.
+    case readWriteNew
   }
 
   /// The path as it was given.
@@ -29,6 +31,8 @@ internal import Glibc
   /// How the file was opened.
   public let mode: Mode
   let handle: OpaquePointer
+  /// The file is an index of ours: what SQLite can't make sense of in it is damage.
+  private let holdsIndex: Bool
   private let deadlineBox: UnsafeMutablePointer<ContinuousClock.Instant?>
 
   /// Opens the file at `path`; whether it is a database at all shows at the first statement.
@@ -39,11 +43,20 @@ internal import Glibc
   ///   - maximumValueBytes: The longest text or blob that is read or bound; longer ones fail with
   ///     `SQLITE_TOOBIG`.
   /// - Throws: `unusablePath`, or `sqlite` with the code of `sqlite3_open_v2`.
-  public init(
+  public convenience init(
     path: String, mode: Mode, maximumValueBytes: Int32 = 16 << 20
   ) throws(ProjectionError) {
+    try self.init(
+      path: path, mode: mode, maximumValueBytes: maximumValueBytes, holdsIndex: false)
+  }
+
+  init(
+    path: String, mode: Mode, maximumValueBytes: Int32 = 16 << 20, holdsIndex: Bool
+  ) throws(ProjectionError) {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw .unusablePath(path) }
-    if mode == .readWriteCreate { try Self.createPrivateFile(at: path) }
+    if mode == .readWriteCreate || mode == .readWriteNew {
+      try Self.createPrivateFile(at: path, mustBeNew: mode == .readWriteNew)
+    }
     var opened: OpaquePointer?
     let code = unsafe sqlite3_open_v2(
       Self.fileName(for: path, mode: mode), &opened, Self.openFlags(mode), nil)
@@ -53,6 +66,7 @@ internal import Glibc
     }
     self.path = path
     self.mode = mode
+    self.holdsIndex = holdsIndex
     unsafe self.handle = opened
     unsafe self.deadlineBox = .allocate(capacity: 1)
     unsafe deadlineBox.initialize(to: nil)
@@ -91,7 +105,7 @@ internal import Glibc
   /// - Throws: as `prepare` and `SQLiteStatement.step`; statements before the failing one have run.
   public func execute(_ sql: String) throws(ProjectionError) {
     let code = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
-    if code == SQLITE_ERROR { throw .statementRefused(message: lastMessage, path: path) }
+    if code == SQLITE_ERROR { throw refusal(lastMessage) }
     try check(code, "execute")
   }
 
@@ -134,10 +148,27 @@ internal import Glibc
     switch code & 0xff {
     case SQLITE_BUSY, SQLITE_LOCKED: return .busy(operation: operation, path: path)
     case SQLITE_INTERRUPT: return .deadlinePassed(operation: operation, path: path)
+    case SQLITE_CORRUPT where holdsIndex, SQLITE_NOTADB where holdsIndex,
+      SQLITE_FORMAT where holdsIndex, SQLITE_ERROR where holdsIndex,
+      SQLITE_IOERR where holdsIndex && code == SQLITE_IOERR | 2 << 8:
+      return .damaged(
+        path: path, what: "SQLite's code \(code) (\(Self.meaning(of: code & 0xff)))")
     default:
       return .sqlite(
         code: code & 0xff, extendedCode: code, operation: operation, path: path)
     }
+  }
+
+  /// The error of a statement whose text SQLite refused.
+  func refusal(_ message: String) -> ProjectionError {
+    holdsIndex
+      ? .damaged(path: path, what: message) : .statementRefused(message: message, path: path)
+  }
+
+  /// The error of a column that doesn't hold what its reader needs.
+  @inline(never)
+  func unreadable(_ error: ProjectionError, column: String) -> ProjectionError {
+    holdsIndex ? .damaged(path: path, what: "the type of column \(column)") : error
   }
 
   /// SQLite's words for a primary result code.
@@ -158,7 +189,7 @@ extension SQLiteConnection {
     return switch mode {
     case .readOnly: common | SQLITE_OPEN_READONLY
     case .immutable: common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
-    case .readWrite, .readWriteCreate: common | SQLITE_OPEN_READWRITE
+    case .readWrite, .readWriteCreate, .readWriteNew: common | SQLITE_OPEN_READWRITE
     }
   }
 
@@ -188,11 +219,15 @@ extension SQLiteConnection {
   ///
   /// Only a file that this call made is closed here: closing any other would drop the locks that
   /// this process has on it.
-  private static func createPrivateFile(at path: String) throws(ProjectionError) {
+  private static func createPrivateFile(
+    at path: String, mustBeNew: Bool
+  ) throws(ProjectionError) {
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     if descriptor >= 0 {
       close(descriptor)
-    } else if errno != EEXIST {
+    } else if errno == EEXIST {
+      if mustBeNew { throw .fileExists(path: path) }
+    } else {
       throw .sqlite(
         code: SQLITE_CANTOPEN, extendedCode: SQLITE_CANTOPEN, operation: "create", path: path)
     }

@@ -27,7 +27,7 @@ public enum SQLiteColumnType: Sendable, Equatable {
     let code = unsafe sqlite3_prepare_v3(
       connection.handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
     if code == SQLITE_ERROR {
-      throw .statementRefused(message: connection.lastMessage, path: connection.path)
+      throw connection.refusal(connection.lastMessage)
     }
     try connection.check(code, "prepare")
     guard let prepared = unsafe prepared else {
@@ -209,7 +209,8 @@ extension SQLiteStatement {
   public func text(_ column: Int) throws(ProjectionError) -> ByteText {
     try require(.text, column)
     guard let text = try unsafe withColumn(column, { unsafe ByteText(utf8: $0) }) else {
-      throw .notUTF8(column: columnName(column), path: connection.path)
+      let name = columnName(column)
+      throw connection.unreadable(.notUTF8(column: name, path: connection.path), column: name)
     }
     return text
   }
@@ -297,8 +298,10 @@ extension SQLiteStatement {
 
   @inline(never)
   private func typeFailure(_ expected: SQLiteColumnType, _ column: Int) -> ProjectionError {
-    .columnType(
-      column: columnName(column), expected: expected, found: type(column), path: connection.path)
+    let name = columnName(column)
+    return connection.unreadable(
+      .columnType(column: name, expected: expected, found: type(column), path: connection.path),
+      column: name)
   }
 
   /// Calls `body` with the bytes of a text or blob column, which it must not keep.
