@@ -28,6 +28,12 @@ public final class LiveMap<Index: MapLookup>: MapLookup {
     try overlay.cell(id, over: index)
   }
 
+  public func allCells() throws(ProjectionError) -> [CellID: CellRow] {
+    var cells = try index.allCells()
+    for (id, row) in overlay.changedCells { cells[id] = row }
+    return cells
+  }
+
   public func host(_ name: ByteText) throws(ProjectionError) -> HostRow? {
     try overlay.host(name, over: index)
   }

@@ -4,6 +4,10 @@ public import Journal
 /// entries that it has not reached yet.
 public protocol MapLookup {
   func cell(_ id: CellID) throws(ProjectionError) -> CellRow?
+
+  /// All cells, by UUID: a cloud has tens of them, at the most hundreds.
+  func allCells() throws(ProjectionError) -> [CellID: CellRow]
+
   func host(_ name: ByteText) throws(ProjectionError) -> HostRow?
   func instance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow?
 
