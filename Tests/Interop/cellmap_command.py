@@ -1,0 +1,58 @@
+"""The calls of the cellmap command that the suite makes: all of them, and only here."""
+import json
+import os
+import subprocess
+
+
+class CommandFailed(Exception):
+    """The command ended with another exit code than the one that is right."""
+
+
+class Cellmap:
+    """The command on one store, for a cloud whose databases lie in one folder."""
+
+    def __init__(self, program, store, cloud):
+        self.program, self.store, self.cloud = program, store, cloud
+        # Everything that the command said without being asked for secrets; searched for them.
+        self.said = []
+
+    def run(self, *arguments, given="", expected=0, revealing=False):
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("CELLMAP_", "OS_"))}
+        done = subprocess.run(
+            [str(self.program), "--store", str(self.store), *arguments], input=given, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, check=False)
+        self.said.append(done.stderr if revealing else done.stdout + done.stderr)
+        if done.returncode != expected:
+            raise CommandFailed(
+                f"cellmap {' '.join(arguments)}: exit {done.returncode} instead of {expected}\n"
+                + done.stderr[-2000:])
+        return done.stdout
+
+    def init(self):
+        self.run("init")
+
+    def adopt(self):
+        self.run("adopt", "sqlite:///nova_api.sqlite", "--base-directory", str(self.cloud),
+                 "--base", str(self.cloud / "nova.conf"), "--reason", "interoperability")
+
+    def routes(self, instances):
+        """The route of each instance, by its UUID, addresses revealed."""
+        output = self.run(
+            "route", "--reveal", "--json", "-", "--base-directory", str(self.cloud),
+            "--base", str(self.cloud / "nova.conf"),
+            given="".join(f"{instance}\n" for instance in instances), revealing=True)
+        answers = [json.loads(line) for line in output.splitlines()]
+        return {answer["instance"]: answer for answer in answers}
+
+    def masked_routes(self, instances):
+        return self.run(
+            "route", "--json", "-", "--base-directory", str(self.cloud), "--base",
+            str(self.cloud / "nova.conf"),
+            given="".join(f"{instance}\n" for instance in instances))
+
+    def replay(self):
+        self.run("replay")
+
+    def verify(self):
+        self.run("audit", "verify")
