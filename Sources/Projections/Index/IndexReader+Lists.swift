@@ -32,6 +32,13 @@ extension IndexReader {
     }
   }
 
+  /// All cells by their UUID, complete or `damaged`.
+  public func allCells() throws(ProjectionError) -> [CellID: CellRow] {
+    var all: [CellID: CellRow] = [:]
+    for cell in try cells() { all[cell.id] = cell.row }
+    return all
+  }
+
   /// All hosts by their name's bytes, or those of one cell; complete or `damaged`.
   public func hosts(
     in cell: CellID? = nil
