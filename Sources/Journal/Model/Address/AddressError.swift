@@ -36,6 +36,7 @@ public enum AddressError: Error, Hashable {
   case placeholderWithoutValue(AddressField, name: String)
   case placeholderAmbiguous(AddressField, name: String)
   case baseInvalid(AddressField, AddressPiece)
+  case baseMissing(AddressField)
 }
 
 /// A piece of an address, as messages name it.
@@ -56,7 +57,7 @@ extension AddressError: CustomStringConvertible {
     case .notUTF8(let field, let piece):
       "The \(piece) of the \(field) address isn't UTF-8. Write it in UTF-8, percent-encoded."
     case .controlInPiece(let field, let piece):
-      "The \(piece) of the \(field) address holds an encoded control or invisible mark. Remove it."
+      "The \(field) address holds an encoded control or invisible mark (\(piece)). Remove it."
     case .unencoded(let field, let character):
       "The \(field) address has a raw \"\(Self.text(character))\" after its hosts. Percent-encode "
         + "it as %\(PercentCoding.hexadecimal(character)); in a password \":\", \"/\", \"?\", \"#\", "
@@ -147,6 +148,9 @@ extension AddressError: CustomStringConvertible {
         + "names ({\(name)1} …), or all four as {username}:{password}@{hostname}:{port}."
     case .baseInvalid(let field, let piece):
       "The \(piece) of the base for \(field) templates can't be read. Correct the base address."
+    case .baseMissing(let field):
+      "The \(field) address is a template, and there is no base for it. Give one, such as the "
+        + "nova.conf it was made for."
     default: ""
     }
   }
