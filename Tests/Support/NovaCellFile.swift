@@ -1,0 +1,77 @@
+public import Journal
+public import Projections
+
+/// A cell's database as Nova makes it, with the columns and indexes that reading it needs.
+///
+/// The tests write it; what is tested reads it.
+public struct NovaCellFile {
+  public let path: String
+
+  public init(path: String) { self.path = path }
+
+  /// Makes the file with Nova's tables, empty.
+  public static func make(
+    at path: String, journalMode: String = "delete", withHidden: Bool = true
+  ) throws -> NovaCellFile {
+    let file = NovaCellFile(path: path)
+    try file.execute(
+      "PRAGMA journal_mode=\(journalMode); " + schema(withHidden: withHidden))
+    return file
+  }
+
+  /// Runs SQL on the file, on a connection of its own.
+  public func execute(_ sql: String) throws {
+    try SQLiteConnection(path: path, mode: .readWriteCreate).execute(sql)
+  }
+
+  /// A connection for a writer that stays, as a running Nova has.
+  public func connect() throws -> SQLiteConnection {
+    try SQLiteConnection(path: path, mode: .readWrite)
+  }
+
+  /// Adds an instance's row; `values` are SQL, by column.
+  public func add(_ instance: InstanceID, _ values: [String: String] = [:]) throws {
+    var row = [
+      "uuid": "'\(instance)'", "host": "'compute-1'", "node": "'compute-1.example.org'",
+      "vm_state": "'active'", "deleted": "0", "project_id": "'project-1'", "user_id": "'user-1'",
+      "display_name": "'vm'", "created_at": "'2026-01-01 05:16:48.000000'",
+    ]
+    row.merge(values) { $1 }
+    let columns = row.keys.sorted()
+    try execute(
+      "INSERT INTO instances (\(columns.joined(separator: ", "))) VALUES "
+        + "(\(columns.map { row[$0] ?? "NULL" }.joined(separator: ", ")))")
+  }
+
+  /// Adds a compute service, and the compute node of the same host.
+  public func addHost(_ host: String, service: UUID128, node: UUID128) throws {
+    try execute(
+      """
+      INSERT INTO services (host, "binary", topic, report_count, deleted, uuid)
+        VALUES ('\(host)', 'nova-compute', 'compute', 1, 0, '\(service)');
+      INSERT INTO compute_nodes (host, hypervisor_hostname, deleted, uuid)
+        VALUES ('\(host)', '\(host).example.org', 0, '\(node)');
+      """)
+  }
+
+  private static func schema(withHidden: Bool) -> String {
+    """
+    CREATE TABLE instances (
+      created_at DATETIME, updated_at DATETIME, deleted_at DATETIME, id INTEGER NOT NULL,
+      user_id VARCHAR(255), project_id VARCHAR(255), vm_state VARCHAR(255), host VARCHAR(255),
+      launched_at DATETIME, terminated_at DATETIME, display_name VARCHAR(255),
+      uuid VARCHAR(36) NOT NULL, task_state VARCHAR(255), node VARCHAR(255), deleted INTEGER,
+      cleaned INTEGER, \(withHidden ? "hidden BOOLEAN, compute_id BIGINT," : "")
+      PRIMARY KEY (id), CONSTRAINT uniq_instances0uuid UNIQUE (uuid));
+    CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
+    CREATE TABLE services (
+      id INTEGER NOT NULL, host VARCHAR(255), "binary" VARCHAR(255), topic VARCHAR(255),
+      report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), PRIMARY KEY (id));
+    CREATE UNIQUE INDEX services_uuid_idx ON services (uuid);
+    CREATE TABLE compute_nodes (
+      id INTEGER NOT NULL, hypervisor_hostname VARCHAR(255), deleted INTEGER, host VARCHAR(255),
+      uuid VARCHAR(36), mapped INTEGER, PRIMARY KEY (id));
+    CREATE UNIQUE INDEX compute_nodes_uuid_idx ON compute_nodes (uuid);
+    """
+  }
+}
