@@ -79,7 +79,8 @@ let package = Package(
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "TestSupport"], swiftSettings: common),
     .testTarget(
-      name: "CellsTests", dependencies: ["Cells", "TestSupport"], swiftSettings: common),
+      name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "RouterTests", dependencies: ["Router", "Registry", "TestSupport"],
       swiftSettings: common),

@@ -1,0 +1,110 @@
+public import Journal
+
+/// One connection to one cell's database, of whatever engine.
+///
+/// An enumeration rather than a protocol, so that routing pays no dynamic call; a further engine is
+/// a further case here, and changes nothing above.
+///
+/// It belongs to one thread at a time, which `CellConnectionPool` sees to. After any thrown error
+/// it must not be used again.
+public enum CellConnection: Sendable {
+  case sqlite(SQLiteCellConnection)
+
+  /// Opens a database and looks whether it is a Nova cell's; says nothing of which cell's.
+  ///
+  /// Blocks until `deadline` at most.
+  public static func open(
+    _ location: CellDatabaseLocation, of cell: CellID, until deadline: ContinuousClock.Instant
+  ) throws(CellError) -> CellConnection {
+    switch location {
+    case .sqlite(let path): .sqlite(try SQLiteCellConnection(path: path, of: cell, until: deadline))
+    }
+  }
+
+  /// The cell that the connection was opened for.
+  public var cell: CellID {
+    switch self {
+    case .sqlite(let connection): connection.cell
+    }
+  }
+
+  /// Begins a piece of work that is broken off at `deadline`.
+  ///
+  /// - Throws: `replaced` if the database at the address is another one by now.
+  public func begin(until deadline: ContinuousClock.Instant) throws(CellError) {
+    switch self {
+    case .sqlite(let connection): try connection.begin(until: deadline)
+    }
+  }
+
+  /// Where an instance is, deleted ones too; nil if the cell has no row of it.
+  @inline(__always)
+  public func placement(of instance: InstanceID) throws(CellError) -> InstancePlacement? {
+    switch self {
+    case .sqlite(let connection): try connection.placement(of: instance)
+    }
+  }
+
+  /// The row of an instance, deleted ones too; nil if the cell has none.
+  public func instance(_ instance: InstanceID) throws(CellError) -> CellInstance? {
+    switch self {
+    case .sqlite(let connection): try connection.instance(instance)
+    }
+  }
+
+  /// The UUIDs in a column of identity, ascending: all of those that aren't deleted, or the first
+  /// `limit`.
+  public func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
+    switch self {
+    case .sqlite(let connection): try connection.uuids(of: source, limit: limit)
+    }
+  }
+
+  /// Whether a UUID is in a column of identity, in a deleted row too.
+  public func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
+    switch self {
+    case .sqlite(let connection): try connection.has(uuid, in: source)
+    }
+  }
+}
+
+/// A column of a cell's database whose values no other cell has.
+public enum IdentitySource: Sendable, CaseIterable {
+  case services, computeNodes, instances
+
+  /// Nova's table, whose column `uuid` has an index.
+  var table: StaticString {
+    switch self {
+    case .services: "services"
+    case .computeNodes: "compute_nodes"
+    case .instances: "instances"
+    }
+  }
+}
+
+/// Where a cell's database is, as a connection is opened to it.
+public enum CellDatabaseLocation: Hashable, Sendable {
+  /// A SQLite file, by its absolute path.
+  case sqlite(path: String)
+}
+
+extension CellDatabaseLocation {
+  /// Where an address leads; a relative path is taken from `base`, the folder that the caller names.
+  ///
+  /// SQLAlchemy takes relative paths from the current folder of whoever connects, which a library
+  /// doesn't look at.
+  ///
+  /// - Throws: `engineNotSupported` or `inMemory`.
+  public init(
+    _ address: DatabaseAddress, of cell: CellID, relativeTo base: String
+  ) throws(CellError) {
+    switch address.place {
+    case .file(let path):
+      let text = path.string
+      self = .sqlite(path: text.utf8.first == UInt8(ascii: "/") ? text : base + "/" + text)
+    case .memory: throw .inMemory(cell: cell)
+    case .servers, .socket:
+      throw .engineNotSupported(cell: cell, engine: "\(address.engine)")
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import Dispatch
+import Glibc
+import Journal
+import Synchronization
+import Testing
+import TestSupport
+
+@testable import Cells
+
+@Suite struct CellConnectionPoolTests {
+  private func withPool(
+    limit: Int = 2, _ body: (CellConnectionPool, NovaCellFile) throws -> Void
+  ) throws {
+    try withCell { file in
+      try file.add(instance)
+      try body(
+        CellConnectionPool(
+          cell: cell, location: .sqlite(path: file.path), identity: .none, limit: limit), file)
+    }
+  }
+
+  @Test func `opens nothing until it is asked`() throws {
+    let pool = CellConnectionPool(
+      cell: cell, location: .sqlite(path: "/nowhere/cell.sqlite"), identity: .none)
+    #expect(pool.idleCount == 0)
+    #expect(throws: CellError.fileMissing(cell: cell, path: "/nowhere/cell.sqlite")) {
+      try pool.withConnection(until: soon()) { _ throws(CellError) in }
+    }
+  }
+
+  @Test func `keeps a connection for the next call`() throws {
+    try withPool { pool, _ in
+      for _ in 1...3 {
+        _ = try pool.withConnection(until: soon()) { lent throws(CellError) in
+          try lent.connection.placement(of: instance)
+        }
+        #expect(pool.idleCount == 1)
+      }
+    }
+  }
+
+  @Test func `closes a connection after an error`() throws {
+    try withPool { pool, _ in
+      #expect(throws: CellError.locked(cell: cell)) {
+        try pool.withConnection(until: soon()) { _ throws(CellError) in
+          throw .locked(cell: cell)
+        }
+      }
+      #expect(pool.idleCount == 0)
+    }
+  }
+
+  @Test func `waits for a connection until the deadline, then says how many there are`() throws {
+    try withPool(limit: 1) { pool, _ in
+      try pool.withConnection(until: soon()) { _ throws(CellError) in
+        let begin = ContinuousClock.now
+        #expect(throws: CellError.connectionsBusy(cell: cell, limit: 1)) {
+          try pool.withConnection(until: soon(50)) { _ throws(CellError) in }
+        }
+        #expect(begin.duration(to: .now) >= .milliseconds(45))
+      }
+      try pool.withConnection(until: soon()) { _ throws(CellError) in }
+    }
+  }
+
+  @Test func `serves many threads with few connections`() throws {
+    try withPool(limit: 3) { pool, _ in
+      let failures = Mutex(0)
+      DispatchQueue.concurrentPerform(iterations: 400) { _ in
+        let found = try? pool.withConnection(until: soon(20_000)) { lent throws(CellError) in
+          try lent.connection.placement(of: instance)
+        }
+        if found == nil { failures.withLock { $0 += 1 } }
+      }
+      #expect(failures.withLock(\.self) == 0)
+      #expect(pool.idleCount <= 3)
+    }
+  }
+
+  @Test func `opens the file that replaced the one it had`() throws {
+    try withPool { pool, file in
+      try pool.withConnection(until: soon()) { _ throws(CellError) in }
+      let other = try NovaCellFile.make(at: file.path + ".new")
+      try other.add(instance, ["host": "'elsewhere'"])
+      try #require(rename(other.path, file.path) == 0)
+      // The path is looked at each second.
+      usleep(1_100_000)
+      let host = try pool.withConnection(until: soon()) { lent throws(CellError) in
+        try lent.connection.placement(of: instance)?.host
+      }
+      #expect(host == "elsewhere")
+    }
+  }
+}
