@@ -31,6 +31,10 @@ public enum ProjectionError: Error, Equatable, Sendable {
   case outOfOrder(path: String, expected: UInt64, found: UInt64)
   /// An entry that this program can't read; the projection stops before it.
   case unreadableEntry(index: UInt64, EntryError)
+  /// The index that serves can't be used.
+  case fault(IndexFault)
+  /// A file beside the indexes, or its folder, could not be read or written.
+  case file(FileError)
   /// A path that can't name a SQLite file: empty, or with a NUL byte.
   case unusablePath(String)
 }
@@ -68,6 +72,8 @@ extension ProjectionError: CustomStringConvertible {
         + "Make it again with 'cellmap replay'."
     case .unreadableEntry(let index, let error):
       "The index stops before entry \(index). \(error)"
+    case .fault(let fault): fault.description
+    case .file(let error): error.description
     case .unusablePath(let path):
       "'\(path)' can't name a SQLite file. Give a path without NUL bytes."
     }

@@ -1,0 +1,155 @@
+internal import Glibc
+public import Journal
+
+/// The index files of a store, and `CURRENT`, which names the one that serves.
+///
+/// Reading is free for everyone; `switchCurrent` and `remove` are for the holder of the write
+/// lease. Old generations stay until they are removed, and can be switched back to.
+public struct IndexGenerations: Sendable {
+  /// The store's folder.
+  public let folder: String
+
+  public init(folder: String) { self.folder = folder }
+
+  /// The path of a generation's file.
+  public func path(of number: UInt64) -> String {
+    "\(folder)/\(IndexGeneration.fileName(number))"
+  }
+
+  private var currentPath: String { folder + "/CURRENT" }
+  /// Longer than any line in `CURRENT`.
+  private static let maximumCurrentBytes = 256
+
+  /// What `CURRENT` names.
+  ///
+  /// - Throws: `fault(.noCurrent)`, `fault(.unreadableCurrent)`, or `file` if it can't be read.
+  public func current() throws(ProjectionError) -> IndexGeneration {
+    let bytes: [UInt8]
+    do throws(FileError) {
+      bytes = try SmallFile.read(currentPath, limit: Self.maximumCurrentBytes)
+    } catch {
+      if error.isMissing { throw .fault(.noCurrent) }
+      if error.code == EFBIG { throw .fault(.unreadableCurrent) }
+      throw .file(error)
+    }
+    guard let generation = IndexGeneration(line: bytes) else { throw .fault(.unreadableCurrent) }
+    return generation
+  }
+
+  /// The numbers of the generations whose files are in the folder, ascending.
+  public func numbers() throws(ProjectionError) -> [UInt64] {
+    do throws(FileError) {
+      return try SmallFile.names(in: folder)
+        .compactMap { IndexGeneration.number(inFileName: $0) }.sorted()
+    } catch {
+      throw .file(error)
+    }
+  }
+
+  /// The number of the next new generation: above every one that is named or there.
+  public func nextNumber() throws(ProjectionError) -> UInt64 {
+    var highest = try numbers().last ?? 0
+    if let named = try? current() { highest = max(highest, named.number) }
+    return highest + 1
+  }
+
+  /// Opens the index that `CURRENT` names.
+  ///
+  /// To be called before the journal's head is read, so that a commit in between is not mistaken
+  /// for a step back; `compare` is the second half.
+  ///
+  /// - Parameter store: The journal's store.
+  /// - Throws: `fault` with what is wrong; `busy`, `file` or `sqlite` if that can't be found out.
+  public func open(
+    store: StoreID
+  ) throws(ProjectionError) -> (generation: IndexGeneration, reader: IndexReader) {
+    let generation = try current()
+    let path = path(of: generation.number)
+    do throws(ProjectionError) {
+      let reader = try IndexReader(path: path)
+      _ = try reader.checkpoint()
+      guard reader.store == store else {
+        throw .fault(.otherStore(path: path, found: reader.store))
+      }
+      return (generation, reader)
+    } catch {
+      throw Self.asFault(error, path: path)
+    }
+  }
+
+  /// Throws unless the journal has the history from which an index was made.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: The index's checkpoint, read before `head`.
+  ///   - path: The index's path.
+  ///   - head: The index of the journal's last entry.
+  ///   - root: The root of the journal's tree over the entries up to the checkpoint; only looked at
+  ///     if the checkpoint is above 0 and at most the head.
+  /// - Throws: `fault(.aheadOfJournal)` or `fault(.diverged)`.
+  public static func compare(
+    _ checkpoint: IndexCheckpoint, at path: String, head: UInt64, root: Digest?
+  ) throws(ProjectionError) {
+    let position = checkpoint.position
+    guard position.index <= head else {
+      throw .fault(.aheadOfJournal(path: path, checkpoint: position, head: head))
+    }
+    guard position.index == 0 || root == checkpoint.root else {
+      throw .fault(.diverged(path: path, checkpoint: position))
+    }
+  }
+
+  /// Makes a generation the one that serves; durable once it returns.
+  ///
+  /// The caller holds the write lease, and the file is whole and closed or only read. Readers find
+  /// it at their next look at `CURRENT`.
+  ///
+  /// - Throws: `file` if the file can't be synced or `CURRENT` not be replaced; `CURRENT` is as it
+  ///   was, or names the new generation.
+  @discardableResult
+  public func switchCurrent(to number: UInt64) throws(ProjectionError) -> IndexGeneration {
+    var generator = SystemRandomNumberGenerator()
+    let generation = IndexGeneration(number: number, mark: generator.next())
+    do throws(FileError) {
+      try Self.sync(path(of: number))
+      try SmallFile.syncDirectory(of: currentPath)
+      try SmallFile.replace(currentPath, with: generation.line)
+    } catch {
+      throw .file(error)
+    }
+    return generation
+  }
+
+  /// Removes a generation that no longer serves, with its WAL.
+  public func remove(_ number: UInt64) throws(ProjectionError) {
+    if let named = try? current() {
+      precondition(named.number != number, "the generation that serves is never removed")
+    }
+    for suffix in ["-wal", "-shm", ""] {
+      let path = path(of: number) + suffix
+      if unsafe unlink(path) != 0, errno != ENOENT {
+        throw .file(FileError("unlink", path, code: errno))
+      }
+    }
+  }
+
+  private static func sync(_ path: String) throws(FileError) {
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    // SQLite's locks of this process on the file are dropped by the close; whoever switches has
+    // closed the file that was loaded, and doesn't serve from it yet.
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw FileError("fsync", path, code: errno) }
+  }
+
+  /// The fault that an error on the way to the index shows; other errors as they are.
+  private static func asFault(_ error: ProjectionError, path: String) -> ProjectionError {
+    switch error {
+    case .damaged(_, let what): .fault(.damaged(path: path, what: what))
+    case .notAnIndex: .fault(.damaged(path: path, what: "it is no index of cellmap"))
+    case .otherVersion(_, let found, _): .fault(.otherVersion(path: path, found: found))
+    case .sqlite where unsafe access(path, F_OK) != 0 && errno == ENOENT:
+      .fault(.missing(path: path))
+    default: error
+    }
+  }
+}
