@@ -2,7 +2,8 @@
 """A cells-v2 deployment made and read by Nova itself: its migrations, its commands, its objects.
 
   nova_cloud.py build FOLDER   makes the databases (SQLite, with addresses relative to FOLDER)
-  nova_cloud.py ask FOLDER     writes expected-routes.jsonl: what Nova's objects say of each instance
+  nova_cloud.py ask FOLDER     prints what Nova's objects say of each instance, a JSON line each
+  nova_cloud.py complete FOLDER   adds the tables that the cells of a sample cloud lack, empty
 
 Runs in the virtual environment of `tools/setup --interop`. Times and UUIDs are Nova's own, so two
 builds differ; the answers always come from the databases just built.
@@ -229,6 +230,14 @@ def build(folder):
     Builder(folder).build()
 
 
+def complete(folder):
+    """Nova's objects join tables that routing doesn't need; without them no question is answered."""
+    import sqlalchemy
+    from nova.db.main import models
+    for path in folder.glob("nova_cell*.sqlite"):
+        models.BASE.metadata.create_all(sqlalchemy.create_engine(f"sqlite:///{path}"))
+
+
 def ask(folder):
     """Asks Nova's objects for each mapped instance, its marker rows left out."""
     os.chdir(folder)
@@ -241,10 +250,9 @@ def ask(folder):
         " AND project_id <> 'INSTANCE_MIGRATION_MARKER' ORDER BY instance_uuid",
         (CELL0,)).fetchall()
     database.close()
-    with open(folder / "expected-routes.jsonl", "w") as answers:
-        for identifier, flag in rows:
-            answers.write(json.dumps(
-                nova_route(objects, context, admin, identifier, flag), sort_keys=True) + "\n")
+    for identifier, flag in rows:
+        print(json.dumps(
+            nova_route(objects, context, admin, identifier, flag), sort_keys=True))
 
 
 def nova_route(objects, context, admin, identifier, flag):
@@ -268,4 +276,4 @@ def nova_route(objects, context, admin, identifier, flag):
 
 if __name__ == "__main__":
     verb, folder = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
-    {"build": build, "ask": ask}[verb](folder)
+    {"build": build, "ask": ask, "complete": complete}[verb](folder)
