@@ -70,6 +70,14 @@ public enum SmallFile {
     try syncDirectory(of: path)
   }
 
+  /// Makes a file's content durable, whoever wrote it.
+  public static func sync(_ path: String) throws(FileError) {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(file) }
+    guard fsync(file) == 0 else { throw FileError("fsync", path, code: errno) }
+  }
+
   /// Makes the names in the directory that holds `path` durable.
   public static func syncDirectory(of path: String) throws(FileError) {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))

@@ -100,8 +100,9 @@ public struct IndexGenerations: Sendable {
 
   /// Makes a generation the one that serves; durable once it returns.
   ///
-  /// The caller holds the write lease, and the file is whole and closed or only read. Readers find
-  /// it at their next look at `CURRENT`.
+  /// The caller holds the write lease, and no connection of this process has the file open: to sync
+  /// it, it is opened and closed here, which drops SQLite's locks of this process on it. Readers
+  /// find it at their next look at `CURRENT`.
   ///
   /// - Throws: `file` if the file can't be synced or `CURRENT` not be replaced; `CURRENT` is as it
   ///   was, or names the new generation.
@@ -110,7 +111,7 @@ public struct IndexGenerations: Sendable {
     var generator = SystemRandomNumberGenerator()
     let generation = IndexGeneration(number: number, mark: generator.next())
     do throws(FileError) {
-      try Self.sync(path(of: number))
+      try SmallFile.sync(path(of: number))
       try SmallFile.syncDirectory(of: currentPath)
       try SmallFile.replace(currentPath, with: generation.line)
     } catch {
@@ -130,15 +131,6 @@ public struct IndexGenerations: Sendable {
         throw .file(FileError("unlink", path, code: errno))
       }
     }
-  }
-
-  private static func sync(_ path: String) throws(FileError) {
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
-    // SQLite's locks of this process on the file are dropped by the close; whoever switches has
-    // closed the file that was loaded, and doesn't serve from it yet.
-    defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw FileError("fsync", path, code: errno) }
   }
 
   /// The fault that an error on the way to the index shows; other errors as they are.

@@ -43,8 +43,7 @@ struct EntryFolder {
     }
   }
 
-  /// Folds an entry's request in; `fold` does it too.
-  mutating func foldRequest(
+  private mutating func foldRequest(
     _ change: EntryChange, on writer: IndexWriter
   ) throws(ProjectionError) {
     let request = change.request.id
@@ -52,6 +51,22 @@ struct EntryFolder {
     let before = try requests.row(request, from: writer.requests)
     requests.set(request, to: RequestRow.folded(change, into: before))
   }
+
+  /// Folds in the request of an entry about an instance, whose event replay reads later.
+  mutating func foldRequest(
+    of outline: EntryOutline, on writer: IndexWriter
+  ) throws(ProjectionError) {
+    let request = outline.header.request
+    guard request != .none else { return }
+    let before = try requests.row(request, from: writer.requests)
+    let after = RequestRow.folded(
+      request, content: outline.content, at: outline.header.position.index,
+      beginsChunk: outline.beginsChunk, finished: nil, into: before)
+    requests.set(request, to: after)
+  }
+
+  /// Rows of requests in the batch.
+  var requestCount: Int { requests.count }
 
   /// Writes the rows of the batch and forgets them.
   mutating func write(to writer: IndexWriter) throws(ProjectionError) {

@@ -6,15 +6,15 @@ enum IndexSchema {
   static let applicationID: Int64 = 0x636d_6170
 
   /// Settings that a file keeps; they come before the first table.
-  ///
-  /// `secure_delete=FAST` clears the bytes of rows that changed, without further writes, so that a
-  /// damaged pointer can't lead to an older row whose checksum is right.
   static let fileSettings = """
     PRAGMA page_size=4096;
     PRAGMA application_id=\(applicationID);
     """
 
   /// Settings of each connection that writes.
+  ///
+  /// `secure_delete=FAST` clears the bytes of rows that changed, without further writes, so that a
+  /// damaged pointer can't lead to an older row whose checksum is right.
   static let writerSettings = """
     PRAGMA journal_mode=WAL;
     PRAGMA synchronous=NORMAL;
@@ -30,7 +30,6 @@ enum IndexSchema {
     PRAGMA journal_mode=MEMORY;
     PRAGMA synchronous=OFF;
     PRAGMA cache_size=-65536;
-    PRAGMA locking_mode=EXCLUSIVE;
     """
 
   static let tables = """

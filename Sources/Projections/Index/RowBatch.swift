@@ -10,6 +10,7 @@ struct RowBatch<Table: IndexTable> {
   private var slots: [Table.Key: Slot] = [:]
 
   var isEmpty: Bool { slots.isEmpty }
+  var count: Int { slots.count }
 
   /// The row as the entries so far have made it.
   mutating func row(

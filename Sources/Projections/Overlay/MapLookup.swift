@@ -45,16 +45,26 @@ public struct RequestRow: Hashable, Sendable {
   ///
   /// Depends on its arguments alone, as the folds of the records do.
   public static func folded(_ change: EntryChange, into before: RequestRow?) -> RequestRow? {
-    guard change.request.id != .none else { return nil }
-    let index = change.position.index
+    var finished: ChangeCounts?
+    if case .store(.requestFinished(let counts)) = change.event { finished = counts }
+    return folded(
+      change.request.id, content: change.request.content, at: change.position.index,
+      beginsChunk: change.request.chunk != nil, finished: finished, into: before)
+  }
+
+  /// The same from what an entry says of its request, for replay, which reads the events later.
+  static func folded(
+    _ id: RequestID, content: Digest?, at index: UInt64, beginsChunk: Bool,
+    finished: ChangeCounts?, into before: RequestRow?
+  ) -> RequestRow? {
+    guard id != .none else { return nil }
     guard
-      var row = before
-        ?? change.request.content.map({ RequestRow(content: $0, first: index, last: index) })
+      var row = before ?? content.map({ RequestRow(content: $0, first: index, last: index) })
     else { return nil }
     row.last = index
-    if change.request.chunk != nil { row.isBulk = true }
-    if case .store(.requestFinished(let counts)) = change.event {
-      row.finished = counts
+    if beginsChunk { row.isBulk = true }
+    if let finished {
+      row.finished = finished
       row.isBulk = true
     }
     return row

@@ -14,6 +14,8 @@ struct FieldReader {
   }
 
   var isAtEnd: Bool { offset == end }
+  /// Where the next field begins.
+  var place: Int { offset }
 
   /// The next field's value if it bears the tag; nil if the field is absent.
   private mutating func value(_ tag: FieldTag) throws(EntryError) -> Range<Int>? {

@@ -1,0 +1,151 @@
+public import Journal
+
+/// Makes an index again from a journal's entries, in a file that nothing refers to yet.
+///
+/// `add` each entry in order, then `finish`. Entries about instances are set aside by the first
+/// bits of their UUID, folded partition by partition and loaded in the order of the keys, secondary
+/// indexes last; everything else goes through the same fold as in the live projector. Private memory
+/// stays under 256 MB at any size: the entries set aside beyond `memoryBytes` go to a nameless file
+/// beside the index, and one partition at a time is in memory.
+///
+/// Belongs to one thread. If it is dropped before `finish` returns, the file is of no use, and the
+/// caller removes it (`IndexGenerations.remove`).
+public final class IndexReplay {
+  /// Entries set aside in memory before they go to a file.
+  public static let defaultMemoryBytes = 48 << 20
+  /// Requests held before they are written.
+  private static let maximumRequestsInBatch = 4_096
+
+  private let connection: SQLiteConnection
+  private let writer: IndexWriter
+  private var folder = EntryFolder()
+  private var partitions: ReplayPartitions
+  private var position = Position.start
+  private var batchCount = 0
+
+  /// The last entry that was added.
+  public var lastPosition: Position { position }
+
+  /// Makes the file at `path`, which must not exist.
+  ///
+  /// - Parameters:
+  ///   - store: The store whose journal is replayed.
+  ///   - folder: Where a nameless file may be made; the index's own folder is right.
+  /// - Throws: `fileExists`, or what SQLite says.
+  public init(
+    store: StoreID, into path: String, scratch folder: String,
+    memoryBytes: Int = IndexReplay.defaultMemoryBytes
+  ) throws(ProjectionError) {
+    connection = try IndexFile.create(at: path, store: store, isIndexed: false)
+    writer = try IndexWriter(connection)
+    partitions = ReplayPartitions(folder: folder, memoryBytes: memoryBytes)
+    try writer.begin()
+  }
+
+  /// Takes in the next entry, given as the journal's bytes.
+  ///
+  /// - Parameters:
+  ///   - bytes: Hold the entry, and may hold more.
+  ///   - start: Where it begins.
+  /// - Throws: `outOfOrder`; `unreadableEntry` for an event of a newer program or a malformed one,
+  ///   at the latest in `finish`; `file` or `sqlite` if the disk is full or fails.
+  // Hot path: at most 400 ns for an entry about an instance.
+  public func add(_ bytes: [UInt8], at start: Int = 0) throws(ProjectionError) {
+    let outline: EntryOutline
+    do throws(EntryError) {
+      outline = try EntryOutline(bytes, at: start)
+    } catch {
+      throw .unreadableEntry(index: position.index + 1, error)
+    }
+    guard outline.header.position.index == position.index + 1 else {
+      throw .outOfOrder(
+        path: connection.path, expected: position.index + 1,
+        found: outline.header.position.index)
+    }
+    position = outline.header.position
+    if outline.header.kind >> 8 == Self.instanceEvents {
+      try folder.foldRequest(of: outline, on: writer)
+      try partitions.add(outline, of: bytes)
+    } else {
+      try folder.fold(try Self.change(bytes, at: start, position.index), on: writer)
+      batchCount += 1
+    }
+    if batchCount >= IndexProjector.maximumBatch
+      || folder.requestCount >= Self.maximumRequestsInBatch
+    {
+      batchCount = 0
+      try folder.write(to: writer)
+    }
+  }
+
+  /// The high byte of every kind of event about an instance.
+  private static let instanceEvents: UInt16 = 3
+
+  /// Folds and loads what was set aside, makes the secondary indexes and syncs the file.
+  ///
+  /// - Parameter root: The root of the journal's tree after the last entry that was added.
+  /// - Returns: The checkpoint of the new index, which `IndexGenerations.switchCurrent` can make
+  ///   the one that serves.
+  /// - Throws: As `add`.
+  public func finish(root: Digest) throws(ProjectionError) -> IndexCheckpoint {
+    try folder.write(to: writer)
+    var bytes: [UInt8] = []
+    for partition in 0..<ReplayPartitions.count {
+      try partitions.take(partition, into: &bytes)
+      if !bytes.isEmpty { try load(bytes) }
+    }
+    try connection.execute(IndexSchema.indexes)
+    let checkpoint = IndexCheckpoint(
+      position: position, root: position.index == 0 ? IndexCheckpoint.start.root : root)
+    _ = try writer.commit(checkpoint)
+    // The change of mode syncs the whole file. The write after it makes the WAL and its index, which
+    // a reader without write permission finds but can't make.
+    try connection.execute("PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL;")
+    try connection.execute("PRAGMA user_version=\(IndexSchema.version)")
+    return checkpoint
+  }
+
+  /// Folds the entries of one partition and loads the rows that are left, in the order of the keys.
+  private func load(_ bytes: [UInt8]) throws(ProjectionError) {
+    var rows: [InstanceID: InstanceRow] = [:]
+    var departures: [InstanceID: UInt64] = [:]
+    var place = 0
+    while place < bytes.count {
+      let change = try Self.change(bytes, at: place, nil)
+      place += Self.length(of: bytes, at: place)
+      guard case .instance(let id, let event) = change.event else {
+        preconditionFailure("only entries about instances are set aside")
+      }
+      let index = change.position.index
+      let row = InstanceRow.folded(event, at: index, into: rows[id])
+      rows[id] = row
+      if row == nil { departures[id] = index }
+    }
+    for id in rows.keys.sorted() {
+      try writer.instances.write(id, from: nil, to: rows[id], buckets: &writer.buckets)
+    }
+    for (id, index) in departures.sorted(by: { $0.key < $1.key }) where rows[id] == nil {
+      let key = DepartedTable.Key(.instance(id))
+      try writer.departed.write(key, from: nil, to: index, buckets: &writer.buckets)
+    }
+  }
+
+  private static func change(
+    _ bytes: [UInt8], at start: Int, _ index: UInt64?
+  ) throws(ProjectionError) -> EntryChange {
+    do throws(EntryError) {
+      return try Entry.change(decoding: bytes, at: start)
+    } catch {
+      var place = index
+      if place == nil { place = try? EntryHeader(bytes, at: start).position.index }
+      throw .unreadableEntry(index: place ?? 0, error)
+    }
+  }
+
+  /// The length that an entry gives for itself: bytes 4 to 7.
+  private static func length(of bytes: [UInt8], at start: Int) -> Int {
+    var length = 0
+    for offset in 4..<8 { length = length << 8 | Int(bytes[start + offset]) }
+    return length
+  }
+}
