@@ -68,6 +68,32 @@ import Testing
     #expect(locations[0] != locations[1])
   }
 
+  @Test(arguments: [
+    ("mysql://{username}:{password}@DB/nova?charset=utf8", "mysql+pymysql://u:p@db:3306/nova"),
+    ("{scheme}://{username}:x@Cell1/{path}", "{scheme}://a:b@cell1/{path}?charset=utf8"),
+    ("sqlite:///x{{.db", "sqlite:///./x%7B.db"),
+  ])
+  func `finds the same database behind a template`(one: String, other: String) throws {
+    let locations = try [one, other].map {
+      try AddressField.database.normalisedLocation(of: Secret($0), baseDirectory: "/srv")
+    }
+    #expect(locations[0] == locations[1])
+    let forms = try [one, other].map { try AddressField.database.publicForm(of: Secret($0)) }
+    let again = try forms.map {
+      try AddressField.database.normalisedLocation(of: Secret($0.string), baseDirectory: "/srv")
+    }
+    #expect(again == locations)
+  }
+
+  @Test func `tells templates apart by their literal parts`() throws {
+    let locations = try ["{scheme}://{username}:{password}@", "mysql://u:p@"].flatMap { start in
+      try ["c1/n", "c2/n", "c1/m", "c1:3307/n"].map {
+        try AddressField.database.normalisedLocation(of: Secret(start + $0), baseDirectory: "/")
+      }
+    }
+    #expect(Set(locations).count == 8)
+  }
+
   @Test func `finds the same queue behind two spellings`() throws {
     let one = try queue("rabbit://a:b@H1,c:d@h2/v").normalisedLocation
     #expect(try queue("kombu://x:y@h2:5672,x:y@h1:5672/v?ssl=1").normalisedLocation == one)

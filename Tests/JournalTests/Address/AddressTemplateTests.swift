@@ -46,6 +46,12 @@ import Testing
     ),
     ("rabbit://{username}:{password}@h/v", "rabbit://u%40x:p%2Fq@g//x", "rabbit://u%40x:p%2Fq@h/v"),
     ("rabbit://{username}:{password}@H/{path}", "rabbit://u:@G//x", "rabbit://u:@H/x"),
+    (
+      "{scheme}://{username1}:{password1}@{hostname1}:{port1},"
+        + "{username2}:{password2}@{hostname2}:{port2}/cell2?{query}",
+      "rabbit://a:b%40x@mq1:5671,c:d%2Fx@mq2:5672/api?ssl=1",
+      "rabbit://a:b%40x@mq1:5671,c:d%2Fx@mq2:5672/cell2?ssl=1"
+    ),
     ("rabbit://u:a{{b}}{password}@{hostname}/v", "rabbit://u:p@G", "rabbit://u:a{b}p@g/v"),
   ])
   func `gives what Nova gives`(template: String, base: String, result: String) throws {
@@ -59,6 +65,7 @@ import Testing
       "mysql+pymysql://nova:p%40w@cell1-db/nova?charset=utf8"
     ),
     ("{scheme}:////{path}_cell1", "sqlite:////srv/x", "sqlite:////srv/x_cell1"),
+    ("{scheme}:///nova_cell2.sqlite", "sqlite:///nova_api.sqlite", "sqlite:///nova_cell2.sqlite"),
     ("sqlite:///{path}", "sqlite:////srv/x", "sqlite:///srv/x"),
   ])
   func `gives what Nova gives for databases`(

@@ -10,6 +10,7 @@ public struct AddressTemplate: Hashable, Sendable {
   /// The text this was read from, byte for byte.
   public let original: Secret
   private let text: TemplateText
+  private let place: (text: String, isLiteral: Bool)
 
   /// Whether an address is to be read as a template: whether it has a brace.
   public static func isTemplate(_ text: Secret) -> Bool {
@@ -21,7 +22,9 @@ public struct AddressTemplate: Hashable, Sendable {
   /// - Throws: an `AddressError` that names the piece and never holds a part of a password.
   public init(parsing original: Secret, of field: AddressField) throws(AddressError) {
     text = try TemplateText(try AddressText.whole(original, field), field)
-    publicForm = try TemplateMask(text, field).publicForm()
+    let mask = try TemplateMask(text, field)
+    publicForm = try mask.publicForm()
+    place = mask.place
     self.field = field
     self.original = original
   }
@@ -31,6 +34,20 @@ public struct AddressTemplate: Hashable, Sendable {
 
   /// The exact text this was read from.
   public var printed: Secret { original }
+
+  /// What makes two templates over one base the same place. Where no placeholder is in scheme, hosts
+  /// and path, it is the location of the address that the template becomes; else it is the text of
+  /// those pieces.
+  public func normalisedLocation(baseDirectory: ByteText) -> ByteText {
+    let text = ByteText(place.text)
+    guard place.isLiteral else { return text }
+    switch field {
+    case .database:
+      let address = try? DatabaseAddress(parsing: Secret(place.text))
+      return address?.normalisedLocation(baseDirectory: baseDirectory) ?? text
+    case .queue: return (try? QueueAddress(parsing: Secret(place.text)))?.normalisedLocation ?? text
+    }
+  }
 
   /// The address with every placeholder replaced by a piece of `base`, as it is written there
   /// (still percent-encoded); it isn't parsed yet.
@@ -97,6 +114,21 @@ extension AddressField {
     switch self {
     case .database: return try DatabaseAddress(parsing: text).publicForm
     case .queue: return try QueueAddress(parsing: text).publicForm
+    }
+  }
+
+  /// What makes two addresses or templates the same place; it may be asked of public forms too.
+  public func normalisedLocation(
+    of text: Secret, baseDirectory: ByteText
+  ) throws(AddressError) -> ByteText {
+    if AddressTemplate.isTemplate(text) {
+      let template = try AddressTemplate(parsing: text, of: self)
+      return template.normalisedLocation(baseDirectory: baseDirectory)
+    }
+    switch self {
+    case .database:
+      return try DatabaseAddress(parsing: text).normalisedLocation(baseDirectory: baseDirectory)
+    case .queue: return try QueueAddress(parsing: text).normalisedLocation
     }
   }
 

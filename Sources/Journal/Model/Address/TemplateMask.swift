@@ -34,6 +34,27 @@ struct TemplateMask {
     return ByteText(text + (try shownFragment()))
   }
 
+  /// Scheme, hosts, path and the options that say a place, without credentials; literal if no
+  /// placeholder is among them.
+  var place: (text: String, isLiteral: Bool) {
+    var parts = [layout.scheme] + layout.hosts.flatMap { [$0.name, $0.port].compactMap(\.self) }
+    let hosts = layout.hosts.map { host in
+      let name = host.name.map { shown($0).lowercased() } ?? ""
+      return (host.isBracketed ? "[\(name)]" : name) + (host.port.map { ":" + shown($0) } ?? "")
+    }
+    var text = "\(shown(layout.scheme).lowercased())://\(hosts.joined(separator: ","))"
+    if let path = layout.path {
+      parts.append(path)
+      text += "/" + shown(path)
+    }
+    let options = layout.query.filter { item in
+      ["host=", "port=", "unix_socket="].contains { item.starts(with: $0.utf8.map(UInt16.init)) }
+    }
+    parts += options
+    if !options.isEmpty { text += "?" + options.map(shown).sorted().joined(separator: "&") }
+    return (text, parts.allSatisfy { $0.literalBytes != nil })
+  }
+
   private func shownScheme() throws(AddressError) -> String {
     if layout.scheme.onlyPlaceholder?.name == .scheme { return "{scheme}" }
     try check(layout.scheme, allowing: [])
@@ -141,13 +162,12 @@ struct TemplateMask {
     }
   }
 
-  /// A part as it is written, other than printable ASCII percent-encoded.
+  /// A part as it is written; literal braces, and other than printable ASCII, percent-encoded.
   private func shown(_ part: TemplateText) -> String {
     part.symbols.reduce(into: "") { text, symbol in
       switch symbol {
-      case .literal(let byte) where byte == .openBrace: text += "{{"
-      case .literal(let byte) where byte == .closeBrace: text += "}}"
-      case .literal(let byte) where byte < 0x7F: text.unicodeScalars.append(UnicodeScalar(byte))
+      case .literal(let byte) where byte < 0x7F && byte != .openBrace && byte != .closeBrace:
+        text.unicodeScalars.append(UnicodeScalar(byte))
       case .literal(let byte): text += "%" + PercentCoding.hexadecimal(byte)
       case .placeholder(let placeholder, _): text += "{\(placeholder.text)}"
       }
