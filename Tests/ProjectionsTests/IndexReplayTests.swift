@@ -27,7 +27,8 @@ import Testing
   ) throws -> IndexCheckpoint {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     let replay = try IndexReplay(
-      store: history.store, into: path, scratch: folder, memoryBytes: memoryBytes)
+      store: history.store, into: path, entries: UInt64(history.changes.count), scratch: folder,
+      memoryBytes: memoryBytes)
     for entry in entries { try replay.add([1, 2, 3] + entry + [4], at: 3) }
     return try replay.finish(root: RandomHistory.root(replay.lastPosition.index))
   }
@@ -136,7 +137,7 @@ import Testing
     try withTemporaryFolder { folder in
       try makeIndex(of: history, at: folder + "/i")
       #expect(throws: ProjectionError.fileExists(path: folder + "/i")) {
-        try IndexReplay(store: history.store, into: folder + "/i", scratch: folder)
+        try IndexReplay(store: history.store, into: folder + "/i", entries: 1, scratch: folder)
       }
     }
   }

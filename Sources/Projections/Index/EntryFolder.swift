@@ -65,6 +65,15 @@ struct EntryFolder {
     requests.set(request, to: after)
   }
 
+  /// Moves the last entry of a request on, over entries that only continue it.
+  mutating func extendRequest(
+    _ request: RequestID, to index: UInt64, on writer: IndexWriter
+  ) throws(ProjectionError) {
+    guard var row = try requests.row(request, from: writer.requests) else { return }
+    row.last = index
+    requests.set(request, to: row)
+  }
+
   /// Rows of requests in the batch.
   var requestCount: Int { requests.count }
 

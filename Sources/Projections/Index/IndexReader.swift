@@ -28,7 +28,8 @@ public final class IndexReader {
   private let hostRows: TableReader<HostTable>
   private let requestRows: TableReader<RequestTable>
   private let departedRows: TableReader<DepartedTable>
-  private let instanceByID: SQLiteStatement
+  private let instanceRows: TableReader<InstanceTable>
+  private let routeByID: SQLiteStatement
   private let bucketByNumber: SQLiteStatement
   private let instancesOfBucket: SQLiteStatement
   private let beginStatement: SQLiteStatement
@@ -59,6 +60,7 @@ public final class IndexReader {
 
   private init(_ connection: SQLiteConnection, trust: IndexTrust) throws(ProjectionError) {
     try IndexFile.checkVersion(connection)
+    try connection.execute(IndexSchema.readerSettings)
     self.connection = connection
     self.trust = trust
     meta = try TableReader(connection)
@@ -66,11 +68,12 @@ public final class IndexReader {
     hostRows = try TableReader(connection)
     requestRows = try TableReader(connection)
     departedRows = try TableReader(connection)
-    let columns = InstanceTable.columnList
-    instanceByID = try connection.prepare("SELECT \(columns) FROM instance WHERE id = ?1")
+    instanceRows = try TableReader(connection)
+    routeByID = try connection.prepare(
+      "SELECT cell, queued_for_delete, changed_at, route_checksum FROM instance WHERE id = ?1")
     bucketByNumber = try connection.prepare("SELECT count, sum FROM bucket WHERE number = ?1")
     instancesOfBucket = try connection.prepare(
-      "SELECT \(columns) FROM instance WHERE id BETWEEN ?1 AND ?2")
+      "SELECT \(InstanceTable.columnList) FROM instance WHERE id BETWEEN ?1 AND ?2")
     beginStatement = try connection.prepare("BEGIN")
     commitStatement = try connection.prepare("COMMIT")
     store = try IndexFile.meta(meta, path: connection.path).row.store
@@ -135,34 +138,32 @@ public final class IndexReader {
   }
 
   /// The same without a look at the bucket if there is no row.
+  ///
+  /// Reads the columns up to `route_checksum` alone: the others cost as much again.
   @inline(__always)
   private func uncheckedLookup(_ id: InstanceID) throws(ProjectionError) -> InstanceRoute? {
-    guard try stepToRow(of: id) else {
-      instanceByID.reset()
-      return nil
+    try routeByID.bind(id.uuid, at: 1)
+    defer { routeByID.reset() }
+    guard try routeByID.step() else { return nil }
+    // SQLite found the row by comparing its key, so the key that was asked for is hashed.
+    var hasher = RowHasher(table: UInt64(InstanceTable.number))
+    hasher.add(key: (id.uuid.high, id.uuid.low))
+    var route = InstanceRoute(
+      cell: nil, isQueuedForDelete: try routeByID.flagIfPresent(1),
+      changedAt: UInt64(bitPattern: try routeByID.integer(2)))
+    if routeByID.isNull(0) {
+      hasher.addNull()
+    } else {
+      let cell = try routeByID.uuid(0)
+      hasher.add(key: (cell.high, cell.low))
+      route.cell = CellID(cell)
     }
-    defer { instanceByID.reset() }
-    let cell = instanceByID.isNull(1) ? nil : CellID(try instanceByID.uuid(1))
-    return InstanceRoute(
-      cell: cell, isQueuedForDelete: try instanceByID.flagIfPresent(2),
-      changedAt: UInt64(bitPattern: try instanceByID.integer(3)))
-  }
-
-  /// Whether there is a row of an instance; it is the statement's current row, checked.
-  @inline(__always)
-  private func stepToRow(of id: InstanceID) throws(ProjectionError) -> Bool {
-    try instanceByID.bind(id.uuid, at: 1)
-    guard try instanceByID.step() else { return false }
-    do throws(ProjectionError) {
-      _ = try checkedHash(of: InstanceTable.self, instanceByID, hashedColumns: 11)
-      guard try instanceByID.uuid(0) == id.uuid else {
-        throw .damaged(path: path, what: "a row of instance under another key")
-      }
-    } catch {
-      instanceByID.reset()
-      throw error
+    hasher.add(try routeByID.integerIfPresent(1))
+    hasher.add(Int64(bitPattern: route.changedAt))
+    guard hasher.finish().checksum == (try routeByID.integer(3)) else {
+      throw .damaged(path: path, what: "a row of instance with another checksum of its route")
     }
-    return true
+    return route
   }
 
   /// All that the map holds of an instance; nil if it holds none.
@@ -176,13 +177,7 @@ public final class IndexReader {
   }
 
   private func uncheckedInstance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow? {
-    guard try stepToRow(of: id) else {
-      instanceByID.reset()
-      return nil
-    }
-    defer { instanceByID.reset() }
-    var reader = RowReader(instanceByID, from: 1)
-    return try InstanceTable.readRow(&reader)
+    try instanceRows.row(id)?.row
   }
 
   // MARK: Cells, hosts, requests

@@ -121,8 +121,8 @@ enum InstanceTable: IndexTable {
   static let name = "instance"
   static let keyColumns = ["id"]
   static let valueColumns = [
-    "cell", "queued_for_delete", "changed_at", "project", "user", "nova_number",
-    "nova_created_at", "seen_host", "seen_at", "seen_source",
+    "cell", "queued_for_delete", "changed_at", "route_checksum", "project", "user",
+    "nova_number", "nova_created_at", "seen_host", "seen_at", "seen_source",
   ]
   static let indexedGroups = [["cell"], ["queued_for_delete", "project", "user"]]
 
@@ -133,6 +133,7 @@ enum InstanceTable: IndexTable {
     try binder.add(row.record.cell?.uuid)
     try binder.add(flag: row.record.isQueuedForDelete)
     try binder.add(number: row.changedAt)
+    try binder.addChecksumSoFar()
     try binder.add(personal: row.record.owner.project)
     try binder.add(personal: row.record.owner.user)
     try binder.add(number: row.record.row.number)
@@ -148,6 +149,7 @@ enum InstanceTable: IndexTable {
     let cell = try reader.uuidIfPresent().map { CellID($0) }
     let mark = try reader.flagIfPresent()
     let changedAt = try reader.number()
+    _ = try reader.integer()
     let owner = InstanceOwner(
       project: try reader.personalIfPresent(), user: try reader.personalIfPresent())
     var record = InstanceRecord(cell: cell, owner: owner, isQueuedForDelete: mark)

@@ -11,6 +11,7 @@ struct RowBinder {
   init(_ statement: SQLiteStatement, table: Int) {
     self.statement = statement
     hasher = RowHasher(table: UInt64(table))
+    statement.beginRow()
   }
 
   @inline(__always)
@@ -48,16 +49,26 @@ struct RowBinder {
   @inline(__always)
   mutating func add(_ text: ByteText?) throws(ProjectionError) {
     guard let text else { return try addNull() }
-    let bytes = text.string.utf8Span.span
-    unsafe try statement.bind(text: bytes.bytes, at: parameter)
-    unsafe hasher.add(text: bytes.bytes)
-    parameter += 1
+    let bytes = unsafe text.string.utf8Span.span.bytes
+    try unsafe bytes.withUnsafeBytes { (bytes) throws(ProjectionError) in
+      unsafe try add(bytes, tag: RowHasher.text)
+    }
   }
 
   mutating func add(blob: [UInt8]?) throws(ProjectionError) {
     guard let blob else { return try addNull() }
-    unsafe try statement.bind(blob: blob.span.bytes, at: parameter)
-    unsafe hasher.add(blob: blob.span.bytes)
+    let bytes = unsafe blob.span.bytes
+    try unsafe bytes.withUnsafeBytes { (bytes) throws(ProjectionError) in
+      unsafe try add(bytes, tag: RowHasher.blob)
+    }
+  }
+
+  @inline(__always)
+  private mutating func add(
+    _ bytes: UnsafeRawBufferPointer, tag: UInt64
+  ) throws(ProjectionError) {
+    unsafe try statement.bindInRow(bytes, isText: tag == RowHasher.text, at: parameter)
+    unsafe hasher.add(bytes, tag: tag)
     parameter += 1
   }
 
@@ -71,6 +82,13 @@ struct RowBinder {
     case .sealed(let key, let bytes): try add(blob: [1] + key.uuid.bytes + bytes)
     case .shredded(let key): try add(blob: [2] + key.uuid.bytes)
     }
+  }
+
+  /// Adds a column with the checksum of the columns before it, so that they can be read and checked
+  /// without the others.
+  @inline(__always)
+  mutating func addChecksumSoFar() throws(ProjectionError) {
+    try add(hasher.finish().checksum)
   }
 
   /// Binds the checksum as the last column.

@@ -22,6 +22,9 @@ public final class IndexReplay {
   private var partitions: ReplayPartitions
   private var position = Position.start
   private var batchCount = 0
+  /// The request to which the entries before belong, and the last of them.
+  private var currentRequest = RequestID.none
+  private var isRequestBehind = false
 
   /// The last entry that was added.
   public var lastPosition: Position { position }
@@ -30,15 +33,17 @@ public final class IndexReplay {
   ///
   /// - Parameters:
   ///   - store: The store whose journal is replayed.
+  ///   - entries: How many entries will come, roughly: the head of the journal.
   ///   - folder: Where a nameless file may be made; the index's own folder is right.
   /// - Throws: `fileExists`, or what SQLite says.
   public init(
-    store: StoreID, into path: String, scratch folder: String,
+    store: StoreID, into path: String, entries: UInt64, scratch folder: String,
     memoryBytes: Int = IndexReplay.defaultMemoryBytes
   ) throws(ProjectionError) {
     connection = try IndexFile.create(at: path, store: store, isIndexed: false)
     writer = try IndexWriter(connection)
-    partitions = ReplayPartitions(folder: folder, memoryBytes: memoryBytes)
+    partitions = ReplayPartitions(
+      entries: entries, folder: folder, memoryBytes: memoryBytes)
     try writer.begin()
   }
 
@@ -62,11 +67,20 @@ public final class IndexReplay {
         path: connection.path, expected: position.index + 1,
         found: outline.header.position.index)
     }
+    let continuesRequest =
+      outline.header.request == currentRequest && outline.content == nil && !outline.beginsChunk
+    if !continuesRequest { try catchUpRequest() }
     position = outline.header.position
     if outline.header.kind >> 8 == Self.instanceEvents {
-      try folder.foldRequest(of: outline, on: writer)
+      if continuesRequest {
+        isRequestBehind = true
+      } else {
+        try folder.foldRequest(of: outline, on: writer)
+        currentRequest = outline.header.request
+      }
       try partitions.add(outline, of: bytes)
     } else {
+      try catchUpRequest()
       try folder.fold(try Self.change(bytes, at: start, position.index), on: writer)
       batchCount += 1
     }
@@ -76,6 +90,13 @@ public final class IndexReplay {
       batchCount = 0
       try folder.write(to: writer)
     }
+  }
+
+  /// Writes down how far the current request has come.
+  private func catchUpRequest() throws(ProjectionError) {
+    guard isRequestBehind else { return }
+    isRequestBehind = false
+    try folder.extendRequest(currentRequest, to: position.index, on: writer)
   }
 
   /// The high byte of every kind of event about an instance.
@@ -88,9 +109,10 @@ public final class IndexReplay {
   ///   the one that serves.
   /// - Throws: As `add`.
   public func finish(root: Digest) throws(ProjectionError) -> IndexCheckpoint {
+    try catchUpRequest()
     try folder.write(to: writer)
     var bytes: [UInt8] = []
-    for partition in 0..<ReplayPartitions.count {
+    for partition in 0..<partitions.count {
       try partitions.take(partition, into: &bytes)
       if !bytes.isEmpty { try load(bytes) }
     }

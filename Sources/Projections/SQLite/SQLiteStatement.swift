@@ -21,6 +21,9 @@ public enum SQLiteColumnType: Sendable, Equatable {
   /// allocation for each lookup.
   private let keys: UnsafeMutableRawPointer
   private let parameterCount: Int
+  /// Room for the texts and blobs of one row, likewise bound by reference; made when first used.
+  private var rowBytes: UnsafeMutableRawPointer?
+  private var rowBytesUsed = 0
 
   init(_ sql: String, on connection: SQLiteConnection) throws(ProjectionError) {
     var prepared: OpaquePointer?
@@ -43,6 +46,7 @@ public enum SQLiteColumnType: Sendable, Equatable {
   deinit {
     unsafe sqlite3_finalize(handle)
     unsafe keys.deallocate()
+    unsafe rowBytes?.deallocate()
   }
 
   /// Moves to the next row; false once there is none.
@@ -138,6 +142,42 @@ extension SQLiteStatement {
     unsafe (place + 8).storeBytes(of: key.low.bigEndian, as: UInt64.self)
     try connection.check(
       unsafe sqlite3_bind_blob(handle, Int32(parameter), place, 16, nil), "bind")
+  }
+
+  /// Most bytes of texts and blobs of a row that are bound by reference; more are copied by SQLite.
+  private static let rowBytesCapacity = 2_048
+
+  /// Frees the room for the texts and blobs of a row; all of them must be bound anew.
+  @inline(__always)
+  func beginRow() { rowBytesUsed = 0 }
+
+  /// Binds text or a blob of a row, from a copy that lives until the next `beginRow`.
+  ///
+  /// SQLite's own copies would each cost an allocation.
+  @inline(__always)
+  func bindInRow(
+    _ bytes: UnsafeRawBufferPointer, isText: Bool, at parameter: Int
+  ) throws(ProjectionError) {
+    let room = unsafe rowBytes ?? .allocate(byteCount: Self.rowBytesCapacity, alignment: 16)
+    unsafe rowBytes = room
+    var place = unsafe UnsafeRawPointer(room + rowBytesUsed)
+    var lifetime: sqlite3_destructor_type?
+    if rowBytesUsed + bytes.count <= Self.rowBytesCapacity {
+      if let start = bytes.baseAddress {
+        unsafe (room + rowBytesUsed).copyMemory(from: start, byteCount: bytes.count)
+      }
+      rowBytesUsed += bytes.count
+    } else {
+      unsafe place = bytes.baseAddress ?? place
+      unsafe lifetime = Self.copied
+    }
+    let (number, count) = (Int32(parameter), Int32(clamping: bytes.count))
+    let code =
+      unsafe isText
+      ? sqlite3_bind_text(
+        handle, number, place.assumingMemoryBound(to: CChar.self), count, lifetime)
+      : sqlite3_bind_blob(handle, number, place, count, lifetime)
+    try connection.check(code, "bind")
   }
 
   /// `SQLITE_TRANSIENT`, a cast that Swift doesn't import: SQLite copies what is bound.

@@ -8,6 +8,7 @@ public struct EntryOutline: Sendable {
   public let content: Digest?
   /// The entry begins a commit of a bulk command.
   public let beginsChunk: Bool
+  private let start: Int
   /// Where the event's own fields begin.
   private let eventFields: Int
   private let end: Int
@@ -17,6 +18,7 @@ public struct EntryOutline: Sendable {
   /// - Throws: As `Entry.init(decoding:at:)`, but for what is wrong within the event.
   // Hot path: at most 100 ns, no allocation.
   public init(_ bytes: [UInt8], at start: Int = 0) throws(EntryError) {
+    self.start = start
     header = try EntryHeader(bytes, at: start)
     guard let kind = EventKind(rawValue: header.kind), header.schemaVersion >= 1,
       header.schemaVersion <= kind.schemaVersion
@@ -40,9 +42,12 @@ public struct EntryOutline: Sendable {
   ///
   /// - Parameter bytes: Those that the outline was read from.
   public func appendChange(of bytes: [UInt8], to buffer: inout [UInt8]) {
-    var header = header
-    header.entryLength = UInt32(EntryHeader.length + end - eventFields)
-    header.append(to: &buffer)
+    let lengthPlace = buffer.count + 4
+    buffer.append(contentsOf: bytes[start..<start + EntryHeader.length])
     buffer.append(contentsOf: bytes[eventFields..<end])
+    let length = EntryHeader.length + end - eventFields
+    for offset in 0..<4 {
+      buffer[lengthPlace + offset] = UInt8(truncatingIfNeeded: length >> (24 - 8 * offset))
+    }
   }
 }
