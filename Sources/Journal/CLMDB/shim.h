@@ -1,8 +1,10 @@
-// LMDB's own header, and the constants of <fcntl.h> that need _GNU_SOURCE.
+// LMDB's own header, the constants of <fcntl.h> that need _GNU_SOURCE, and <sys/statfs.h>, which
+// Swift's Glibc leaves out.
 #ifndef CELLMAP_CLMDB_SHIM_H
 #define CELLMAP_CLMDB_SHIM_H
 
 #include <lmdb.h>
+#include <sys/statfs.h>
 
 // Open-file-description locks (fcntl(2), "Open file description locks").
 static const int CLMDB_F_OFD_GETLK = 36;

@@ -1,0 +1,169 @@
+internal import Synchronization
+
+extension EventJournal {
+  /// The entry at an index, checked against its leaf hash in the tree.
+  ///
+  /// - Returns: nil beyond the head; within it, an entry that isn't there is damage.
+  /// - Throws: What damages it; `newerEvent` if a newer program wrote it.
+  public func entry(at index: UInt64) throws(JournalError) -> Entry? {
+    try entries(after: index - 1, limit: 1).first
+  }
+
+  /// Entries in order, from the one after `index`, at most `limit` of them and none beyond the head.
+  ///
+  /// - Throws: As `forEachEntry`, and `newerEvent`.
+  public func entries(after index: UInt64, limit: Int) throws(JournalError) -> [Entry] {
+    var entries: [Entry] = []
+    try forEachEntry(after: index, limit: limit) { (header, bytes, start) throws(JournalError) in
+      entries.append(
+        try readable(at: header.position.index) { () throws(EntryError) in
+          try Entry(decoding: bytes, at: start)
+        })
+    }
+    return entries
+  }
+
+  /// The changes of the entries after `index`, as projections fold them; as `entries(after:limit:)`.
+  public func changes(after index: UInt64, limit: Int) throws(JournalError) -> [EntryChange] {
+    var changes: [EntryChange] = []
+    try forEachEntry(after: index, limit: limit) { (header, bytes, start) throws(JournalError) in
+      changes.append(
+        try readable(at: header.position.index) { () throws(EntryError) in
+          try Entry.change(decoding: bytes, at: start)
+        })
+    }
+    return changes
+  }
+
+  /// Calls `body` with each entry after `index`, at most `limit` of them, up to the head that this
+  /// process knows (`refresh()` moves it).
+  ///
+  /// Each entry is checked before it is handed out: its place, and its leaf hash in the tree.
+  ///
+  /// - Parameter body: Gets the fixed part, a buffer, and where in it the entry begins.
+  /// - Throws: `missingEntry`, `damagedEntry`, `damagedTree`, `corrupt`, `truncated`, `file`; what
+  ///   `body` throws.
+  // Hot path: replay reads millions of entries; a tile at a time, no allocation an entry.
+  public func forEachEntry(
+    after index: UInt64, limit: Int = .max,
+    _ body: (EntryHeader, [UInt8], Int) throws(JournalError) -> Void
+  ) throws(JournalError) {
+    let tip = state.withLock { $0.tip }
+    let last = tip.position.index
+    guard index < last, limit > 0 else { return }
+    let end = UInt64(limit) < last - index ? index + UInt64(limit) : last
+    var chunk = EntryChunk()
+    var next = index + 1
+    while next <= end {
+      let tileEnd = ((next - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
+      let range = next...min(end, tileEnd)
+      try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        try chunk.read(range, from: snapshot, tip: tip)
+      }
+      for entry in 0..<chunk.headers.count {
+        try body(chunk.headers[entry], chunk.bytes, chunk.starts[entry])
+      }
+      next = range.upperBound + 1
+    }
+  }
+
+  /// The hashes that prove that an entry is in the tree of the first `size` entries.
+  ///
+  /// - Throws: The errors of damage.
+  public func inclusionProof(
+    ofEntry index: UInt64, in size: UInt64
+  ) throws(JournalError) -> [Digest] {
+    try proof { (source) throws(JournalError) in
+      try TreeProof.inclusion(ofLeaf: index - 1, in: size, source)
+    }
+  }
+
+  /// The hashes that prove that the first `first` entries are the beginning of the first `second`.
+  ///
+  /// - Throws: The errors of damage.
+  public func consistencyProof(
+    from first: UInt64, to second: UInt64
+  ) throws(JournalError) -> [Digest] {
+    try proof { (source) throws(JournalError) in
+      try TreeProof.consistency(from: first, to: second, source)
+    }
+  }
+
+  private func proof(
+    _ body: (TreeProof.Source<JournalError>) throws(JournalError) -> [Digest]
+  ) throws(JournalError) -> [Digest] {
+    let tip = state.withLock { $0.tip }
+    return try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+      var reader = TileReader(snapshot)
+      let complete = tip.position.index / UInt64(TileLayout.width) * UInt64(TileLayout.width)
+      return try body { (level, position) throws(JournalError) in
+        let first = position << UInt64(level)
+        guard first >= complete else { return try reader.root(at: level, position: position) }
+        let start = Int(first - complete)
+        precondition(
+          start + 1 << level <= tip.openTile.count, "a proof is about entries of the journal")
+        return TreeFrontier.root(of: tip.openTile[start..<start + 1 << level])
+      }
+    }
+  }
+
+  private func readable<Value>(
+    at index: UInt64, _ read: () throws(EntryError) -> Value
+  ) throws(JournalError) -> Value {
+    do throws(EntryError) {
+      return try read()
+    } catch .malformed(let what) {
+      throw .damagedEntry(index: index, what: what)
+    } catch {
+      throw .newerEvent(error)
+    }
+  }
+}
+
+/// Entries of one tile, read and checked.
+struct EntryChunk {
+  private(set) var bytes: [UInt8] = []
+  private(set) var starts: [Int] = []
+  private(set) var headers: [EntryHeader] = []
+
+  /// Reads entries that lie in one tile, and compares their leaf hashes with the tile's.
+  mutating func read(
+    _ range: ClosedRange<UInt64>, from snapshot: JournalSnapshot, tip: JournalTip
+  ) throws(JournalError) {
+    bytes.removeAll(keepingCapacity: true)
+    starts.removeAll(keepingCapacity: true)
+    headers.removeAll(keepingCapacity: true)
+    let width = UInt64(TileLayout.width)
+    let tile = (range.lowerBound - 1) / width
+    var leaves = tip.openTile
+    if tile < tip.position.index / width {
+      var reader = TileReader(snapshot)
+      leaves = try reader.leaves(ofTile: tile)
+    }
+    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    guard try cursor.seek(range.lowerBound) else { throw .missingEntry(index: range.lowerBound) }
+    for index in range {
+      if index > range.lowerBound {
+        guard try cursor.next() else { throw .missingEntry(index: index) }
+      }
+      guard cursor.key == index else { throw .missingEntry(index: index) }
+      try take(cursor, leaf: leaves[Int((index - 1) % width)], path: snapshot.file.path)
+    }
+  }
+
+  private mutating func take(
+    _ cursor: TreeCursor, leaf: Digest, path: String
+  ) throws(JournalError) {
+    let index = cursor.key
+    let header = try EntryChain.header(
+      cursor.bytes, in: cursor.range, index: index, path: path)
+    let start = cursor.range.lowerBound
+    let end = start + Int(header.entryLength)
+    guard header.position.index == index,
+      TreeHash.leaf(cursor.bytes, in: start..<end) == leaf
+    else { throw .damagedEntry(index: index, what: "its digest is not that in the tree") }
+    starts.append(bytes.count)
+    headers.append(header)
+    bytes.append(contentsOf: cursor.bytes[start..<end])
+  }
+}

@@ -1,0 +1,32 @@
+/// The paths of a store's files.
+public struct StoreFiles: Equatable, Sendable {
+  public let directory: String
+
+  /// - Parameter directory: The store's directory; slashes at its end don't count.
+  public init(_ directory: String) {
+    var path = directory[...]
+    while path.utf8.count > 1, path.hasSuffix("/") { path = path.dropLast() }
+    self.directory = String(path)
+  }
+
+  public var lock: String { path("LOCK") }
+  public var journal: String { path("journal.lmdb") }
+  /// LMDB's own lock file.
+  public var journalLock: String { path("journal.lmdb-lock") }
+  public var head: String { path("HEAD") }
+  /// Names the generation of the index that is used.
+  public var current: String { path("CURRENT") }
+  public var keys: String { path("keys") }
+  public var archive: String { path("archive") }
+
+  /// A store that is being made: until its journal is in place, all of it is thrown away.
+  var beginning: String { path("BEGINNING") }
+  var newJournal: String { path("journal.lmdb.new") }
+
+  public func index(generation: UInt64) -> String { path("index-\(generation).sqlite") }
+  public func history(generation: UInt64) -> String { path("history-\(generation).sqlite") }
+
+  public func path(_ name: String) -> String {
+    directory == "/" ? "/" + name : directory + "/" + name
+  }
+}

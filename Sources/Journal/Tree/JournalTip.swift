@@ -1,0 +1,134 @@
+/// The end of the journal as a process knows it: enough to check what comes, and to write it.
+struct JournalTip: Equatable, Sendable {
+  /// The transaction that was read last; a newer one may have come since.
+  var transactionID: UInt64
+  var chain: EntryChain
+  var frontier: TreeFrontier
+  /// Leaf hashes of the unfinished tile.
+  var openTile: [Digest]
+  var root: Digest
+
+  static let empty = JournalTip(
+    transactionID: 0, chain: .start, frontier: TreeFrontier(), openTile: [], root: TreeHash.empty)
+
+  var position: Position { chain.position }
+
+  /// Adds a leaf to the tree in memory.
+  ///
+  /// - Returns: True if it completes a tile; the caller then takes `openTile` away.
+  mutating func append(_ leaf: Digest, completed: (Int, Digest) -> Void) -> Bool {
+    frontier.append(leaf, completed: completed)
+    openTile.append(leaf)
+    return openTile.count == TileLayout.width
+  }
+
+  /// The tip of a snapshot, from the roots of its complete tiles and at most 255 entries, checked
+  /// against the root behind the last entry.
+  ///
+  /// - Throws: `damagedTree`, `damagedEntry`, `missingEntry`, `corrupt` and what reading throws.
+  init(of snapshot: JournalSnapshot) throws(JournalError) {
+    self = .empty
+    transactionID = snapshot.transactionID
+    let size = snapshot.entries.entryCount
+    guard size > 0 else { return }
+    let tiles = size / UInt64(TileLayout.width)
+    guard snapshot.tiles.entryCount == TileLayout.key(ofTile: tiles) else {
+      throw .damagedTree(
+        index: size, what: "it has \(snapshot.tiles.entryCount) records of tiles")
+    }
+    try readRoots(of: snapshot, tiles: tiles)
+    try readOpenTile(of: snapshot, from: tiles * UInt64(TileLayout.width) + 1, through: size)
+  }
+
+  private init(
+    transactionID: UInt64, chain: EntryChain, frontier: TreeFrontier, openTile: [Digest],
+    root: Digest
+  ) {
+    self.transactionID = transactionID
+    self.chain = chain
+    self.frontier = frontier
+    self.openTile = openTile
+    self.root = root
+  }
+
+  private mutating func readRoots(
+    of snapshot: JournalSnapshot, tiles: UInt64
+  ) throws(JournalError) {
+    var reader = TileReader(snapshot)
+    var roots: [Digest] = []
+    for (level, key) in TileLayout.frontierRoots(tiles: tiles) {
+      roots.append(try reader.root(at: level, key: key))
+    }
+    let size = tiles * UInt64(TileLayout.width)
+    guard let frontier = TreeFrontier(size: size, subtreeRoots: roots) else {
+      preconditionFailure("a root for each bit of the size")
+    }
+    self.frontier = frontier
+  }
+
+  /// Reads one entry more than the open tile has, so that there is always one to start from.
+  private mutating func readOpenTile(
+    of snapshot: JournalSnapshot, from first: UInt64, through last: UInt64
+  ) throws(JournalError) {
+    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    let before = max(first - 1, 1)
+    guard try cursor.seek(before) else { throw .missingEntry(index: before) }
+    if first > 1 {
+      let header = try EntryChain.header(
+        cursor.bytes, in: cursor.range, index: before, path: snapshot.file.path)
+      guard cursor.key == before, header.position.index == before else {
+        throw .missingEntry(index: before)
+      }
+      chain = EntryChain(position: header.position, orderedAt: header.orderedAt)
+      if let root = EntryChain.root(cursor.bytes, in: cursor.range, behind: header) {
+        self.root = root
+      }
+    }
+    if first > last {
+      // No open tile: the entry before is the last, and its root that of the tiles.
+      guard root == frontier.root, root != TreeHash.empty else {
+        throw .damagedTree(index: last, what: "the root behind the last entry is not that of it")
+      }
+      return
+    }
+    if first > 1 { guard try cursor.next() else { throw .missingEntry(index: first) } }
+    _ = try take(from: &cursor, of: snapshot) { (_, _, _) throws(JournalError) in }
+    guard chain.position.index == last else {
+      throw .missingEntry(index: chain.position.index + 1)
+    }
+  }
+
+  /// Takes entries from where the cursor stands to the end of the snapshot, and checks each root
+  /// that stands behind one.
+  ///
+  /// - Parameter body: Is given each entry's header, the buffer and where the entry lies in it.
+  /// - Throws: What the entries are accused of; what `body` throws.
+  mutating func take(
+    from cursor: inout TreeCursor, of snapshot: JournalSnapshot,
+    _ body: (EntryHeader, [UInt8], Range<Int>) throws(JournalError) -> Void
+  ) throws(JournalError) {
+    var isClosed = false
+    repeat {
+      let bytes = cursor.bytes
+      let (header, root) = try chain.accept(
+        bytes, in: cursor.range, key: cursor.key, path: snapshot.file.path)
+      let start = cursor.range.lowerBound
+      let range = start..<start + Int(header.entryLength)
+      let isTileFull = append(TreeHash.leaf(bytes, in: range)) { _, _ in }
+      if isTileFull { openTile.removeAll(keepingCapacity: true) }
+      isClosed = root != nil
+      if let root {
+        guard root == frontier.root else {
+          throw .damagedTree(
+            index: chain.position.index, what: "the root behind that entry is another")
+        }
+        self.root = root
+      }
+      try body(header, bytes, range)
+    } while try cursor.next()
+    guard isClosed else {
+      throw .damagedTree(index: chain.position.index, what: "no root stands behind the last entry")
+    }
+    transactionID = snapshot.transactionID
+  }
+}

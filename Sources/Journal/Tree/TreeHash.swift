@@ -1,0 +1,76 @@
+internal import Crypto
+
+/// The three hashes of an RFC 9162 Merkle tree, section 2.1.1.
+public enum TreeHash {
+  /// The root of a tree without leaves: SHA-256 of nothing.
+  public static let empty = digest(of: SHA256.hash(data: EmptyCollection()))
+
+  /// SHA-256(`00` ‖ entry): the digest of an entry and its leaf in the tree.
+  public static func leaf(_ entry: [UInt8]) -> Digest {
+    leaf(entry, in: 0..<entry.count)
+  }
+
+  /// The leaf hash of the bytes in a range of a buffer.
+  // Hot path: once an entry on append and on read.
+  static func leaf(_ buffer: [UInt8], in range: Range<Int>) -> Digest {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= buffer.count, "a leaf lies in its buffer")
+    return unsafe buffer.withUnsafeBytes { bytes in
+      var hash = SHA256()
+      var prefix: UInt8 = 0
+      unsafe withUnsafeBytes(of: &prefix) { unsafe hash.update(bufferPointer: $0) }
+      unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[range]))
+      return digest(of: hash.finalize())
+    }
+  }
+
+  /// SHA-256(`01` ‖ left ‖ right).
+  // Hot path: about once an entry on append.
+  public static func node(_ left: Digest, _ right: Digest) -> Digest {
+    unsafe withUnsafeTemporaryAllocation(byteCount: 65, alignment: 8) { bytes in
+      unsafe bytes[0] = 1
+      unsafe left.store(into: bytes, at: 1)
+      unsafe right.store(into: bytes, at: 33)
+      var hash = SHA256()
+      unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+      return digest(of: hash.finalize())
+    }
+  }
+
+  /// SHA-256 of bytes, without a prefix: the checksum of small records.
+  static func plain(_ bytes: [UInt8]) -> Digest {
+    digest(of: SHA256.hash(data: bytes))
+  }
+
+  private static func digest(of hash: SHA256Digest) -> Digest {
+    unsafe hash.withUnsafeBytes { bytes in
+      unsafe Digest(
+        words: (
+          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
+        ))
+    }
+  }
+}
+
+extension Digest {
+  @unsafe fileprivate func store(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) {
+    unsafe bytes.storeBytes(of: words.0.bigEndian, toByteOffset: offset, as: UInt64.self)
+    unsafe bytes.storeBytes(of: words.1.bigEndian, toByteOffset: offset + 8, as: UInt64.self)
+    unsafe bytes.storeBytes(of: words.2.bigEndian, toByteOffset: offset + 16, as: UInt64.self)
+    unsafe bytes.storeBytes(of: words.3.bigEndian, toByteOffset: offset + 24, as: UInt64.self)
+  }
+}
+
+extension [UInt8] {
+  /// The digest whose 32 bytes begin at `start`.
+  func digest(at start: Int) -> Digest {
+    Digest(
+      words: (
+        bigEndianWord(at: start), bigEndianWord(at: start + 8), bigEndianWord(at: start + 16),
+        bigEndianWord(at: start + 24)
+      ))
+  }
+}
