@@ -52,18 +52,27 @@ extension EventJournal {
       }
     } catch .overtaken(let expected, let actual) {
       throw file.corrupt("LMDB would write transaction \(actual) instead of \(expected)")
-    } catch .commit(let error) {
+    } catch .commit(let error) where isFull(error, bytes: batch.byteCount) {
       environment.close()
-      // What was not committed can't be in the meta pages; what is there, was.
-      if error.isDiskFull, file.lastTransactionID == state.tip.transactionID {
-        throw .full(path: files.journal)
-      }
+      throw .full(path: files.journal)
+    } catch .commit(let error), .metaPage(let error) {
+      // The system may have dropped pages that it could not write: look at the file again.
+      environment.close()
       state.isInDoubt = true
-      throw .outcomeUnknown(
-        path: files.journal, what: "\(error.function): \(error.message)")
+      throw .outcomeUnknown(path: files.journal, what: "\(error.function): \(error.message)")
     } catch {
       throw error.cause.journalError(path: files.journal)
     }
+  }
+
+  /// Whether a commit failed for want of space; LMDB tells it as an I/O error where the system wrote
+  /// a part.
+  private func isFull(_ error: LMDBError, bytes: Int) -> Bool {
+    if error.isDiskFull { return true }
+    guard error.isInputOutput, let free = StoreDirectory.freeBytes(files.directory) else {
+      return false
+    }
+    return free < 2 * UInt64(bytes)
   }
 
   /// LMDB's environment, opened at the first write, after all that a writer will touch was checked.
@@ -102,7 +111,7 @@ extension LMDBWriteError {
   /// LMDB's own error; for a transaction that came in between, the one that says so.
   var cause: LMDBError {
     switch self {
-    case .begin(let error), .body(let error), .commit(let error): error
+    case .begin(let error), .body(let error), .commit(let error), .metaPage(let error): error
     case .overtaken: LMDBError(function: "mdb_txn_begin", code: LMDBError.badTransaction)
     }
   }

@@ -50,6 +50,8 @@ extension EventJournal {
 private struct VerifyPass {
   var tip = JournalTip.empty
   var commits: UInt64 = 0
+  /// What the tile in work should consist of.
+  private var leaves: [Digest] = []
   private var roots: [UInt64: (epoch: UInt32, root: Digest)] = [:]
 
   mutating func checkTile(
@@ -59,11 +61,23 @@ private struct VerifyPass {
     var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
     let first = tip.position.index + 1
     let end = min(last, tip.position.index + UInt64(TileLayout.width))
+    try readTile(ofEntry: first, of: snapshot)
     guard try cursor.seek(first) else { throw .missingEntry(index: first) }
     for index in first...end {
       if index > first { guard try cursor.next() else { throw .missingEntry(index: index) } }
       try checkEntry(cursor, of: snapshot)
     }
+  }
+
+  /// The leaf hashes that the entries of a complete tile should have; none for the unfinished one.
+  private mutating func readTile(
+    ofEntry index: UInt64, of snapshot: JournalSnapshot
+  ) throws(JournalError) {
+    let tile = (index - 1) / UInt64(TileLayout.width)
+    leaves = []
+    guard tile < snapshot.entries.entryCount / UInt64(TileLayout.width) else { return }
+    var reader = TileReader(snapshot)
+    leaves = try reader.leaves(ofTile: tile)
   }
 
   func passed(_ index: UInt64, since before: UInt64) -> Bool {
@@ -84,11 +98,16 @@ private struct VerifyPass {
     let start = cursor.range.lowerBound
     let leaf = TreeHash.leaf(cursor.bytes, in: start..<start + Int(header.entryLength))
     var subtrees: [(level: Int, root: Digest)] = []
+    let place = tip.openTile.count
+    guard place >= leaves.count || leaf == leaves[place] else {
+      throw .damagedEntry(
+        index: tip.position.index, what: "its digest is not that in the tree")
+    }
     let isTileFull = tip.append(leaf) { level, root in
       if level >= TileLayout.rootLevel { subtrees.append((level, root)) }
     }
     if isTileFull {
-      try checkTile(subtrees, of: snapshot)
+      try checkRoots(subtrees, of: snapshot)
       tip.openTile.removeAll(keepingCapacity: true)
     }
     guard let root else { return }
@@ -101,17 +120,11 @@ private struct VerifyPass {
     commits += 1
   }
 
-  private func checkTile(
+  private func checkRoots(
     _ subtrees: [(level: Int, root: Digest)], of snapshot: JournalSnapshot
   ) throws(JournalError) {
     let tile = tip.position.index / UInt64(TileLayout.width) - 1
     var reader = TileReader(snapshot)
-    let leaves = try reader.leaves(ofTile: tile)
-    if let wrong = leaves.indices.first(where: { leaves[$0] != tip.openTile[$0] }) {
-      throw .damagedEntry(
-        index: tile * UInt64(TileLayout.width) + UInt64(wrong) + 1,
-        what: "its digest is not that in the tree")
-    }
     for (level, root) in subtrees {
       guard let key = TileLayout.key(ofRootAt: level, endingWith: tile),
         try reader.root(at: level, key: key) == root

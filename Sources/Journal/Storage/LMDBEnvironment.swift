@@ -106,6 +106,8 @@ enum LMDBWriteError: Error, Equatable {
   case overtaken(expected: UInt64, actual: UInt64)
   /// The transaction was aborted.
   case body(LMDBError)
-  /// The commit failed: what is on disk has to be looked at.
+  /// The commit failed before the meta page was written: nothing was committed.
   case commit(LMDBError)
+  /// Writing the meta page failed: it may be on disk or not.
+  case metaPage(LMDBError)
 }

@@ -13,6 +13,9 @@ struct LMDBError: Error, Equatable {
   /// The disk, the quota or the file size limit is used up.
   var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 
+  /// The disk failed, or wrote a part only.
+  var isInputOutput: Bool { code == EIO }
+
   var message: String { unsafe String(cString: mdb_strerror(code)) }
 
   /// The error as the journal tells it, where nothing was committed.

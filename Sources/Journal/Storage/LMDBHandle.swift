@@ -84,8 +84,14 @@ internal import Glibc
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
-      throw .commit(error)
+      throw isBroken ? .metaPage(error) : .commit(error)
     }
+  }
+
+  /// Whether LMDB refuses all further writes: it does so once writing a meta page has failed.
+  private var isBroken: Bool {
+    guard let handle = unsafe handle else { return true }
+    return (try? unsafe LMDBWriteTransaction(on: handle)) == nil
   }
 
   private mutating func begin() throws(LMDBWriteError) -> LMDBWriteTransaction {

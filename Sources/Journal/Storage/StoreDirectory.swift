@@ -110,6 +110,13 @@ enum StoreDirectory {
     }
   }
 
+  /// Bytes that this process may still write in a directory.
+  static func freeBytes(_ path: String) -> UInt64? {
+    var status = statfs()
+    guard unsafe statfs(path, &status) == 0 else { return nil }
+    return UInt64(status.f_bavail) * UInt64(max(0, status.f_bsize))
+  }
+
   /// Magic numbers of statfs(2) of file systems whose locks or maps other machines don't see.
   private static let networkFileSystems: [UInt32: String] = [
     0x6969: "NFS", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB", 0x517B: "SMB", 0x00C3_6400: "Ceph",
