@@ -1,0 +1,32 @@
+public import Journal
+public import Registry
+
+/// Why a map can't be taken over; what had been appended before stays, and the same command goes on
+/// from there.
+public enum AdoptionError: Error, Sendable, CustomStringConvertible {
+  /// The database can't be opened or read.
+  case unreadable(ByteText, why: String)
+  /// The database isn't a Nova API database.
+  case notNovaAPI(ByteText, what: String)
+  /// Rows that the map can't hold; nothing was appended.
+  case problems(count: Int, first: String)
+  /// The map has mappings that the database has not; nothing was appended.
+  case wouldUnmap(count: UInt64)
+  /// An accepted command under the same request id was another one, or the registry failed.
+  case registry(RegistryError)
+
+  public var description: String {
+    switch self {
+    case .unreadable(let database, let why): "The API database \(database) can't be read: \(why)"
+    case .notNovaAPI(let database, let what):
+      "\(database) is not a Nova API database: \(what). Give the address in [api_database]."
+    case .problems(let count, let first):
+      "\(count) rows can't be adopted; the first: \(first) Look at all with --dry-run, mend them, "
+        + "or pass them over with --skip-invalid."
+    case .wouldUnmap(let count):
+      "The map has \(count) mappings that the API database has not. Is it the right one, and not an "
+        + "old copy? --prune takes them out of the map."
+    case .registry(let error): error.description
+    }
+  }
+}

@@ -1,0 +1,20 @@
+public import Journal
+
+/// How a map is taken over.
+public struct AdoptionOptions: Sendable {
+  public var authorship: Authorship
+  public var request: RequestID
+  /// Rows that the map can't hold are passed over, and named in the plan.
+  public var skipsInvalid: Bool
+  /// What the map has and the API database has not is taken out of the map.
+  public var prunes: Bool
+
+  public init(
+    authorship: Authorship, request: RequestID, skipsInvalid: Bool = false, prunes: Bool = false
+  ) {
+    self.authorship = authorship
+    self.request = request
+    self.skipsInvalid = skipsInvalid
+    self.prunes = prunes
+  }
+}

@@ -1,0 +1,59 @@
+public import Journal
+internal import Registry
+
+/// What taking over a map does, counted while it is looked at and again while it is done.
+public struct AdoptionPlan: Hashable, Sendable {
+  /// Records added, changed and left as they were, of one kind.
+  public struct Count: Hashable, Sendable {
+    public var added: UInt64 = 0
+    public var changed: UInt64 = 0
+    public var same: UInt64 = 0
+    /// In the map and not in the API database.
+    public var surplus: UInt64 = 0
+
+    /// Records of the API database.
+    public var total: UInt64 { added + changed + same }
+    /// Records that differ from the API database's.
+    public var differing: UInt64 { added + changed }
+  }
+
+  public var cells = Count()
+  public var hosts = Count()
+  public var instances = Count()
+  /// Nova's own marker rows, which map nothing and are passed over.
+  public var markers: UInt64 = 0
+  /// Rows that the map can't hold; the first hundred, with why.
+  public var problems: [String] = []
+  public var problemCount = 0
+  /// Cells whose database was read for evidence of its identity, and why others weren't.
+  public var identified: [CellID] = []
+  public var unidentified: [CellID: String] = [:]
+
+  /// The journal would stay as it is.
+  public var changesNothing: Bool {
+    cells.differing + hosts.differing + instances.differing == 0
+  }
+
+  mutating func note(_ problem: String) {
+    problemCount += 1
+    if problems.count < 100 { problems.append(problem) }
+  }
+}
+
+extension AdoptionPlan {
+  /// Counts what one row takes.
+  mutating func count(_ state: Observation.State, _ events: [Event]) {
+    let kind: WritableKeyPath<AdoptionPlan, Count> =
+      switch state {
+      case .cell: \.cells
+      case .host: \.hosts
+      case .instance: \.instances
+      }
+    switch events.first {
+    case nil: self[keyPath: kind].same += 1
+    case .cell(_, .added), .instance(_, .mapped): self[keyPath: kind].added += 1
+    case .host(_, .mapped): self[keyPath: kind].added += 1
+    default: self[keyPath: kind].changed += 1
+    }
+  }
+}

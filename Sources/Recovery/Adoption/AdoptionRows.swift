@@ -1,0 +1,105 @@
+internal import Journal
+internal import Registry
+
+/// Turns rows of a Nova API database into observations of the map, or says why it can't.
+struct AdoptionRows {
+  private let source: NovaAPIDatabase
+  private let keys: KeyRing
+  /// The cells by the numbers that the other tables name them by.
+  private(set) var cellIDs: [UInt64: CellID] = [:]
+
+  init(source: NovaAPIDatabase, keys: KeyRing) {
+    self.source = source
+    self.keys = keys
+  }
+
+  /// What can't be held in the map, in words for an operator.
+  struct Problem: Error {
+    let text: String
+  }
+
+  mutating func observation(_ row: NovaCellRow) throws(Problem) -> Observation {
+    guard let id = CellID(row.uuid.string) else {
+      throw Problem(text: "cell_mappings row \(row.number): \(row.uuid) is not a UUID.")
+    }
+    var draft = CellDraft(
+      name: row.name, addresses: AddressDraft(), disabled: row.disabled, isCovered: true,
+      row: NovaRow(number: row.number, createdAt: row.createdAt))
+    do throws(AddressError) {
+      draft.addresses.database = try row.database.map { (text) throws(AddressError) in
+        try GivenAddress(text, of: .database)
+      }
+      draft.addresses.queue = try row.queue.map { (text) throws(AddressError) in
+        try GivenAddress(text, of: .queue)
+      }
+    } catch {
+      throw Problem(text: "cell_mappings row \(row.number), cell \(id): \(error)")
+    }
+    cellIDs[row.number] = id
+    // No digest of the secrets themselves: their public forms tell rows apart.
+    let shown = [draft.addresses.database?.publicForm, draft.addresses.queue?.publicForm]
+    let evidence = evidence(
+      "cell_mappings", row.number,
+      [row.uuid, row.name, shown[0], shown[1], text(row.disabled), text(row.createdAt)])
+    return Observation(.cell(id, draft), evidence: evidence)
+  }
+
+  func observation(_ row: NovaHostRow) throws(Problem) -> Observation {
+    guard let cell = cellIDs[row.cellNumber] else {
+      throw Problem(
+        text: "host_mappings row \(row.number), host \(row.host): "
+          + "there is no cell with the id \(row.cellNumber).")
+    }
+    let record = HostRecord(
+      cell: cell, row: NovaRow(number: row.number, createdAt: row.createdAt))
+    let evidence = evidence(
+      "host_mappings", row.number,
+      [row.host, ByteText("\(row.cellNumber)"), text(row.createdAt)])
+    return Observation(.host(row.host, record), evidence: evidence)
+  }
+
+  func observation(
+    _ row: NovaInstanceRow, lastSeen: HostSighting?
+  ) throws(Problem) -> Observation {
+    guard let id = InstanceID(row.uuid.string) else {
+      throw Problem(
+        text: "instance_mappings row \(row.number): \(row.uuid) is not a UUID.")
+    }
+    let cell = try row.cellNumber.map { (number) throws(Problem) in
+      guard let cell = cellIDs[number] else {
+        throw Problem(
+          text: "instance_mappings row \(row.number), instance \(id): "
+            + "there is no cell with the id \(number).")
+      }
+      return cell
+    }
+    let record = InstanceRecord(
+      cell: cell, owner: InstanceOwner(project: row.project, user: row.user),
+      isQueuedForDelete: row.queuedForDelete,
+      row: NovaRow(number: row.number, createdAt: row.createdAt), lastSeen: lastSeen)
+    let evidence = evidence(
+      "instance_mappings", row.number,
+      [
+        row.uuid, row.cellNumber.map { ByteText("\($0)") }, row.project, row.user,
+        text(row.queuedForDelete), text(row.createdAt),
+      ])
+    return Observation(.instance(id, record), evidence: evidence)
+  }
+
+  private func text(_ flag: Bool?) -> ByteText? { flag.map { $0 ? "1" : "0" } }
+  private func text(_ time: Timestamp?) -> ByteText? { time.map { ByteText($0.description) } }
+
+  /// The row digest covers each column with its length, so that NULL and empty text differ.
+  private func evidence(
+    _ table: ByteText, _ number: UInt64, _ columns: [ByteText?]
+  ) -> Evidence {
+    var bytes: [UInt8] = []
+    for column in columns {
+      let utf8 = column.map { Array($0.string.utf8) }
+      bytes.append(contentsOf: Array("\(utf8?.count ?? -1):".utf8) + (utf8 ?? []))
+    }
+    return Evidence(
+      source: source.publicForm, cell: nil, table: table, rowKey: ByteText("\(number)"),
+      rowDigest: keys.digest(of: bytes), readAt: source.snapshotAt)
+  }
+}

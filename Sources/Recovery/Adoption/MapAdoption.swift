@@ -1,0 +1,332 @@
+public import Journal
+public import Projections
+public import Registry
+
+/// Takes over the map of a Nova API database: makes the map equal to its three mapping tables.
+///
+/// Reads in pages, so that memory doesn't grow with the cloud, and applies in chunks of a thousand
+/// rows; a repeated run appends what is still missing, and nothing if nothing is.
+public struct MapAdoption<Witness: CellWitness> {
+  /// Rows of one chunk.
+  public static var chunkRows: Int { 1000 }
+
+  private let source: NovaAPIDatabase
+  private let witness: Witness
+  private let keys: KeyRing
+  private let options: AdoptionOptions
+
+  public init(
+    source: NovaAPIDatabase, witness: Witness, keys: KeyRing, options: AdoptionOptions
+  ) {
+    self.source = source
+    self.witness = witness
+    self.keys = keys
+    self.options = options
+  }
+
+  /// What `apply` would do to a map; nothing is written.
+  ///
+  /// - Parameters:
+  ///   - index: A reader of the index, which has reached `head`.
+  /// - Throws: `unreadable`; rows that the map can't hold are counted as problems, not thrown.
+  public func plan(
+    on index: IndexReader, head: UInt64, progress: (AdoptionPlan) -> Void
+  ) throws(AdoptionError) -> AdoptionPlan {
+    var plan = AdoptionPlan()
+    let preview = ChangePreview(map: LiveMap(over: index), head: head, keys: keys)
+    var rows = AdoptionRows(source: source, keys: keys)
+    try forEachChunk(&rows, &plan) { (plan, chunk) throws(AdoptionError) in
+      try count(chunk, preview, &plan)
+      progress(plan)
+    }
+    try forEachSurplus(index) { (chunk) throws(AdoptionError) in
+      for observation in chunk.observations {
+        if case .host = observation.state {
+          plan.hosts.surplus += 1
+        } else {
+          plan.instances.surplus += 1
+        }
+      }
+    }
+    return plan
+  }
+
+  /// Makes the map equal to the API database, as a plan has counted it.
+  ///
+  /// - Parameter index: The reader that the plan was made on.
+  /// - Returns: The answer of the last commit; nil if nothing differed and nothing was appended.
+  /// - Throws: `problems` or `wouldUnmap` before anything is appended; `registry`, after which the
+  ///   same command under the same request id goes on where it ended.
+  public func apply(
+    _ plan: inout AdoptionPlan, on index: IndexReader, through registry: MapRegistry,
+    progress: (UInt64) -> Void
+  ) throws(AdoptionError) -> Outcome? {
+    guard plan.problemCount == 0 || options.skipsInvalid else {
+      throw .problems(count: plan.problemCount, first: plan.problems[0])
+    }
+    let surplus = plan.hosts.surplus + plan.instances.surplus
+    guard surplus == 0 || options.prunes else { throw .wouldUnmap(count: surplus) }
+    var rows = AdoptionRows(source: source, keys: keys)
+    var read = AdoptionPlan()
+    var rowsDone: UInt64 = 0
+    let filter =
+      plan.problemCount == 0 ? nil : ChangePreview(map: LiveMap(over: index), head: 0, keys: keys)
+    if plan.changesNothing {
+      // Only the names of the cells are needed, for their identities.
+      try readCells(&rows, &read) { (_, _) throws(AdoptionError) in }
+    } else {
+      try forEachChunk(&rows, &read) { (_, chunk) throws(AdoptionError) in
+        let observations = try acceptable(chunk, filter)
+        try submit(.take(observations), chunk.range, registry)
+        rowsDone += UInt64(chunk.observations.count)
+        progress(rowsDone)
+      }
+    }
+    if surplus > 0 {
+      try forEachSurplus(index) { (chunk) throws(AdoptionError) in
+        try submit(.take(chunk.observations), chunk.range, registry)
+      }
+    }
+    let identified = try recordIdentities(rows, index, registry, &plan)
+    guard !plan.changesNothing || surplus > 0 || identified else { return nil }
+    return try finish(plan, registry)
+  }
+
+  /// The rows of a chunk that the rules take; all of them where the plan had no problems.
+  private func acceptable(
+    _ chunk: Chunk, _ filter: ChangePreview?
+  ) throws(AdoptionError) -> [Observation] {
+    guard let filter else { return chunk.observations }
+    var taken: [Observation] = []
+    for observation in chunk.observations {
+      do throws(RegistryError) {
+        _ = try filter.events(observation)
+        taken.append(observation)
+      } catch .refused {
+        continue
+      } catch {
+        throw .registry(error)
+      }
+    }
+    return taken
+  }
+
+  // MARK: Chunks
+
+  private typealias Chunk = (observations: [Observation], range: KeyRange)
+
+  private func forEachChunk(
+    _ rows: inout AdoptionRows, _ plan: inout AdoptionPlan,
+    _ body: (inout AdoptionPlan, Chunk) throws(AdoptionError) -> Void
+  ) throws(AdoptionError) {
+    try readCells(&rows, &plan, body)
+    try readHosts(rows, &plan, body)
+    try readInstances(rows, &plan, body)
+  }
+
+  private func readCells(
+    _ rows: inout AdoptionRows, _ plan: inout AdoptionPlan,
+    _ body: (inout AdoptionPlan, Chunk) throws(AdoptionError) -> Void
+  ) throws(AdoptionError) {
+    var observations: [Observation] = []
+    for row in try source.cells() {
+      do throws(AdoptionRows.Problem) {
+        observations.append(try rows.observation(row))
+      } catch {
+        plan.note(error.text)
+      }
+    }
+    let names = rows.cellIDs.values.sorted()
+    guard let first = names.first, let last = names.last else { return }
+    try body(&plan, (observations, range(.cell, first.description, last.description)))
+  }
+
+  private func readHosts(
+    _ rows: AdoptionRows, _ plan: inout AdoptionPlan,
+    _ body: (inout AdoptionPlan, Chunk) throws(AdoptionError) -> Void
+  ) throws(AdoptionError) {
+    var after: ByteText?
+    while true {
+      let page = try source.hosts(after: after, limit: MapAdoption.chunkRows)
+      guard let first = page.first, let last = page.last else { return }
+      var observations: [Observation] = []
+      for row in page {
+        do throws(AdoptionRows.Problem) {
+          observations.append(try rows.observation(row))
+        } catch {
+          plan.note(error.text)
+        }
+      }
+      try body(&plan, (observations, range(.host, first.host.string, last.host.string)))
+      after = last.host
+    }
+  }
+
+  private func readInstances(
+    _ rows: AdoptionRows, _ plan: inout AdoptionPlan,
+    _ body: (inout AdoptionPlan, Chunk) throws(AdoptionError) -> Void
+  ) throws(AdoptionError) {
+    var after: ByteText?
+    while true {
+      let page = try source.instances(after: after, limit: MapAdoption.chunkRows)
+      guard let first = page.first, let last = page.last else { return }
+      let mappings = page.filter { !$0.isMarker }
+      plan.markers += UInt64(page.count - mappings.count)
+      let sightings = sightings(of: mappings, rows.cellIDs)
+      var observations: [Observation] = []
+      for row in mappings {
+        do throws(AdoptionRows.Problem) {
+          let sighting = InstanceID(row.uuid.string).flatMap { sightings[$0] }
+          observations.append(try rows.observation(row, lastSeen: sighting))
+        } catch {
+          plan.note(error.text)
+        }
+      }
+      try body(&plan, (observations, range(.instance, first.uuid.string, last.uuid.string)))
+      after = last.uuid
+    }
+  }
+
+  private func range(_ kind: EntityKey.Kind, _ first: String, _ last: String) -> KeyRange {
+    KeyRange(kind: kind, first: ByteText(first), last: ByteText(last))
+  }
+
+  /// Where the instances of a page run, as far as their cells can be read.
+  private func sightings(
+    of rows: [NovaInstanceRow], _ cells: [UInt64: CellID]
+  ) -> [InstanceID: HostSighting] {
+    var asked: [CellID: [InstanceID]] = [:]
+    for row in rows {
+      guard let cell = row.cellNumber.flatMap({ cells[$0] }), let id = InstanceID(row.uuid.string)
+      else { continue }
+      asked[cell, default: []].append(id)
+    }
+    var sightings: [InstanceID: HostSighting] = [:]
+    for (cell, instances) in asked {
+      guard let hosts = try? witness.hosts(of: instances, in: cell) else { continue }
+      for (instance, host) in hosts {
+        sightings[instance] = HostSighting(host: host, at: source.snapshotAt, source: "adopt")
+      }
+    }
+    return sightings
+  }
+
+  // MARK: Counting
+
+  private func count(
+    _ chunk: Chunk, _ preview: ChangePreview, _ plan: inout AdoptionPlan
+  ) throws(AdoptionError) {
+    for observation in chunk.observations {
+      do throws(RegistryError) {
+        let events = try preview.events(observation)
+        plan.count(observation.state, events)
+      } catch .refused(let refusal) {
+        plan.note(refusal.description)
+      } catch {
+        throw .registry(error)
+      }
+    }
+  }
+
+  // MARK: Surplus
+
+  /// Calls `body` with the hosts and instances of the map that the API database has not.
+  private func forEachSurplus(
+    _ index: IndexReader, _ body: (Chunk) throws(AdoptionError) -> Void
+  ) throws(AdoptionError) {
+    let hosts = try indexed { () throws(ProjectionError) in try index.hosts().map(\.name) }
+    var missing: [ByteText] = []
+    for host in hosts where try !source.hasHost(host) { missing.append(host) }
+    for start in stride(from: 0, to: missing.count, by: MapAdoption.chunkRows) {
+      let part = missing[start...].prefix(MapAdoption.chunkRows)
+      guard let first = part.first, let last = part.last else { break }
+      try body(
+        (
+          part.map { Observation(.host($0, nil), evidence: nil) },
+          range(.host, first.string, last.string)
+        ))
+    }
+    try forEachSurplusInstance(index, body)
+  }
+
+  private func forEachSurplusInstance(
+    _ index: IndexReader, _ body: (Chunk) throws(AdoptionError) -> Void
+  ) throws(AdoptionError) {
+    var after: InstanceID?
+    while true {
+      let page = try indexed { () throws(ProjectionError) in
+        try index.instances(after: after, limit: MapAdoption.chunkRows)
+      }
+      guard let first = page.first, let last = page.last else { return }
+      var missing: [Observation] = []
+      for item in page where try !source.hasInstance(item.id) {
+        missing.append(Observation(.instance(item.id, nil), evidence: nil))
+      }
+      if !missing.isEmpty {
+        try body((missing, range(.instance, first.id.description, last.id.description)))
+      }
+      after = last.id
+    }
+  }
+
+  private func indexed<Value>(
+    _ read: () throws(ProjectionError) -> Value
+  ) throws(AdoptionError) -> Value {
+    do throws(ProjectionError) { return try read() } catch { throw .registry(.index(error)) }
+  }
+
+  // MARK: Writing
+
+  @discardableResult
+  private func submit(
+    _ change: Change, _ chunk: KeyRange?, _ registry: MapRegistry
+  ) throws(AdoptionError) -> Outcome {
+    var authorship = options.authorship
+    authorship.observedAt = .now
+    let command = Command(
+      change, by: authorship, request: options.request,
+      bulk: BulkMark(title: source.title, chunk: chunk))
+    do throws(RegistryError) { return try registry.submit(command) } catch {
+      throw .registry(error)
+    }
+  }
+
+  private func finish(
+    _ plan: AdoptionPlan, _ registry: MapRegistry
+  ) throws(AdoptionError) -> Outcome {
+    let transfer = MapTransfer(
+      database: source.publicForm, snapshotAt: source.snapshotAt, cells: plan.cells.total,
+      hosts: plan.hosts.total, instances: plan.instances.total)
+    let counts = ChangeCounts(
+      cells: plan.cells.differing, hosts: plan.hosts.differing + plan.hosts.surplus,
+      instances: plan.instances.differing + plan.instances.surplus)
+    return try submit(.finishAdoption(transfer, counts), nil, registry)
+  }
+
+  /// Records the evidence of each cell whose database can be read, as far as it is new.
+  private func recordIdentities(
+    _ rows: AdoptionRows, _ index: IndexReader, _ registry: MapRegistry,
+    _ plan: inout AdoptionPlan
+  ) throws(AdoptionError) -> Bool {
+    var isNew = false
+    for cell in rows.cellIDs.values.sorted() {
+      let identity: CellIdentity
+      do throws(CellWitnessError) {
+        identity = try witness.identity(of: cell)
+      } catch {
+        plan.unidentified[cell] = error.reason
+        continue
+      }
+      plan.identified.append(cell)
+      let known = try indexed { () throws(ProjectionError) in
+        Set(try index.identities(of: cell).map(\.uuid))
+      }
+      for part in identity.parts(of: MapAdoption.chunkRows, without: known) {
+        try submit(
+          .recordIdentity(cell, part), range(.cell, cell.description, cell.description), registry)
+        isNew = true
+      }
+    }
+    return isNew
+  }
+}

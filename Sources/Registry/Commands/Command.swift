@@ -1,0 +1,186 @@
+public import Journal
+
+/// One wish to change the map, with its author and what it rests on.
+public struct Command: Sendable {
+  public var change: Change
+  public var authorship: Authorship
+  /// Repeating a command under the same id repeats its answer.
+  public var request: RequestID
+  /// What the caller decided on; each is checked in the commit that makes the change.
+  public var guards: [Guard]
+  /// What this is a commit of; nil for a command of one commit.
+  public var bulk: BulkMark?
+  /// An operator's change wants a reason; a service's does not.
+  public var isByOperator: Bool
+
+  public init(
+    _ change: Change, by authorship: Authorship, request: RequestID, guards: [Guard] = [],
+    bulk: BulkMark? = nil, isByOperator: Bool = true
+  ) {
+    self.change = change
+    self.authorship = authorship
+    self.request = request
+    self.guards = guards
+    self.bulk = bulk
+    self.isByOperator = isByOperator
+  }
+}
+
+/// Ties the commits of a bulk command together.
+public struct BulkMark: Hashable, Sendable {
+  /// The command in words that are the same in each of its commits and in each retry.
+  public var title: ByteText
+  /// The keys that this commit covers; nil in the last one, which ends the command.
+  public var chunk: KeyRange?
+
+  public init(title: ByteText, chunk: KeyRange?) {
+    self.title = title
+    self.chunk = chunk
+  }
+}
+
+/// What the map shall become. The registry decides by its rules which events that takes, if any.
+public enum Change: Sendable {
+  /// A new cell; without an id it gets a random one.
+  case addCell(id: CellID?, CellDraft)
+  case renameCell(CellID, to: ByteText?)
+  /// Sets the addresses that are given; the others stay.
+  case setCellAddresses(CellID, AddressDraft)
+  case setCellDisabled(CellID, Bool)
+  /// Marks a cell disabled and on its way out, so that nothing new comes while it is emptied.
+  case beginRemovingCell(CellID)
+  /// Removes a cell that holds no hosts and no mappings.
+  case removeCell(CellID)
+  case recordIdentity(CellID, CellIdentity)
+  case setCoverage(CellID, Bool)
+
+  case mapHost(ByteText, to: CellID)
+  case unmapHost(ByteText)
+
+  /// The first mapping of an instance, or its first cell.
+  case mapInstance(InstanceID, InstanceDraft)
+  /// Another cell, or none, for a mapped instance.
+  case remapInstance(InstanceID, to: CellID?)
+  case setOwner(InstanceID, InstanceOwner)
+  case markForDeletion(InstanceID, Bool)
+  case unmapInstance(InstanceID)
+  case recordSighting(InstanceID, HostSighting)
+
+  /// Makes what the map holds of each thing equal to what was observed.
+  case take([Observation])
+  /// Takes hosts and mappings out of a cell that is being removed.
+  case emptyCell(CellID, hosts: [ByteText], instances: [InstanceID])
+  /// Notes that a whole map was taken over, and ends the bulk command.
+  case finishAdoption(MapTransfer, ChangeCounts)
+  /// Ends a bulk command.
+  case finishRequest(ChangeCounts)
+}
+
+/// Addresses to set on a cell; nil leaves what is there.
+public struct AddressDraft: Sendable {
+  public var database: GivenAddress?
+  public var queue: GivenAddress?
+  public var options: ByteText?
+
+  public init(
+    database: GivenAddress? = nil, queue: GivenAddress? = nil, options: ByteText? = nil
+  ) {
+    self.database = database
+    self.queue = queue
+    self.options = options
+  }
+}
+
+/// A cell as it is given.
+public struct CellDraft: Sendable {
+  public var name: ByteText?
+  public var addresses: AddressDraft
+  public var disabled: Bool?
+  public var isCovered: Bool
+  public var row: NovaRow
+
+  public init(
+    name: ByteText?, addresses: AddressDraft, disabled: Bool? = false, isCovered: Bool = false,
+    row: NovaRow = .unknown
+  ) {
+    self.name = name
+    self.addresses = addresses
+    self.disabled = disabled
+    self.isCovered = isCovered
+    self.row = row
+  }
+}
+
+/// An instance as it is given.
+public struct InstanceDraft: Sendable {
+  public var cell: CellID?
+  public var owner: InstanceOwner
+  /// Also a disabled cell will do: an operator tries it out.
+  public var isTest: Bool
+
+  public init(cell: CellID?, owner: InstanceOwner, isTest: Bool = false) {
+    self.cell = cell
+    self.owner = owner
+    self.isTest = isTest
+  }
+}
+
+/// What was found of one thing, and where; a state of nil means that it is gone.
+public struct Observation: Sendable {
+  public enum State: Sendable {
+    case cell(CellID, CellDraft?)
+    case host(ByteText, HostRecord?)
+    case instance(InstanceID, InstanceRecord?)
+  }
+
+  public var state: State
+  public var evidence: Evidence?
+
+  public init(_ state: State, evidence: Evidence?) {
+    self.state = state
+    self.evidence = evidence
+  }
+}
+
+/// What a caller's decision rests on.
+public struct Guard: Hashable, Sendable {
+  public enum Condition: Hashable, Sendable {
+    case absent
+    case exists
+    /// No entry after this one has changed it.
+    case unchanged(since: Position)
+  }
+
+  public var entity: EntityKey
+  public var condition: Condition
+
+  public init(_ entity: EntityKey, _ condition: Condition) {
+    self.entity = entity
+    self.condition = condition
+  }
+}
+
+/// What became of a command that was not refused.
+public struct Outcome: Hashable, Sendable {
+  /// The head of the journal that the answer is true at.
+  public var position: Position
+  /// The command's entries; nil if the map was as wished already.
+  public var entries: ClosedRange<UInt64>?
+  /// What the first of them is about.
+  public var entity: EntityKey?
+  /// The answer was given before: nothing was done now.
+  public var isRepeated: Bool
+  /// What a finished bulk command changed.
+  public var finished: ChangeCounts?
+
+  public init(
+    position: Position, entries: ClosedRange<UInt64>?, entity: EntityKey? = nil,
+    isRepeated: Bool = false, finished: ChangeCounts? = nil
+  ) {
+    self.position = position
+    self.entries = entries
+    self.entity = entity
+    self.isRepeated = isRepeated
+    self.finished = finished
+  }
+}

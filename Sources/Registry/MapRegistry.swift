@@ -1,0 +1,181 @@
+internal import Dispatch
+internal import Glibc
+public import Journal
+public import Projections
+internal import Synchronization
+
+/// The only writer of the map: commands in, entries out, the index behind them.
+///
+/// Whoever submits a command and finds no writer at work becomes the writer: it commits its own
+/// command together with those that queue up meanwhile, until its own is answered, and then hands
+/// on. A projector thread folds the entries into the index and gives the write lease back once it
+/// has caught up and nobody waits.
+///
+/// Safe to use from many threads; each call blocks its thread for about one disk flush.
+public final class MapRegistry: Sendable {
+  /// The most commands and bytes in one commit.
+  public static let maximumGroupCommands = 1000
+  public static let maximumGroupBytes = 4 << 20
+
+  private struct State: ~Copyable {
+    var waiting: [PendingCommand] = []
+    var hasWriter = false
+    var isClosed = false
+  }
+
+  private let state = Mutex(State())
+  private let writer: Mutex<GroupWriter>
+  private let projector: ProjectorThread
+
+  /// Makes a store ready for writing; the lease is taken only when a command comes.
+  ///
+  /// - Parameter command: What this process does, for those who wait for the lease.
+  public init(
+    journal: EventJournal, lock: StoreLock, command: String, index: IndexGenerations,
+    keys: KeyRing
+  ) {
+    projector = ProjectorThread(journal: journal)
+    writer = Mutex(
+      GroupWriter(
+        journal: journal, lock: lock, command: command, index: index, keys: keys,
+        projector: projector))
+  }
+
+  /// Makes the map as a command wishes and returns once that is on disk.
+  ///
+  /// - Returns: The entries it took; none if the map was as wished. The same answer as before, if
+  ///   the request id was used for the same command before.
+  /// - Throws: `refused` if a rule or a guard says no, and nothing was done; `journal` with the
+  ///   category `outcomeUnknown` if the command may or may not be on disk: submit it again under
+  ///   the same request id.
+  public func submit(_ command: Command) throws(RegistryError) -> Outcome {
+    let pending = PendingCommand(command)
+    let isWriter = try state.withLock { state throws(RegistryError) in
+      guard !state.isClosed else { throw .closed }
+      state.waiting.append(pending)
+      guard !state.hasWriter else { return false }
+      state.hasWriter = true
+      return true
+    }
+    if !isWriter, pending.waitForAnswerOrTurn() == .answered { return try pending.answer() }
+    while !pending.isAnswered {
+      let group = takeGroup()
+      putBack(writer.withLock { $0.commit(group) })
+    }
+    handOn()
+    return try pending.answer()
+  }
+
+  /// Blocks until the index holds every entry that this registry has acknowledged.
+  public func waitUntilProjected() throws(RegistryError) { try projector.waitForAll() }
+
+  /// Lets waiting commands finish, projects what is left, syncs HEAD and gives the lease back.
+  /// Commands that come later are refused with `closed`.
+  public func close() throws(RegistryError) {
+    state.withLock { $0.isClosed = true }
+    while state.withLock({ $0.hasWriter }) { usleep(1000) }
+    try projector.stop()
+  }
+
+  /// What a finished bulk command was answered, without asking for it again; nil if none bears the
+  /// request id, or it has not come to its end.
+  ///
+  /// - Throws: `refused` with `requestReused` if the id is that of another command.
+  public static func earlierAnswer(
+    toBulk title: ByteText, under request: RequestID, in map: some MapLookup, at head: Position,
+    keys: KeyRing
+  ) throws(RegistryError) -> Outcome? {
+    guard let row = try RuleMap(map: map).request(request) else { return nil }
+    guard row.content == keys.digest(of: CommandContent(ofBulk: title).bytes) else {
+      throw .refused(.requestReused(request))
+    }
+    guard let finished = row.finished else { return nil }
+    return Outcome(
+      position: head, entries: row.first...row.last, isRepeated: true, finished: finished)
+  }
+
+  // MARK: The queue
+
+  /// What is queued now: at most 1,000 commands and 4 MiB, without waiting for more.
+  private func takeGroup() -> [PendingCommand] {
+    state.withLock { state in
+      var bytes = 0
+      var count = 0
+      for pending in state.waiting.prefix(MapRegistry.maximumGroupCommands) {
+        bytes += pending.estimatedBytes
+        if count > 0, bytes > MapRegistry.maximumGroupBytes { break }
+        count += 1
+      }
+      let group = Array(state.waiting.prefix(count))
+      state.waiting.removeFirst(count)
+      return group
+    }
+  }
+
+  /// Commands of a group that must begin a group of their own.
+  private func putBack(_ pending: ArraySlice<PendingCommand>) {
+    guard !pending.isEmpty else { return }
+    state.withLock { $0.waiting.insert(contentsOf: pending, at: 0) }
+  }
+
+  /// Gives the writer's part to the first who waits, or to the projector, which ends the lease.
+  private func handOn() {
+    let next = state.withLock { state -> PendingCommand? in
+      if let next = state.waiting.first { return next }
+      writer.withLock { $0.rest() }
+      state.hasWriter = false
+      return nil
+    }
+    if let next { next.takeTurn() }
+  }
+}
+
+/// A command on its way through a group.
+final class PendingCommand: Sendable {
+  enum Wake { case answered, turn }
+
+  private struct State {
+    var answer: Result<Outcome, RegistryError>?
+    var wake: Wake?
+  }
+
+  let command: Command
+  private let state = Mutex(State())
+  private let semaphore = DispatchSemaphore(value: 0)
+
+  init(_ command: Command) { self.command = command }
+
+  /// A guess that is never far below the entries' size.
+  var estimatedBytes: Int {
+    if case .take(let observations) = command.change { return 600 * observations.count }
+    return 600
+  }
+
+  var isAnswered: Bool { state.withLock { $0.answer != nil } }
+
+  func finish(_ answer: Result<Outcome, RegistryError>) {
+    state.withLock { state in
+      precondition(state.answer == nil, "a command is answered once")
+      state.answer = answer
+      state.wake = .answered
+    }
+    semaphore.signal()
+  }
+
+  func takeTurn() {
+    state.withLock { $0.wake = .turn }
+    semaphore.signal()
+  }
+
+  func waitForAnswerOrTurn() -> Wake {
+    semaphore.wait()
+    return state.withLock { $0.wake ?? .turn }
+  }
+
+  func answer() throws(RegistryError) -> Outcome {
+    guard let answer = state.withLock({ $0.answer }) else {
+      preconditionFailure("the writer left a command of its group unanswered")
+    }
+    return try answer.get()
+  }
+}

@@ -1,0 +1,101 @@
+internal import Journal
+internal import Projections
+
+/// The rules for instances: from a change and the map to the events it takes.
+struct InstanceRules<Map: MapLookup> {
+  let map: RuleMap<Map>
+
+  private func row(_ id: InstanceID) throws(RegistryError) -> InstanceRow {
+    guard let row = try map.instance(id) else { throw .refused(.unknownInstance(id)) }
+    return row
+  }
+
+  // Hot path: one lookup of the instance and one of its cell.
+  func map(_ id: InstanceID, _ draft: InstanceDraft) throws(RegistryError) -> [Event] {
+    do throws(Refusal) { try NameRules.check(draft.owner) } catch { throw .refused(error) }
+    if let before = try map.instance(id)?.record { return try firstCell(of: id, before, draft) }
+    try checkFirstCell(draft)
+    return [.instance(id, .mapped(InstanceRecord(cell: draft.cell, owner: draft.owner)))]
+  }
+
+  private func firstCell(
+    of id: InstanceID, _ before: InstanceRecord, _ draft: InstanceDraft
+  ) throws(RegistryError) -> [Event] {
+    guard before.owner == draft.owner else { throw .refused(.ownerDiffers(id)) }
+    guard before.cell != draft.cell, let cell = draft.cell else { return [] }
+    if let elsewhere = before.cell {
+      throw .refused(.instanceElsewhere(id, cell: elsewhere))
+    }
+    try checkFirstCell(draft)
+    return [.instance(id, .moved(from: nil, to: cell))]
+  }
+
+  private func checkFirstCell(_ draft: InstanceDraft) throws(RegistryError) {
+    guard let id = draft.cell else { return }
+    let cell = try existingCell(id)
+    guard !cell.isBeingRemoved else { throw .refused(.cellBeingRemoved(id)) }
+    guard draft.isTest || cell.disabled != true else { throw .refused(.cellDisabled(id)) }
+  }
+
+  private func existingCell(_ id: CellID) throws(RegistryError) -> CellRecord {
+    guard let row = try map.cell(id) else { throw .refused(.unknownCell(id)) }
+    return row.record
+  }
+
+  func remap(_ id: InstanceID, to cell: CellID?) throws(RegistryError) -> [Event] {
+    let before = try row(id).record
+    guard before.cell != cell else { return [] }
+    if let cell, try existingCell(cell).isBeingRemoved {
+      throw .refused(.cellBeingRemoved(cell))
+    }
+    return [.instance(id, .moved(from: before.cell, to: cell))]
+  }
+
+  func setOwner(_ id: InstanceID, _ owner: InstanceOwner) throws(RegistryError) -> [Event] {
+    do throws(Refusal) { try NameRules.check(owner) } catch { throw .refused(error) }
+    let before = try row(id).record
+    guard before.owner != owner else { return [] }
+    return [.instance(id, .ownerChanged(from: before.owner, to: owner))]
+  }
+
+  func mark(_ id: InstanceID, _ isQueued: Bool) throws(RegistryError) -> [Event] {
+    let before = try row(id).record
+    guard before.isQueuedForDelete != isQueued else { return [] }
+    return [.instance(id, .deletionMarkChanged(from: before.isQueuedForDelete, to: isQueued))]
+  }
+
+  func unmap(_ id: InstanceID) throws(RegistryError) -> [Event] {
+    [.instance(id, .unmapped(try row(id).record))]
+  }
+
+  func saw(_ id: InstanceID, _ sighting: HostSighting) throws(RegistryError) -> [Event] {
+    do throws(Refusal) { try NameRules.checkHost(sighting.host) } catch { throw .refused(error) }
+    guard try row(id).record.lastSeen != sighting else { return [] }
+    return [.instance(id, .hostSeen(sighting))]
+  }
+
+  /// The events that make the map hold what was observed.
+  func take(_ id: InstanceID, _ record: InstanceRecord?) throws(RegistryError) -> [Event] {
+    let before = try map.instance(id)?.record
+    guard let record else { return before.map { [.instance(id, .unmapped($0))] } ?? [] }
+    do throws(Refusal) { try NameRules.check(record.owner) } catch { throw .refused(error) }
+    if let cell = record.cell, before?.cell != cell { _ = try existingCell(cell) }
+    guard let before else { return [.instance(id, .mapped(record))] }
+    var events: [InstanceEvent] = []
+    if before.cell != record.cell { events.append(.moved(from: before.cell, to: record.cell)) }
+    if before.owner != record.owner {
+      events.append(.ownerChanged(from: before.owner, to: record.owner))
+    }
+    if before.isQueuedForDelete != record.isQueuedForDelete {
+      events.append(
+        .deletionMarkChanged(from: before.isQueuedForDelete, to: record.isQueuedForDelete))
+    }
+    if before.row != record.row {
+      events.append(.rowRecorded(from: before.row, to: record.row))
+    }
+    if let sighting = record.lastSeen, before.lastSeen != sighting {
+      events.append(.hostSeen(sighting))
+    }
+    return events.map { .instance(id, $0) }
+  }
+}

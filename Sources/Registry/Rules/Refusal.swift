@@ -1,0 +1,70 @@
+public import Journal
+
+/// Why a command was refused; nothing of it was done.
+public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
+  case unknownCell(CellID)
+  case unknownHost(ByteText)
+  case unknownInstance(InstanceID)
+
+  case cellExists(CellID)
+  case cellNameTaken(ByteText, by: CellID)
+  case databaseTaken(ByteText, by: CellID)
+  /// cell0 can't be disabled, removed, or hold hosts.
+  case cell0(String)
+  case cellDisabled(CellID)
+  case cellBeingRemoved(CellID)
+  case cellNotEmpty(CellID, hosts: UInt64, instances: UInt64)
+  case cellNotBeingRemoved(CellID)
+
+  case hostElsewhere(ByteText, cell: CellID)
+  case instanceElsewhere(InstanceID, cell: CellID)
+  case ownerDiffers(InstanceID)
+
+  case badName(what: String, why: String)
+  case reasonMissing
+  /// A guard did not hold: the entry came first. Position 0 says that there never was any.
+  case guardFailed(Guard, entry: UInt64)
+  /// The request id was used for another command.
+  case requestReused(RequestID)
+  /// The command would need an entry longer than the journal takes.
+  case tooLarge(String)
+
+  public var description: String {
+    switch self {
+    case .unknownCell(let id): "There is no cell \(id). `cell list` shows the cells."
+    case .unknownHost(let name): "There is no host \(name). `host list` shows the hosts."
+    case .unknownInstance(let id): "There is no mapping of instance \(id)."
+    case .cellExists(let id): "Cell \(id) exists already. Choose another UUID or change the cell."
+    case .cellNameTaken(let name, let id):
+      "The name \(name) is that of cell \(id). Choose another, or rename that cell first."
+    case .databaseTaken(let database, let id):
+      "The database \(database) is that of cell \(id). Two cells can't share a database."
+    case .cell0(let what): "cell0 \(what)."
+    case .cellDisabled(let id):
+      "Cell \(id) is disabled and takes no first mappings. Enable it, or give --test."
+    case .cellBeingRemoved(let id):
+      "Cell \(id) is being removed. Finish with `cell remove \(id) --force`."
+    case .cellNotEmpty(let id, let hosts, let instances):
+      "Cell \(id) still has \(hosts) hosts and \(instances) instance mappings. Move them first, or "
+        + "give --force, which unmaps the hosts and sets the mappings to no cell."
+    case .cellNotBeingRemoved(let id):
+      "Cell \(id) is not being removed; its hosts and mappings stay."
+    case .hostElsewhere(let host, let cell):
+      "Host \(host) is mapped to cell \(cell), and host names are unique in the cloud. If it moved, "
+        + "give `host remove` first."
+    case .instanceElsewhere(let instance, let cell):
+      "Instance \(instance) is mapped to cell \(cell). To move it, give `instance remap`."
+    case .ownerDiffers(let instance):
+      "Instance \(instance) is mapped with another project or user. Nothing was changed."
+    case .badName(let what, let why): "\(what) \(why)."
+    case .reasonMissing: "A change wants a reason. Give --reason TEXT."
+    case .guardFailed(let condition, let entry):
+      entry == 0
+        ? "\(condition.entity) was expected to exist, and never did."
+        : "\(condition.entity) was changed by entry \(entry) first. Look at it and decide again."
+    case .requestReused(let id):
+      "Request \(id) was used for another command. Give another --request-id."
+    case .tooLarge(let what): "The command is too large: \(what)."
+    }
+  }
+}
