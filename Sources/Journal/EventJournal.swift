@@ -91,10 +91,16 @@ public final class EventJournal: Sendable {
   /// Brings the tip in memory to the end of the file.
   func catchUp(_ state: inout State) throws(JournalError) {
     guard state.isInDoubt || file.lastTransactionID != state.tip.transactionID else { return }
-    let known = state.tip
-    state.tip = try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-      try known.extended(to: snapshot)
+    var tip = state.tip
+    var isAtEnd = false
+    // A few entries at a time: a longer reading would be overtaken by a busy writer again and again.
+    while !isAtEnd {
+      let before = tip
+      (tip, isAtEnd) = try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        try before.extended(to: snapshot)
+      }
     }
+    state.tip = tip
     state.isInDoubt = false
   }
 
@@ -118,25 +124,28 @@ extension JournalTip {
       position: position, root: root, orderedAt: chain.orderedAt, transactionID: transactionID)
   }
 
-  /// The tip after the entries of a snapshot that come behind this one, each checked.
-  func extended(to snapshot: JournalSnapshot) throws(JournalError) -> JournalTip {
+  private static let entriesOfOneReading = 512
+
+  /// The tip after the next entries of a snapshot, each checked, and whether they are the last.
+  func extended(
+    to snapshot: JournalSnapshot
+  ) throws(JournalError) -> (tip: JournalTip, isAtEnd: Bool) {
     let size = snapshot.entries.entryCount
     guard size >= position.index else {
       throw .steppedBack(
         journal: try JournalTip(of: snapshot).position, witness: position)
     }
     var tip = self
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
     if size > position.index {
+      var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
       guard try cursor.seek(position.index + 1) else {
         throw .missingEntry(index: position.index + 1)
       }
-      try tip.take(from: &cursor, of: snapshot) { (_, _, _) throws(JournalError) in }
-      guard tip.position.index == size else {
-        throw .missingEntry(index: tip.position.index + 1)
-      }
+      try tip.take(
+        Int(min(size - position.index, UInt64(JournalTip.entriesOfOneReading))), from: &cursor,
+        of: snapshot)
     }
     tip.transactionID = snapshot.transactionID
-    return tip
+    return (tip, tip.position.index == size)
   }
 }

@@ -92,43 +92,44 @@ struct JournalTip: Equatable, Sendable {
       return
     }
     if first > 1 { guard try cursor.next() else { throw .missingEntry(index: first) } }
-    _ = try take(from: &cursor, of: snapshot) { (_, _, _) throws(JournalError) in }
-    guard chain.position.index == last else {
-      throw .missingEntry(index: chain.position.index + 1)
+    try take(Int(last - first) + 1, from: &cursor, of: snapshot)
+  }
+
+  /// Takes the next entries from where the cursor stands, and checks each root that stands behind
+  /// one; behind the last entry of the snapshot there is one.
+  ///
+  /// - Throws: What the entries are accused of.
+  mutating func take(
+    _ count: Int, from cursor: inout TreeCursor, of snapshot: JournalSnapshot
+  ) throws(JournalError) {
+    for number in 0..<count {
+      if number > 0 {
+        guard try cursor.next() else { throw .missingEntry(index: chain.position.index + 1) }
+      }
+      let root = try takeEntry(cursor, path: snapshot.file.path)
+      if chain.position.index == snapshot.entries.entryCount {
+        guard root != nil else {
+          throw .damagedTree(
+            index: chain.position.index, what: "no root stands behind the last entry")
+        }
+      }
     }
   }
 
-  /// Takes entries from where the cursor stands to the end of the snapshot, and checks each root
-  /// that stands behind one.
-  ///
-  /// - Parameter body: Is given each entry's header, the buffer and where the entry lies in it.
-  /// - Throws: What the entries are accused of; what `body` throws.
-  mutating func take(
-    from cursor: inout TreeCursor, of snapshot: JournalSnapshot,
-    _ body: (EntryHeader, [UInt8], Range<Int>) throws(JournalError) -> Void
-  ) throws(JournalError) {
-    var isClosed = false
-    repeat {
-      let bytes = cursor.bytes
-      let (header, root) = try chain.accept(
-        bytes, in: cursor.range, key: cursor.key, path: snapshot.file.path)
-      let start = cursor.range.lowerBound
-      let range = start..<start + Int(header.entryLength)
-      let isTileFull = append(TreeHash.leaf(bytes, in: range)) { _, _ in }
-      if isTileFull { openTile.removeAll(keepingCapacity: true) }
-      isClosed = root != nil
-      if let root {
-        guard root == frontier.root else {
-          throw .damagedTree(
-            index: chain.position.index, what: "the root behind that entry is another")
-        }
-        self.root = root
-      }
-      try body(header, bytes, range)
-    } while try cursor.next()
-    guard isClosed else {
-      throw .damagedTree(index: chain.position.index, what: "no root stands behind the last entry")
+  private mutating func takeEntry(
+    _ cursor: TreeCursor, path: String
+  ) throws(JournalError) -> Digest? {
+    let (header, root) = try chain.accept(
+      cursor.bytes, in: cursor.range, key: cursor.key, path: path)
+    let start = cursor.range.lowerBound
+    let leaf = TreeHash.leaf(cursor.bytes, in: start..<start + Int(header.entryLength))
+    if append(leaf, completed: { _, _ in }) { openTile.removeAll(keepingCapacity: true) }
+    guard let root else { return nil }
+    guard root == frontier.root else {
+      throw .damagedTree(
+        index: chain.position.index, what: "the root behind that entry is another")
     }
-    transactionID = snapshot.transactionID
+    self.root = root
+    return root
   }
 }

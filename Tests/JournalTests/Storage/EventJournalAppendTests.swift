@@ -1,5 +1,6 @@
 import Foundation
 @testable import Journal
+import Synchronization
 import Testing
 
 @Suite struct EventJournalAppendTests {
@@ -188,6 +189,75 @@ import Testing
         seen = head.position.index
       }
       #expect(try reader.verify().head.position.index == 902)
+    }
+  }
+
+  @Test func `a reader far behind catches up with a writer that doesn't pause`() throws {
+    try withTemporaryJournal { writer in
+      let reader = try EventJournal.open(writer.files.directory)
+      let finished = Atomic(false)
+      let thread = Thread {
+        for _ in 0..<60 { _ = try? writer.appendNow(Drafts.mappings(0..<200)) }
+        finished.store(true, ordering: .releasing)
+      }
+      thread.start()
+      var readings = 0
+      while !finished.load(ordering: .acquiring) {
+        _ = try reader.refresh()
+        readings += 1
+      }
+      #expect(readings > 1)
+      #expect(try reader.refresh().position.index == 12_002)
+    }
+  }
+
+  @Test func `an event of a newer program is verified, and not read`() throws {
+    try withTemporaryJournal { journal in
+      try journal.appendNow([Drafts.mapping(1)])
+      var bytes = try #require(try journal.entry(at: 3)).encoded()
+      (bytes[2], bytes[3], bytes[23]) = (0x77, 0x77, 4)
+      try journal.appendRaw(bytes)
+      #expect(try journal.refresh().position.index == 4)
+      #expect(try journal.verify().head.position.index == 4)
+      #expect(
+        throws: JournalError.newerEvent(
+          .unknownEvent(kind: 0x7777, schemaVersion: 1, index: 4))
+      ) { try journal.changes(after: 0, limit: 10) }
+      try journal.appendNow([Drafts.mapping(2)])
+      #expect(try journal.entry(at: 5)?.position.index == 5)
+    }
+  }
+
+  @Test func `writing without this store's lease is a bug of the caller`() async {
+    await #expect(processExitsWith: .failure) {
+      try withTemporaryJournal { journal in
+        let lease = try journal.lock.acquire(command: "test")
+        lease.release()
+        _ = try journal.append(
+          [Drafts.mapping(1)], expecting: journal.head.position, under: lease)
+      }
+    }
+  }
+
+  @Test func `a batch of nothing is a bug of the caller`() async {
+    await #expect(processExitsWith: .failure) {
+      try withTemporaryJournal { journal in _ = try journal.appendNow([]) }
+    }
+  }
+}
+
+extension EventJournal {
+  /// Appends bytes as another program would: straight through LMDB.
+  fileprivate func appendRaw(_ bytes: [UInt8]) throws {
+    var leaves = try entries(after: 0, limit: .max).map { TreeHash.leaf(try $0.encoded()) }
+    leaves.append(TreeHash.leaf(bytes))
+    let value = bytes + TreeFrontier.root(of: leaves).bytes
+    let environment = try LMDBEnvironment.shared(files.journal)
+    try environment.write(after: lastTransactionID, growthBytes: 0) {
+      (transaction) throws(LMDBError) in
+      let entries = try transaction.database("entries", create: false)
+      try transaction.append(
+        UInt64(leaves.count), value, in: 0..<value.count, to: entries)
     }
   }
 }
