@@ -93,7 +93,8 @@ struct InstanceRules<Map: MapLookup> {
     if before.row != record.row {
       events.append(.rowRecorded(from: before.row, to: record.row))
     }
-    if let sighting = record.lastSeen, before.lastSeen != sighting {
+    // Seeing an instance where it was seen before is no news.
+    if let sighting = record.lastSeen, before.lastSeen?.host != sighting.host {
       events.append(.hostSeen(sighting))
     }
     return events.map { .instance(id, $0) }
