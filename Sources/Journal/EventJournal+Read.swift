@@ -3,10 +3,11 @@ internal import Synchronization
 extension EventJournal {
   /// The entry at an index, checked against its leaf hash in the tree.
   ///
-  /// - Returns: nil beyond the head; within it, an entry that isn't there is damage.
+  /// - Returns: nil for 0 and beyond the head; within it, an entry that isn't there is damage.
   /// - Throws: What damages it; `newerEvent` if a newer program wrote it.
   public func entry(at index: UInt64) throws(JournalError) -> Entry? {
-    try entries(after: index - 1, limit: 1).first
+    guard index > 0 else { return nil }
+    return try entries(after: index - 1, limit: 1).first
   }
 
   /// Entries in order, from the one after `index`, at most `limit` of them and none beyond the head.
@@ -73,7 +74,8 @@ extension EventJournal {
   public func inclusionProof(
     ofEntry index: UInt64, in size: UInt64
   ) throws(JournalError) -> [Digest] {
-    try proof { (source) throws(JournalError) in
+    precondition(index > 0 && index <= size, "a proof is about an entry of the tree")
+    return try proof { (source) throws(JournalError) in
       try TreeProof.inclusion(ofLeaf: index - 1, in: size, source)
     }
   }

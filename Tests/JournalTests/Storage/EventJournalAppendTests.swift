@@ -168,6 +168,7 @@ import Testing
     try withTemporaryJournal { journal in
       let beyond = try journal.entry(at: 3)
       #expect(beyond == nil)
+      #expect(try journal.entry(at: 0) == nil)
       #expect(try journal.entries(after: 2, limit: 5).isEmpty)
       #expect(try journal.entries(after: 99, limit: 5).isEmpty)
       #expect(try journal.entries(after: 1, limit: 5).count == 1)
