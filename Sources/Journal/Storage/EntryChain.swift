@@ -7,11 +7,6 @@ struct EntryChain: Equatable, Sendable {
   static let start = EntryChain(
     position: .start, orderedAt: Timestamp(microseconds: Int64.min))
 
-  init(position: Position, orderedAt: Timestamp) {
-    self.position = position
-    self.orderedAt = orderedAt
-  }
-
   /// Where an entry goes, and its time in the order of entries.
   mutating func next(
     opening epoch: UInt32?, observedAt: Timestamp

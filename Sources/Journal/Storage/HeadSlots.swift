@@ -9,16 +9,6 @@ public struct HeadWitness: Equatable, Sendable {
   public let writtenAt: Timestamp
   /// Counts the writings of the file.
   public let sequence: UInt64
-
-  init(
-    store: StoreID, position: Position, root: Digest, writtenAt: Timestamp, sequence: UInt64
-  ) {
-    self.store = store
-    self.position = position
-    self.root = root
-    self.writtenAt = writtenAt
-    self.sequence = sequence
-  }
 }
 
 extension HeadWitness {
