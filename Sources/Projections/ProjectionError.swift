@@ -35,6 +35,8 @@ public enum ProjectionError: Error, Equatable, Sendable {
   case fault(IndexFault)
   /// A file beside the indexes, or its folder, could not be read or written.
   case file(FileError)
+  /// The journal from which an index is made could not be read.
+  case journal(JournalError)
   /// A path that can't name a SQLite file: empty, or with a NUL byte.
   case unusablePath(String)
 }
@@ -74,6 +76,7 @@ extension ProjectionError: CustomStringConvertible {
       "The index stops before entry \(index). \(error)"
     case .fault(let fault): fault.description
     case .file(let error): error.description
+    case .journal(let error): error.description
     case .unusablePath(let path):
       "'\(path)' can't name a SQLite file. Give a path without NUL bytes."
     }

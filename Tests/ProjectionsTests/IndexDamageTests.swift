@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Projections
+import TestSupport
 import Testing
 
 @Suite struct IndexDamageTests {
@@ -29,8 +30,7 @@ import Testing
     }
     for id in history.known {
       expect(history.instances[id]) { try reader.instance(id) }
-      expect(history.instances[id]?.record.cell) { try reader.lookup(id)?.cell }
-      expect(history.instances[id]?.changedAt) { try reader.lookup(id)?.changedAt }
+      expect(history.instances[id].map(InstanceRoute.init)) { try reader.lookup(id) }
     }
     for id in unknown { expect(nil) { try reader.lookup(id) } }
     for (id, row) in history.cells { expect(row) { try reader.cell(id) } }
@@ -141,5 +141,14 @@ import Testing
     for suffix in ["-wal", "-shm"] {
       try? FileManager.default.removeItem(atPath: path + suffix)
     }
+  }
+}
+
+extension InstanceRoute {
+  /// What routing needs of a whole row.
+  init(_ row: InstanceRow) {
+    self.init(
+      cell: row.record.cell, isQueuedForDelete: row.record.isQueuedForDelete,
+      changedAt: row.changedAt)
   }
 }

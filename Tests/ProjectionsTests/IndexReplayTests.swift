@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Projections
+import TestSupport
 import Testing
 
 @Suite struct IndexReplayTests {

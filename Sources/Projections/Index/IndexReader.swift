@@ -9,6 +9,12 @@ public struct InstanceRoute: Hashable, Sendable {
   public var isQueuedForDelete: Bool?
   /// The index of the last entry that changed the instance.
   public var changedAt: UInt64
+
+  public init(cell: CellID?, isQueuedForDelete: Bool?, changedAt: UInt64) {
+    self.cell = cell
+    self.isQueuedForDelete = isQueuedForDelete
+    self.changedAt = changedAt
+  }
 }
 
 /// Reads an index file without ever writing to it or its folder.
