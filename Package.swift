@@ -82,7 +82,7 @@ let package = Package(
       name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "RouterTests", dependencies: ["Router", "Registry", "TestSupport"],
+      name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "RecoveryTests", dependencies: ["Recovery", "Router", "TestSupport"],

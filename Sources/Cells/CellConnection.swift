@@ -45,6 +45,13 @@ public enum CellConnection: Sendable {
     }
   }
 
+  /// Where several instances are, in their order; read in few transactions, none of them long.
+  public func placements(of instances: [InstanceID]) throws(CellError) -> [InstancePlacement?] {
+    switch self {
+    case .sqlite(let connection): try connection.placements(of: instances)
+    }
+  }
+
   /// The row of an instance, deleted ones too; nil if the cell has none.
   public func instance(_ instance: InstanceID) throws(CellError) -> CellInstance? {
     switch self {

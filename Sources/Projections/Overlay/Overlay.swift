@@ -133,6 +133,10 @@ extension Overlay {
     return try index.departure(of: entity)
   }
 
+  /// What the overlay itself says of an instance: nil if no entry in it is about the instance, a
+  /// nil row if the instance is gone.
+  public func held(_ id: InstanceID) -> InstanceRow?? { instances[id].map(\.row) }
+
   /// The cells, hosts and instances whose rows differ from the index's; nil means gone.
   public var changedCells: [CellID: CellRow?] { cells.mapValues(\.row) }
   public var changedHosts: [ByteText: HostRow?] { hosts.mapValues(\.row) }
