@@ -67,6 +67,13 @@ public enum CellConnection: Sendable {
     }
   }
 
+  /// How many instances that aren't deleted run on a host.
+  public func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
+    switch self {
+    case .sqlite(let connection): try connection.liveInstanceCount(on: host)
+    }
+  }
+
   /// Whether a UUID is in a column of identity, in a deleted row too.
   public func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
     switch self {

@@ -125,6 +125,19 @@ public final class SQLiteCellConnection: @unchecked Sendable {
     return uuids.sorted()
   }
 
+  /// How many instances that aren't deleted have the host, compared by bytes.
+  func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
+    do throws(ProjectionError) {
+      let statement = try connection.prepare(
+        "SELECT count(*) FROM instances WHERE host = ?1 AND deleted = 0")
+      try statement.bind(host, at: 1)
+      _ = try statement.step()
+      return Int(try statement.integer(0))
+    } catch {
+      throw CellError(error, of: cell, table: "instances")
+    }
+  }
+
   /// Whether any row has the UUID; looked up by the index that Nova has on each of the columns.
   func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
     let statement = try prepare("SELECT 1 FROM \(source.table) WHERE uuid = ?1", on: source)

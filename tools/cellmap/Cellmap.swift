@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import Glibc
+
+/// The command: one word for each thing it can do, thin over the libraries.
+@main
+struct Cellmap: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cellmap",
+    abstract: "The map of a Nova cloud that is cut into cells, kept as a journal.",
+    discussion: """
+      Every change of a cell, a host or an instance is an entry in an append-only journal; what
+      answers questions is derived from it, and can be made again at any time.
+
+      Exit codes: 0 done, 1 finding, 2 unknown instance, cell or host, 3 store locked, 4 integrity
+      violation, 5 partial answer, 6 storage full or failing, 7 cell unreachable or not itself,
+      8 queue unreachable, 9 refused by a rule or guard, 10 outcome unknown: ask again with the same
+      --request-id, 64 usage.
+      """,
+    version: Version.number,
+    subcommands: [
+      InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
+      InstanceCommand.self, RouteCommand.self, AuditCommand.self, ReplayCommand.self,
+      StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
+    ])
+
+  /// Accepted before the command, too: `cellmap --store DIR COMMAND`.
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The folder of the store. Default: CELLMAP_STORE, else ./cellmap-store.",
+      valueName: "folder"))
+  var store: String?
+
+  static func main() {
+    signal(SIGPIPE, SIG_DFL)
+    umask(0o077)
+    do {
+      var command = try parseAsRoot(storeTakenOut(of: Array(CommandLine.arguments.dropFirst())))
+      try command.run()
+    } catch let failure as CommandFailure {
+      Console.endProgress()
+      Console.note("cellmap: \(Console.safe(failure.message))")
+      Glibc.exit(failure.status.rawValue)
+    } catch {
+      exit(withError: error)
+    }
+  }
+
+  /// Takes `--store DIR` before the command out of the arguments, and makes it the default.
+  private static func storeTakenOut(of arguments: [String]) -> [String] {
+    guard let first = arguments.first, first.hasPrefix("--store") else { return arguments }
+    if first == "--store", arguments.count > 1 {
+      setenv("CELLMAP_STORE", arguments[1], 1)
+      return Array(arguments.dropFirst(2))
+    }
+    if first.hasPrefix("--store=") {
+      setenv("CELLMAP_STORE", String(first.dropFirst(8)), 1)
+      return Array(arguments.dropFirst())
+    }
+    return arguments
+  }
+}

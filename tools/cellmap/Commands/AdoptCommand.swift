@@ -1,0 +1,183 @@
+import ArgumentParser
+import Journal
+import Projections
+import Recovery
+import Registry
+import Router
+
+/// `cellmap adopt`: the map of a Nova API database, taken over.
+struct AdoptCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "adopt", abstract: "Takes over the map of a Nova API database.",
+    discussion: """
+      Reads cell_mappings, host_mappings and instance_mappings in one snapshot and makes the map equal
+      to them; run again, it appends only what has changed. Cells that can be read are read for the
+      evidence of their identity and for where instances run. Nothing is written into Nova.
+      """)
+
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(
+    help: ArgumentHelp(
+      "The address of the API database: itself, - for a line of standard input, or @FILE.",
+      valueName: "address"))
+  var address: String?
+  @Option(
+    name: .customLong("nova-conf"),
+    help: ArgumentHelp(
+      "Takes the address from [api_database] instead; several files and folders, later ones win.",
+      valueName: "file"))
+  var novaConf: [String] = []
+  @Flag(help: "Shows what would change; nothing is written.") var dryRun = false
+  @Flag(help: "Passes over rows that the map can't hold.") var skipInvalid = false
+  @Flag(help: "Takes out of the map what the API database doesn't have.") var prune = false
+
+  func validate() throws {
+    guard (address == nil) != novaConf.isEmpty else {
+      throw ValidationError("Give the address of the API database, or --nova-conf.")
+    }
+  }
+
+  func run() throws {
+    if !dryRun, change.reason == nil { throw CommandFailure(Refusal.reasonMissing) }
+    let session = try StoreSession(store)
+    let source = try openSource()
+    if let answer = try session.earlierAnswer(to: source.title, change) {
+      return change.report(
+        answer, store, done: "Adopted \(source.publicForm).", json: counts(answer.finished))
+    }
+    let adoption = MapAdoption(
+      source: source, witness: LiveCells(try session.router(try addressBase())),
+      keys: try session.keys(),
+      options: AdoptionOptions(
+        authorship: change.authorship, request: change.request, skipsInvalid: skipInvalid,
+        prunes: prune))
+    let (plan, outcome) = try work(adoption, session)
+    try session.close()
+    report(plan, outcome, source)
+    if dryRun, plan.problemCount > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
+  }
+
+  private func work(
+    _ adoption: MapAdoption<LiveCells>, _ session: StoreSession
+  ) throws(CommandFailure) -> (AdoptionPlan, Outcome?) {
+    let registry = try session.writer()
+    let index = try session.indexReader()
+    do throws(AdoptionError) {
+      var plan = try adoption.plan(on: index, head: session.journal.head.position.index) {
+        Console.progress("comparing: \($0.instances.total) instances")
+      }
+      guard !dryRun else { return (plan, nil) }
+      let outcome = try adoption.apply(&plan, on: index, through: registry) {
+        Console.progress("adopting: \($0) rows")
+      }
+      Console.endProgress()
+      return (plan, outcome)
+    } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  // MARK: Where from
+
+  /// What templates are filled in from: --base, else the configuration of --nova-conf.
+  private func addressBase() throws(CommandFailure) -> AddressBase {
+    var result = try base.addressBase()
+    guard result.database == nil, !novaConf.isEmpty else { return result }
+    let configuration = try NovaFiles.read(novaConf)
+    result.database = configuration.database
+    result.queue = configuration.transportURL
+    return result
+  }
+
+  private func openSource() throws(CommandFailure) -> NovaAPIDatabase {
+    let secret: Secret
+    if let address {
+      secret = try AddressArgument.secret(address)
+    } else {
+      guard let configured = try NovaFiles.read(novaConf).apiDatabase else {
+        throw CommandFailure(.usage, "The configuration has no [api_database]connection.")
+      }
+      secret = configured
+    }
+    let parsed: DatabaseAddress
+    do throws(AddressError) { parsed = try DatabaseAddress(parsing: secret) } catch {
+      throw CommandFailure(error)
+    }
+    guard let path = parsed.filePath(baseDirectory: ByteText(base.folder)) else {
+      throw CommandFailure(
+        .cell, "\(parsed.publicForm) can't be read yet: this version adopts from SQLite databases.")
+    }
+    do throws(AdoptionError) {
+      return try NovaAPIDatabase(path: path.string, publicForm: parsed.publicForm)
+    } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  // MARK: Output
+
+  private func counts(_ counts: ChangeCounts?) -> [String: JSONValue] {
+    guard let counts else { return [:] }
+    return [
+      "cells": .number(counts.cells), "hosts": .number(counts.hosts),
+      "instances": .number(counts.instances),
+    ]
+  }
+
+  private func report(_ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase) {
+    if store.json { return Console.print(json(plan, outcome, source).line) }
+    var table = Table("RECORDS", "ROWS", "NEW", "CHANGED", "AS IN THE MAP", "ONLY IN THE MAP")
+    for (name, count) in [
+      ("cells", plan.cells), ("hosts", plan.hosts), ("instances", plan.instances),
+    ] {
+      table.add(
+        name, "\(count.total)", "\(count.added)", "\(count.changed)", "\(count.same)",
+        "\(count.surplus)")
+    }
+    table.print(empty: "")
+    if plan.markers > 0 {
+      Console.print("Passed over \(plan.markers) of Nova's own marker rows, which map nothing.")
+    }
+    for problem in plan.problems { Console.note("cellmap: \(Console.safe(problem))") }
+    for (cell, reason) in plan.unidentified.sorted(by: { $0.key < $1.key }) {
+      Console.note("cellmap: cell \(cell) was not read: \(Console.safe(reason))")
+    }
+    if !plan.identified.isEmpty {
+      Console.print(
+        "Read \(plan.identified.count) cells for the evidence of their identity and where instances run."
+      )
+    }
+    if let outcome {
+      Console.print("Adopted \(source.publicForm). Position \(outcome.position).")
+    } else {
+      Console.print(dryRun ? "A dry run: nothing was written." : "Nothing to change.")
+    }
+  }
+
+  private func json(
+    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase
+  ) -> JSONValue {
+    func object(_ count: AdoptionPlan.Count) -> JSONValue {
+      .object([
+        "rows": .number(count.total), "new": .number(count.added),
+        "changed": .number(count.changed), "same": .number(count.same),
+        "surplus": .number(count.surplus),
+      ])
+    }
+    return .object([
+      "source": .text(source.publicForm.string), "dry_run": .flag(dryRun),
+      "cells": object(plan.cells), "hosts": object(plan.hosts),
+      "instances": object(plan.instances), "markers": .number(plan.markers),
+      "problem_count": .number(plan.problemCount),
+      "problems": .list(plan.problems.map { .text($0) }),
+      "identified": .list(plan.identified.map { .text($0.description) }),
+      "unidentified": .object(
+        Dictionary(
+          uniqueKeysWithValues: plan.unidentified.map { ($0.key.description, .text($0.value)) })),
+      "changed": .flag(outcome != nil), "position": .printed(outcome?.position),
+      "request": .printed(change.request),
+    ])
+  }
+}

@@ -1,0 +1,261 @@
+import ArgumentParser
+import Journal
+import Registry
+
+/// `cellmap cell …`: the cells.
+struct CellCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cell", abstract: "Lists and changes cells.",
+    subcommands: [
+      CellListCommand.self, CellShowCommand.self, CellAddCommand.self, CellRenameCommand.self,
+      CellAddressCommand.self, CellEnableCommand.self, CellDisableCommand.self,
+      CellRemoveCommand.self, CellExportCommand.self,
+    ])
+}
+
+struct CellListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the cells.")
+  @OptionGroup var store: StoreOptions
+  @Flag(
+    name: .customLong("for-builds"),
+    help: "Only cells in which a scheduler may put new instances: enabled, staying, and not cell0.")
+  var forBuilds = false
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let map = try session.map()
+    let cells = try map.cells().filter { !forBuilds || $0.row.record.takesBuilds(id: $0.id) }
+    if store.json {
+      for cell in cells { Console.print(CellOutput.json(cell.id, cell.row, map).line) }
+      return
+    }
+    var table = Table("NAME", "UUID", "STATE", "COVERAGE", "DATABASE", "QUEUE")
+    for (id, row) in cells {
+      table.add(
+        row.record.name?.string, id.description, row.record.state,
+        row.record.isCovered ? "complete" : "incomplete",
+        row.record.database?.publicForm.string ?? "no database",
+        row.record.queue?.publicForm.string)
+    }
+    table.print(empty: "There are no such cells.")
+  }
+}
+
+struct CellShowCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Shows one cell.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+  @Flag(help: "Shows the whole addresses, secrets and all.") var reveal = false
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let map = try session.map()
+    let (id, row) = try map.cell(named: cell)
+    var object = CellOutput.fields(id, row, map)
+    if reveal {
+      for (field, text) in try CellOutput.revealed(id, row, session, base) {
+        object[field] = .text(text)
+      }
+    }
+    if store.json { return Console.print(JSONValue.object(object).line) }
+    CellOutput.printFields(object)
+  }
+}
+
+struct CellAddCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "add", abstract: "Adds a cell.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var addresses: CellAddressOptions
+  @Argument(help: "The cell's name.") var name: String
+  @Option(help: "The cell's UUID, if it has one already; else a random one.") var uuid: String?
+  @Flag(help: "The cell takes no new instances yet.") var disabled = false
+
+  func run() throws {
+    var id: CellID?
+    if let uuid {
+      guard let given = CellID(uuid) else {
+        throw CommandFailure(.usage, "\(uuid) is not a UUID.")
+      }
+      id = given
+    }
+    let draft = CellDraft(
+      name: ByteText(name), addresses: try addresses.draft(), disabled: disabled)
+    guard draft.addresses.database != nil, draft.addresses.queue != nil else {
+      throw CommandFailure(
+        .usage, "A cell wants a database and a queue: give --database and --queue, or --nova-conf.")
+    }
+    let session = try StoreSession(store)
+    let outcome = try session.submit(.addCell(id: id, draft), change)
+    let added = try session.entity(of: outcome)
+    try session.close()
+    guard case .cell(let cell) = added else { return }
+    change.report(
+      outcome, store, done: "Added cell \(name), \(cell).",
+      json: ["cell": .printed(cell), "cell_name": .text(name)])
+  }
+}
+
+struct CellRenameCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rename", abstract: "Renames a cell; its addresses stay as they are.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+  @Argument(help: "The new name.") var name: String
+
+  func run() throws {
+    try CellChange.run(store, change, cell, done: "Renamed to \(name).") {
+      .renameCell($0, to: ByteText(name))
+    }
+  }
+}
+
+struct CellAddressCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "address",
+    abstract: "Sets a cell's addresses; those that aren't given stay as they are.",
+    discussion: "It acts at the next call of every process that routes.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var addresses: CellAddressOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+
+  func run() throws {
+    let draft = try addresses.draft()
+    guard draft.database != nil || draft.queue != nil || draft.options != nil else {
+      throw CommandFailure(.usage, "Give --database, --queue or --nova-conf.")
+    }
+    try CellChange.run(store, change, cell, done: "Changed the addresses.") {
+      .setCellAddresses($0, draft)
+    }
+  }
+}
+
+struct CellEnableCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "enable", abstract: "Lets new instances into a cell.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+
+  func run() throws {
+    try CellChange.run(store, change, cell, done: "Enabled.") { .setCellDisabled($0, false) }
+  }
+}
+
+struct CellDisableCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "disable",
+    abstract: "Keeps new instances out of a cell; those that it has are routed on.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+
+  func run() throws {
+    try CellChange.run(store, change, cell, done: "Disabled.") { .setCellDisabled($0, true) }
+  }
+}
+
+struct CellRemoveCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove", abstract: "Removes a cell.",
+    discussion: """
+      A cell with hosts or instance mappings is refused. With --force its hosts are unmapped and its
+      mappings set to no cell; no mapping is deleted.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+  @Flag(help: "Also a cell with hosts or mappings.") var force = false
+
+  func run() throws {
+    guard force else {
+      return try CellChange.run(store, change, cell, done: "Removed.") { .removeCell($0) }
+    }
+    let session = try StoreSession(store)
+    let (id, _) = try session.cell(named: cell, change)
+    let removal = ForcedRemoval(cell: id, options: change)
+    let result = try removal.run(session)
+    try session.close()
+    change.report(
+      result.outcome, store,
+      done: "Removed; \(result.hosts) hosts unmapped, \(result.instances) mappings set to no cell.",
+      json: [
+        "cell": .printed(id), "hosts": .number(result.hosts),
+        "instances": .number(result.instances),
+      ])
+  }
+}
+
+struct CellExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Writes the cells with their addresses into a file, mode 0600, as YAML.",
+    discussion: "Addresses are masked unless --reveal is given.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(help: "The file; one that is there is replaced.") var file: String
+  @Flag(help: "Writes the whole addresses, secrets and all.") var reveal = false
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let map = try session.map()
+    let cells = try map.cells()
+    var lines = ["# cellmap cell export, position \(map.head)", "cells:"]
+    for (id, row) in cells {
+      var values = CellOutput.publicAddresses(row)
+      if reveal { values.merge(try CellOutput.revealed(id, row, session, base)) { $1 } }
+      lines.append("  - uuid: \(id)")
+      lines.append("    name: \(row.record.name.map { CellOutput.yaml($0.string) } ?? "null")")
+      for field in ["database", "queue"] {
+        lines.append("    \(field): \(values[field].map { CellOutput.yaml($0) } ?? "null")")
+      }
+      lines.append("    disabled: \(row.record.disabled.map { "\($0)" } ?? "null")")
+    }
+    do throws(FileError) {
+      try SmallFile.replace(file, with: Array((lines.joined(separator: "\n") + "\n").utf8))
+    } catch {
+      throw CommandFailure(.storage, error.description)
+    }
+    if store.json {
+      Console.print(
+        JSONValue.object([
+          "file": .text(file), "cells": .number(cells.count), "revealed": .flag(reveal),
+        ]).line)
+    } else {
+      Console.print("Wrote \(cells.count) cells into \(file).")
+    }
+  }
+}
+
+/// The changes of one cell that differ only in what is to become of it.
+enum CellChange {
+  static func run(
+    _ store: StoreOptions, _ options: ChangeOptions, _ cell: String, done: String,
+    _ change: (CellID) -> Change
+  ) throws(CommandFailure) {
+    let session = try StoreSession(store)
+    let (id, label) = try session.cell(named: cell, options)
+    let outcome = try session.submit(change(id), options)
+    try session.close()
+    options.report(
+      outcome, store, done: "Cell \(label): \(done)",
+      json: ["cell": .printed(id), "cell_name": .text(label)])
+  }
+}
+
+extension CellRecord {
+  /// Whether a scheduler may put new instances here.
+  func takesBuilds(id: CellID) -> Bool {
+    id != .cell0 && disabled != true && !isBeingRemoved && database != nil && queue != nil
+  }
+
+  var state: String {
+    isBeingRemoved ? "being removed" : (disabled == true ? "disabled" : "enabled")
+  }
+}

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Cells
+import Journal
+import Projections
+import Registry
+
+/// `cellmap host …`: the compute hosts.
+struct HostCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "host", abstract: "Lists, adds and removes compute hosts.",
+    subcommands: [HostListCommand.self, HostAddCommand.self, HostRemoveCommand.self])
+}
+
+struct HostListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the hosts and their cells.")
+  @OptionGroup var store: StoreOptions
+  @Option(help: "Only those of one cell: its name or UUID.") var cell: String?
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let map = try session.map()
+    var only: CellID?
+    if let cell { only = try map.cell(named: cell).id }
+    let names = Dictionary(
+      uniqueKeysWithValues: try map.cells().map { ($0.id, $0.row.record.name) })
+    let hosts = try map.hosts().filter { only == nil || $0.row.record.cell == only }
+    var table = Table("HOST", "CELL", "CELL UUID")
+    for (name, row) in hosts {
+      let cell = row.record.cell
+      if store.json {
+        Console.print(
+          JSONValue.object([
+            "host": .text(name.string), "cell": .printed(cell),
+            "cell_name": .printed(names[cell] ?? nil),
+            "created_at": .printed(row.record.row.createdAt),
+            "changed_at": .number(row.changedAt), "position": .printed(map.head),
+          ]).line)
+      } else {
+        table.add(name.string, names[cell]??.string, cell.description)
+      }
+    }
+    if !store.json { table.print(empty: "There are no such hosts.") }
+  }
+}
+
+struct HostAddCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "add", abstract: "Maps a compute host to a cell.",
+    discussion: "Host names are unique in the cloud: one that another cell has is refused.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @Argument(help: "The host's name, as nova-compute has it.") var host: String
+  @Option(help: "The cell's name or UUID.") var cell: String
+
+  func run() throws {
+    try CellChange.run(store, change, cell, done: "Added host \(host).") {
+      .mapHost(ByteText(host), to: $0)
+    }
+  }
+}
+
+struct HostRemoveCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove", abstract: "Takes a compute host out of the map.",
+    discussion: """
+      The host's cell is asked first: a host with live instances is refused, and so is one whose cell
+      can't be asked. --force removes it all the same.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(help: "The host's name.") var host: String
+  @Flag(help: "Without asking the cell.") var force = false
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let name = ByteText(host)
+    if !force { try checkIsEmpty(name, session) }
+    let outcome = try session.submit(.unmapHost(name), change)
+    try session.close()
+    change.report(
+      outcome, store, done: "Removed host \(host).", json: ["host": .text(host)])
+  }
+
+  private func checkIsEmpty(_ name: ByteText, _ session: StoreSession) throws(CommandFailure) {
+    let map = try session.map()
+    let row = try map.reading { () throws(ProjectionError) in try map.map.host(name) }
+    guard let cell = row?.record.cell else { return }  // the registry answers that
+    let cells = LiveCells(try session.router(try base.addressBase()))
+    let count = try cells.instanceCount(on: name, in: cell)
+    guard count == 0 else {
+      throw CommandFailure(
+        .refused,
+        "Host \(name) has \(count) live instances in cell \(cell). Move them first, or "
+          + "give --force.")
+    }
+  }
+}

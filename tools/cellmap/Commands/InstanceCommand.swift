@@ -1,0 +1,219 @@
+import ArgumentParser
+import Journal
+import Projections
+import Registry
+
+/// `cellmap instance …`: the mappings of instances.
+struct InstanceCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "instance", abstract: "Lists and changes the mappings of instances.",
+    subcommands: [
+      InstanceShowCommand.self, InstanceListCommand.self, InstanceMapCommand.self,
+      InstanceRemapCommand.self, InstanceDeleteMarkCommand.self, InstanceUnmapCommand.self,
+    ])
+}
+
+/// An instance's UUID as an argument.
+struct InstanceArgument: ParsableArguments {
+  @Argument(help: "The instance's UUID.") var instance: String
+
+  func id() throws(CommandFailure) -> InstanceID {
+    guard let id = InstanceID(instance) else {
+      throw CommandFailure(
+        .usage, "\(instance.prefix(80)) is not a UUID of 36 characters.")
+    }
+    return id
+  }
+}
+
+struct InstanceShowCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Shows an instance's mapping, and with --live its record.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @OptionGroup var argument: InstanceArgument
+  @Flag(help: "Also the record, read from the cell's database now.") var live = false
+
+  func run() throws {
+    let id = try argument.id()
+    let session = try StoreSession(store)
+    let map = try session.map()
+    guard let row = try map.instance(id) else {
+      throw CommandFailure(Refusal.unknownInstance(id))
+    }
+    var object = try InstanceOutput.fields(id, row, map)
+    if live {
+      let cells = LiveCells(try session.router(try base.addressBase()))
+      object["live"] = try cells.record(of: id, in: row.record.cell)
+    }
+    if store.json { return Console.print(JSONValue.object(object).line) }
+    if case .object(let record)? = object.removeValue(forKey: "live") {
+      CellOutput.printFields(object)
+      Console.print("\nThe record in the cell, read now:")
+      CellOutput.printFields(record)
+    } else {
+      CellOutput.printFields(object)
+    }
+  }
+}
+
+struct InstanceListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists mappings in the order of UUIDs, from the index.")
+  @OptionGroup var store: StoreOptions
+  @Option(help: "Only those of one project.") var project: String?
+  @Option(help: "Only those of one user.") var user: String?
+  @Option(help: "Only those of one cell (name or UUID), or `none` for those without a cell.")
+  var cell: String?
+  @Flag(inversion: .prefixedNo, help: "Only those that are, or are not, queued for delete.")
+  var queuedForDelete: Bool?
+  @Option(help: "At most so many; 0 for all.") var limit = 1000
+  @Option(help: ArgumentHelp("Those after this UUID.", valueName: "uuid")) var after: String?
+  @Flag(help: "Only how many there are; what a quota counts with --no-queued-for-delete.")
+  var count = false
+
+  func validate() throws {
+    guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
+  }
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let map = try session.map()
+    let scope = try scope(map)
+    let cursor = try cursor()
+    let query = InstanceQuery(
+      project: project.map { ByteText($0) }, user: user.map { ByteText($0) },
+      cell: scope, isQueuedForDelete: queuedForDelete, after: cursor)
+    if count { return try printCount(map, query) }
+    var table = Table("INSTANCE", "CELL", "PROJECT", "USER", "QUEUED FOR DELETE", "LAST SEEN ON")
+    let names = Dictionary(
+      uniqueKeysWithValues: try map.cells().map { ($0.id, $0.row.record.name?.string) })
+    var printed = 0
+    try query.forEach(in: map) { (id, row) throws(CommandFailure) in
+      printed += 1
+      if store.json {
+        Console.print(JSONValue.object(try InstanceOutput.fields(id, row, map)).line)
+      } else {
+        let record = row.record
+        table.add(
+          id.description, record.cell.map { (names[$0] ?? nil) ?? $0.description },
+          record.owner.project.shown, record.owner.user.shown,
+          record.isQueuedForDelete.map { $0 ? "yes" : "no" }, record.lastSeen?.host.string)
+      }
+      return limit == 0 || printed < limit
+    }
+    if !store.json {
+      table.print(empty: "There are no such instances.")
+      if printed == limit { Console.note("There may be more: give --after or a larger --limit.") }
+    }
+  }
+
+  private func scope(_ map: MapReading) throws -> InstanceQuery.Scope {
+    guard let cell else { return .all }
+    return cell == "none" ? .noCell : .cell(try map.cell(named: cell).id)
+  }
+
+  private func cursor() throws -> InstanceID? {
+    guard let after else { return nil }
+    guard let id = InstanceID(after) else {
+      throw CommandFailure(.usage, "--after \(after.prefix(80)) is not a UUID.")
+    }
+    return id
+  }
+
+  private func printCount(_ map: MapReading, _ query: InstanceQuery) throws {
+    let count = try query.count(in: map)
+    if store.json {
+      Console.print(
+        JSONValue.object(["count": .number(count), "position": .printed(map.head)]).line)
+    } else {
+      Console.print("\(count)")
+    }
+  }
+}
+
+struct InstanceMapCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "map", abstract: "Maps a new instance, or gives it its first cell.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var argument: InstanceArgument
+  @Option(help: "The cell's name or UUID; without it the instance has no cell yet.")
+  var cell: String?
+  @Option(help: "The project that owns the instance.") var project: String
+  @Option(help: "The user who owns it.") var user: String?
+  @Flag(help: "Also into a disabled cell.") var test = false
+
+  func run() throws {
+    let id = try argument.id()
+    let session = try StoreSession(store)
+    var target: CellID?
+    if let cell { target = try session.map().cell(named: cell).id }
+    let draft = InstanceDraft(
+      cell: target,
+      owner: InstanceOwner(project: ByteText(project), user: user.map { ByteText($0) }),
+      isTest: test)
+    try InstanceChange.finish(
+      session, store, change, id, .mapInstance(id, draft), done: "Mapped instance \(id).")
+  }
+}
+
+struct InstanceRemapCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remap", abstract: "Moves the mapping of an instance to another cell, or to none.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var argument: InstanceArgument
+  @Option(help: "The cell's name or UUID, or `none`.") var cell: String
+
+  func run() throws {
+    let id = try argument.id()
+    let session = try StoreSession(store)
+    let target = cell == "none" ? nil : try session.map().cell(named: cell).id
+    try InstanceChange.finish(
+      session, store, change, id, .remapInstance(id, to: target), done: "Moved instance \(id).")
+  }
+}
+
+struct InstanceDeleteMarkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete-mark",
+    abstract: "Marks an instance as queued for delete, or takes the mark away.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var argument: InstanceArgument
+  @Flag(help: "Takes the mark away.") var clear = false
+
+  func run() throws {
+    let id = try argument.id()
+    try InstanceChange.finish(
+      StoreSession(store), store, change, id, .markForDeletion(id, !clear),
+      done: clear ? "Took the mark of \(id) away." : "Marked \(id) as queued for delete.")
+  }
+}
+
+struct InstanceUnmapCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "unmap", abstract: "Takes an instance's mapping out of the map.")
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var argument: InstanceArgument
+
+  func run() throws {
+    let id = try argument.id()
+    try InstanceChange.finish(
+      StoreSession(store), store, change, id, .unmapInstance(id),
+      done: "Took instance \(id) out of the map.")
+  }
+}
+
+enum InstanceChange {
+  static func finish(
+    _ session: StoreSession, _ store: StoreOptions, _ options: ChangeOptions, _ id: InstanceID,
+    _ change: Change, done: String
+  ) throws(CommandFailure) {
+    let outcome = try session.submit(change, options)
+    try session.close()
+    options.report(outcome, store, done: done, json: ["instance": .printed(id)])
+  }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Foundation
+import Journal
+import Projections
+
+/// `cellmap replay`: the index made again from the journal.
+struct ReplayCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "replay", abstract: "Makes the index again from the journal.",
+    discussion: """
+      The new index is made beside the one that serves, compared with it, and takes its place; the
+      old file stays. With --into it is made in another file, and nothing of the store changes.
+      """)
+  @OptionGroup var store: StoreOptions
+  @Option(help: "Into another file, which must not exist.") var into: String?
+  @Option(help: "Only up to an entry (an index or a position such as 1:42); wants --into.")
+  var to: String?
+
+  func validate() throws {
+    if to != nil, into == nil {
+      throw ValidationError("--to wants --into: a past index can't serve.")
+    }
+  }
+
+  func run() throws {
+    let session = try StoreSession(store)
+    var last: UInt64?
+    if let to {
+      guard let index = UInt64(to) ?? Position(to)?.index, index > 0,
+        index <= session.journal.head.position.index
+      else {
+        throw CommandFailure(
+          .usage,
+          "--to \(to.prefix(80)): the journal's positions go up to "
+            + "\(session.journal.head.position).")
+      }
+      last = index
+    }
+    let result = try IndexReplacement(session).run(into: into, through: last)
+    if store.json {
+      Console.print(
+        JSONValue.object([
+          "index": .text(result.path), "entries": .number(result.entries),
+          "digest": .text(result.digest), "seconds": .text(String(format: "%.3f", result.seconds)),
+          "agrees_with_serving": .flag(result.agreesWithServing),
+        ]).line)
+    } else {
+      let rate = Int(Double(result.entries) / max(result.seconds, 0.001))
+      Console.print(
+        "Replayed \(result.entries) entries in \(String(format: "%.2f", result.seconds)) s "
+          + "(\(rate)/s) into \(result.path).")
+      Console.print("Content digest \(result.digest).")
+      switch result.agreesWithServing {
+      case true?: Console.print("The index that served before has the same content.")
+      case false?: Console.print("The index that served before has OTHER content; it stays beside.")
+      case nil: break
+      }
+    }
+    if result.agreesWithServing == false { throw ExitCode(ExitStatus.finding.rawValue) }
+  }
+}
+
+/// The hidden half of `replay`, in a process of its own.
+struct ReplayWorkerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "replay-worker", shouldDisplay: false)
+  @OptionGroup var store: StoreOptions
+  @Option var into: String
+  @Option var through: UInt64?
+
+  func run() throws {
+    let journal: EventJournal
+    do throws(JournalError) { journal = try EventJournal.open(store.folder) } catch {
+      throw CommandFailure(error)
+    }
+    let made = try ReplayRun.run(journal, into: into, through: through)
+    Console.print(
+      JSONValue.object([
+        "entries": .number(made.entries), "digest": .printed(made.digest),
+      ]).line)
+  }
+}
+
+/// Replays entries into a file, in this process.
+enum ReplayRun {
+  static func run(
+    _ journal: EventJournal, into path: String, through last: UInt64?
+  ) throws(CommandFailure) -> (entries: UInt64, digest: Journal.Digest) {
+    let folder = (path as NSString).deletingLastPathComponent
+    do throws(ProjectionError) {
+      let checkpoint = try IndexReplay.run(
+        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder)
+      return (checkpoint.position.index, try IndexReader(path: path).contentDigest())
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+}

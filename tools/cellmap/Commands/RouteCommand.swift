@@ -1,0 +1,82 @@
+import ArgumentParser
+import Cells
+import Journal
+import Projections
+import Router
+
+/// `cellmap route`: instance → (database, queue, host).
+struct RouteCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "route", abstract: "Shows an instance's database, queue and host.",
+    discussion: """
+      The host is read from the cell in this call. If the cell can't be read, cell and addresses are
+      the map's, the host is null, and the last known host is named. With several instances, or `-`
+      for one UUID a line on standard input, each failing one carries its own error, and the exit
+      code is 5.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(help: "UUIDs of instances, or - to read them from standard input.")
+  var instances: [String]
+  @Flag(help: "Shows the whole addresses, secrets and all.") var reveal = false
+  @Option(help: ArgumentHelp("How long a cell may take to answer.", valueName: "milliseconds"))
+  var deadline = 2000
+  /// Asked for together, so that each cell is asked once.
+  private static let batch = 500
+
+  func validate() throws {
+    guard !instances.isEmpty else { throw ValidationError("Give at least one instance, or -.") }
+    guard (1...600_000).contains(deadline) else {
+      throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
+    }
+  }
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let router = try session.router(try base.addressBase())
+    let printer = RouteOutput(router: router, reveal: reveal, json: store.json)
+    if instances == ["-"] {
+      try stream(router, printer)
+    } else {
+      try answer(instances, router, printer)
+    }
+    printer.end()
+    if let status = printer.status(isBatch: instances.count > 1 || instances == ["-"]) {
+      throw ExitCode(status.rawValue)
+    }
+  }
+
+  private func stream(_ router: CellRouter, _ printer: RouteOutput) throws {
+    var waiting: [String] = []
+    while let line = readLine() {
+      waiting.append(line)
+      if waiting.count == RouteCommand.batch {
+        try answer(waiting, router, printer)
+        waiting.removeAll(keepingCapacity: true)
+      }
+    }
+    if !waiting.isEmpty { try answer(waiting, router, printer) }
+  }
+
+  /// Answers in the order of the questions, malformed ones among them.
+  private func answer(
+    _ texts: [String], _ router: CellRouter, _ printer: RouteOutput
+  ) throws {
+    let ids = texts.map { InstanceID($0) }
+    let routes: [Route]
+    do throws(RouterError) {
+      routes = try router.routes(
+        for: ids.compactMap(\.self), until: .now + .milliseconds(deadline))
+    } catch {
+      throw CommandFailure(error)
+    }
+    var next = routes.makeIterator()
+    for (text, id) in zip(texts, ids) {
+      if id == nil {
+        printer.refuse(text)
+      } else if let route = next.next() {
+        try printer.print(route)
+      }
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Journal
+import Registry
+import Router
+
+/// How cells are printed.
+enum CellOutput {
+  static func fields(
+    _ id: CellID, _ row: CellRow, _ map: MapReading
+  ) -> [String: JSONValue] {
+    let record = row.record
+    return [
+      "cell": .printed(id), "cell_name": .printed(record.name),
+      "database": .printed(record.database?.publicForm),
+      "queue": .printed(record.queue?.publicForm), "options": .printed(record.options),
+      "disabled": .flag(record.disabled), "being_removed": .flag(record.isBeingRemoved),
+      "coverage": .text(record.isCovered ? "complete" : "incomplete"),
+      "row": record.row.number.map { .number($0) } ?? .null,
+      "created_at": .printed(record.row.createdAt), "changed_at": .number(row.changedAt),
+      "position": .printed(map.head),
+    ]
+  }
+
+  static func json(_ id: CellID, _ row: CellRow, _ map: MapReading) -> JSONValue {
+    .object(fields(id, row, map))
+  }
+
+  static func publicAddresses(_ row: CellRow) -> [String: String] {
+    var values: [String: String] = [:]
+    values["database"] = row.record.database?.publicForm.string
+    values["queue"] = row.record.queue?.publicForm.string
+    return values
+  }
+
+  /// The whole addresses, templates filled in where a base is given.
+  static func revealed(
+    _ id: CellID, _ row: CellRow, _ session: StoreSession, _ base: BaseOptions
+  ) throws(CommandFailure) -> [String: String] {
+    let keys = try session.keys()
+    let base = try base.addressBase()
+    var values: [String: String] = [:]
+    for (name, field, address, from) in [
+      ("database", AddressField.database, row.record.database, base.database),
+      ("queue", AddressField.queue, row.record.queue, base.queue),
+    ] {
+      guard let address else { continue }
+      let original: Secret
+      do throws(KeyError) {
+        original = Secret(try keys.open(address, of: id, field))
+      } catch {
+        throw CommandFailure(error)
+      }
+      // A template without a base is shown as it was given.
+      let text = from == nil ? original : try? field.resolved(original, base: from)
+      values[name] = (text ?? original).exposedText()
+    }
+    return values
+  }
+
+  static func printFields(_ fields: [String: JSONValue]) {
+    let width = fields.keys.map(\.count).max() ?? 0
+    for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
+      let text =
+        switch value {
+        case .null: "-"
+        case .flag(let flag): flag ? "yes" : "no"
+        case .number(let number): "\(number)"
+        case .text(let text): Console.safe(text)
+        case .list, .object: value.line
+        }
+      Console.print(
+        name + String(repeating: " ", count: width - name.count + 2) + text)
+    }
+  }
+
+  /// A text as a YAML scalar in double quotes.
+  static func yaml(_ text: String) -> String {
+    // JSON's strings are YAML's.
+    JSONValue.text(text).line
+  }
+}

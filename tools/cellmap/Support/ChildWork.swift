@@ -1,0 +1,43 @@
+import Foundation
+
+/// Work that reads old entries, done in a child process: damage that ends it leaves its parent whole.
+///
+/// The child is this program with a hidden command; it prints one JSON object.
+enum ChildWork {
+  /// Runs a hidden command and returns what it printed.
+  ///
+  /// - Throws: What the child says of itself, with its exit code; `integrity` if a signal ended it.
+  static func run(_ arguments: [String]) throws(CommandFailure) -> [String: Any] {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = arguments
+    let output = Pipe()
+    let errors = Pipe()
+    process.standardOutput = output
+    process.standardError = errors
+    process.standardInput = FileHandle.nullDevice
+    do { try process.run() } catch {
+      throw CommandFailure(.storage, "The program can't be started again: \(error)")
+    }
+    let printed = output.fileHandleForReading.readDataToEndOfFile()
+    let said = String(
+      decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationReason == .exit else {
+      throw CommandFailure(
+        .integrity,
+        "The store is damaged: reading it ended with signal "
+          + "\(process.terminationStatus). Restore it from a backup.")
+    }
+    guard let status = ExitStatus(rawValue: process.terminationStatus), status == .done else {
+      let status = ExitStatus(rawValue: process.terminationStatus) ?? .integrity
+      let line = said.split(separator: "\n").last.map(String.init) ?? "it said nothing."
+      throw CommandFailure(status, line.replacing("cellmap: ", with: "", maxReplacements: 1))
+    }
+    let object = try? JSONSerialization.jsonObject(with: printed)
+    guard let object = object as? [String: Any] else {
+      throw CommandFailure(.integrity, "The child process answered with something else than JSON.")
+    }
+    return object
+  }
+}

@@ -1,0 +1,89 @@
+import Journal
+import Projections
+import Recovery
+import Registry
+import Router
+
+/// Errors of the rooms as the command reports them: an exit code and one line.
+extension CommandFailure {
+  init(_ error: JournalError) {
+    let status: ExitStatus =
+      switch error.category {
+      case .locked: .locked
+      case .refused, .stale: .refused
+      case .integrity: .integrity
+      case .storage, .notAStore, .newerFormat: .storage
+      case .outcomeUnknown: .outcomeUnknown
+      }
+    self.init(status, error.description)
+  }
+
+  init(_ error: ProjectionError) {
+    if case .journal(let error) = error {
+      self.init(error)
+      return
+    }
+    let status: ExitStatus =
+      switch error {
+      case .fault(let fault) where !fault.isSafeToReplace: .integrity
+      case .fault, .damaged, .outOfOrder, .unreadableEntry: .integrity
+      case .fileExists: .usage
+      default: .storage
+      }
+    self.init(status, "\(error)")
+  }
+
+  init(_ error: KeyError) {
+    let status: ExitStatus =
+      switch error {
+      case .damaged: .integrity
+      // Without the HMAC key it can't be told whether a request was answered before.
+      case .missing: .outcomeUnknown
+      case .shredded: .finding
+      case .file: .storage
+      }
+    self.init(status, error.description)
+  }
+
+  init(_ refusal: Refusal) {
+    let status: ExitStatus =
+      switch refusal {
+      case .unknownCell, .unknownHost, .unknownInstance: .unknown
+      default: .refused
+      }
+    self.init(status, refusal.description)
+  }
+
+  /// - Parameter request: Named where the outcome is unknown, so that it can be asked for again.
+  init(_ error: RegistryError, request: RequestID? = nil) {
+    switch error {
+    case .refused(let refusal): self.init(refusal)
+    case .journal(let error):
+      self.init(error)
+      if status == .outcomeUnknown, let request {
+        self.init(status, "\(error) The request id is \(request).")
+      }
+    case .index(let error): self.init(error)
+    case .keys(let error): self.init(error)
+    case .closed: self.init(.storage, error.description)
+    }
+  }
+
+  init(_ error: AddressError) { self.init(.usage, error.description) }
+
+  init(_ error: RouterError) {
+    switch error {
+    case .journal(let error): self.init(error)
+    case .index(let error): self.init(error)
+    }
+  }
+
+  init(_ error: AdoptionError, request: RequestID) {
+    switch error {
+    case .unreadable: self.init(.cell, error.description)
+    case .notNovaAPI: self.init(.usage, error.description)
+    case .problems, .wouldUnmap: self.init(.refused, error.description)
+    case .registry(let error): self.init(error, request: request)
+    }
+  }
+}

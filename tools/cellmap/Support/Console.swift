@@ -1,0 +1,41 @@
+import Glibc
+
+/// What the command prints: answers on standard output, everything else on standard error.
+enum Console {
+  /// Prints an answer; a reader that went away ends the process quietly.
+  static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+
+  /// Prints a remark, a warning or an error.
+  static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+
+  /// Shows how far long work has come; only where a person watches.
+  static func progress(_ text: String) {
+    if isatty(STDERR_FILENO) == 1 { write("\r\u{1B}[2K" + text, to: STDERR_FILENO) }
+  }
+
+  /// Takes the last progress away.
+  static func endProgress() { progress("") }
+
+  private static func write(_ text: String, to file: Int32) {
+    var rest = Substring(text).utf8
+    while !rest.isEmpty {
+      let written = Array(rest).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else { return }
+      rest = rest.dropFirst(written)
+    }
+  }
+
+  /// The text with everything that could control a terminal written as `\u{…}`.
+  static func safe(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0...0x1F, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,71 @@
+import Journal
+import Projections
+import Registry
+
+/// `cell remove --force`: marks the cell, empties it in chunks, removes it. Each chunk names its
+/// keys, so that the command can be given again after a crash and goes on where it ended.
+struct ForcedRemoval {
+  let cell: CellID
+  let options: ChangeOptions
+  private static let chunk = 1000
+
+  func run(
+    _ session: StoreSession
+  ) throws(CommandFailure) -> (outcome: Outcome, hosts: Int, instances: Int) {
+    let registry = try session.writer()
+    let begun = try submit(.beginRemovingCell(cell), nil, registry)
+    if let finished = begun.finished {
+      return (begun, Int(finished.hosts), Int(finished.instances))
+    }
+    var counts = ChangeCounts(cells: 1)
+    let hosts = try indexed(session) { (map) throws(ProjectionError) in
+      try map.index.hosts(in: cell).map(\.name)
+    }
+    for part in parts(hosts) {
+      let range = KeyRange(kind: .host, first: part[0], last: part[part.count - 1])
+      try submit(.emptyCell(cell, hosts: part, instances: []), range, registry)
+      counts.hosts += UInt64(part.count)
+    }
+    while true {
+      let page = try indexed(session) { (map) throws(ProjectionError) in
+        try map.index.instances(in: cell, limit: ForcedRemoval.chunk).map(\.id)
+      }
+      guard let first = page.first, let last = page.last else { break }
+      let range = KeyRange(
+        kind: .instance, first: ByteText(first.description), last: ByteText(last.description))
+      try submit(.emptyCell(cell, hosts: [], instances: page), range, registry)
+      counts.instances += UInt64(page.count)
+    }
+    try submit(.removeCell(cell), nil, registry)
+    let outcome = try submit(.finishRequest(counts), nil, registry)
+    return (outcome, Int(counts.hosts), Int(counts.instances))
+  }
+
+  /// Asks the index once it has reached everything that was acknowledged.
+  private func indexed<Value>(
+    _ session: StoreSession, _ read: (LiveMap<IndexReader>) throws(ProjectionError) -> Value
+  ) throws(CommandFailure) -> Value {
+    _ = try session.indexReader()
+    let map = try session.map()
+    return try map.reading { () throws(ProjectionError) in try read(map.map) }
+  }
+
+  private func parts(_ names: [ByteText]) -> [[ByteText]] {
+    stride(from: 0, to: names.count, by: ForcedRemoval.chunk).map {
+      Array(names[$0...].prefix(ForcedRemoval.chunk))
+    }
+  }
+
+  @discardableResult
+  private func submit(
+    _ change: Change, _ range: KeyRange?, _ registry: MapRegistry
+  ) throws(CommandFailure) -> Outcome {
+    var command = options.command(change)
+    command.bulk = BulkMark(title: ByteText("remove cell \(cell) by force"), chunk: range)
+    do throws(RegistryError) {
+      return try registry.submit(command)
+    } catch {
+      throw CommandFailure(error, request: options.request)
+    }
+  }
+}

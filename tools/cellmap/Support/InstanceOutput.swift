@@ -1,0 +1,127 @@
+import Journal
+import Projections
+
+/// How mappings of instances are printed.
+enum InstanceOutput {
+  static func fields(
+    _ id: InstanceID, _ row: InstanceRow, _ map: MapReading
+  ) throws(CommandFailure) -> [String: JSONValue] {
+    let record = row.record
+    var cell: CellRow?
+    if let id = record.cell { cell = try map.cell(id) }
+    return [
+      "instance": .printed(id), "cell": .printed(record.cell),
+      "cell_name": .printed(cell?.record.name), "project": .text(record.owner.project.shown),
+      "user": .text(record.owner.user.shown),
+      "queued_for_delete": .flag(record.isQueuedForDelete),
+      "created_at": .printed(record.row.createdAt),
+      "last_known_host": .printed(record.lastSeen?.host),
+      "last_known_host_at": .printed(record.lastSeen?.at), "changed_at": .number(row.changedAt),
+      "position": .printed(map.head),
+    ]
+  }
+}
+
+extension PersonalText? {
+  /// The text, or what stands for one that can't be read.
+  var shown: String? {
+    switch self {
+    case nil: nil
+    case .clear(let text): text.string
+    case .sealed(let key, _): "sealed:\(key)"
+    case .shredded(let key): "shredded:\(key)"
+    }
+  }
+}
+
+/// Which mappings a list shows.
+struct InstanceQuery {
+  enum Scope {
+    case all
+    case noCell
+    case cell(CellID)
+  }
+
+  let project: ByteText?
+  let user: ByteText?
+  let cell: Scope
+  let isQueuedForDelete: Bool?
+  let after: InstanceID?
+  private static let page = 1000
+
+  /// Calls `body` with each mapping in the order of UUIDs until it returns false.
+  ///
+  /// Index and overlay are merged: a mapping that the index hasn't reached is there as well.
+  func forEach(
+    in map: MapReading, _ body: (InstanceID, InstanceRow) throws(CommandFailure) -> Bool
+  ) throws(CommandFailure) {
+    let changed = map.map.overlay.changedInstances
+    var pending = changed.keys.filter { id in after.map { id > $0 } ?? true }.sorted()[...]
+    var cursor = after
+    while true {
+      let page = try page(map, after: cursor)
+      for item in page {
+        while let next = pending.first, next <= item.id {
+          pending.removeFirst()
+          if let row = changed[next] ?? nil, matches(row), try !body(next, row) { return }
+        }
+        if changed[item.id] == nil, matches(item.row), try !body(item.id, item.row) { return }
+      }
+      guard page.count == InstanceQuery.page, let last = page.last else { break }
+      cursor = last.id
+    }
+    for id in pending {
+      if let row = changed[id] ?? nil, matches(row), try !body(id, row) { return }
+    }
+  }
+
+  /// How many there are; from the index by owner where that is all that is asked.
+  func count(in map: MapReading) throws(CommandFailure) -> Int {
+    if let project, case .all = cell, isQueuedForDelete == false, after == nil,
+      map.map.overlay.isEmpty
+    {
+      return try map.reading { () throws(ProjectionError) in
+        try map.map.index.countForQuota(project: project, user: user)
+      }
+    }
+    var count = 0
+    try forEach(in: map) { (_, _) throws(CommandFailure) in
+      count += 1
+      return true
+    }
+    return count
+  }
+
+  private func page(
+    _ map: MapReading, after cursor: InstanceID?
+  ) throws(CommandFailure) -> [InstanceItem] {
+    let index = map.map.index
+    return try map.reading { () throws(ProjectionError) in
+      switch cell {
+      case .cell(let cell):
+        try index.instances(in: cell, after: cursor, limit: InstanceQuery.page)
+      case .noCell: try index.instances(in: nil, after: cursor, limit: InstanceQuery.page)
+      case .all:
+        if let project {
+          try index.instances(
+            project: project, user: user, after: cursor, limit: InstanceQuery.page)
+        } else {
+          try index.instances(after: cursor, limit: InstanceQuery.page)
+        }
+      }
+    }
+  }
+
+  private func matches(_ row: InstanceRow) -> Bool {
+    let record = row.record
+    switch cell {
+    case .all: break
+    case .noCell: if record.cell != nil { return false }
+    case .cell(let cell): if record.cell != cell { return false }
+    }
+    if let project, record.owner.project?.clearText != project { return false }
+    if let user, record.owner.user?.clearText != user { return false }
+    guard let isQueuedForDelete else { return true }
+    return (record.isQueuedForDelete == true) == isQueuedForDelete
+  }
+}

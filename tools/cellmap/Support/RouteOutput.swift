@@ -1,0 +1,193 @@
+import Cells
+import Journal
+import Projections
+import Router
+
+/// How routes are printed, and what they come to.
+final class RouteOutput {
+  private let router: CellRouter
+  private let reveal: Bool
+  private let json: Bool
+  private var table = Table("INSTANCE", "CELL", "DATABASE", "QUEUE", "HOST", "STATE")
+  private var worst: ExitStatus?
+
+  init(router: CellRouter, reveal: Bool, json: Bool) {
+    self.router = router
+    self.reveal = reveal
+    self.json = json
+  }
+
+  /// What a route comes to, field by field; an error where something of it is missing.
+  private struct Answer {
+    var fields: [String: JSONValue]
+    var state: String?
+    var error: (status: ExitStatus, text: String)?
+  }
+
+  func print(_ route: Route) throws(CommandFailure) {
+    var answer = try answer(route)
+    answer.fields["position"] = .printed(route.position)
+    if route.behind > 0 { answer.fields["behind"] = .number(route.behind) }
+    show(answer)
+  }
+
+  /// A question that names no instance.
+  func refuse(_ text: String) {
+    show(
+      Answer(
+        fields: ["instance": .text(String(text.prefix(80)))], state: nil,
+        error: (.usage, "\(text.prefix(80)) is not a UUID of 36 characters.")))
+  }
+
+  func end() {
+    if !json { table.print(empty: "Nothing was asked.") }
+  }
+
+  /// The exit code: that of the one question, or 5 if some of many failed.
+  func status(isBatch: Bool) -> ExitStatus? { worst == nil ? nil : (isBatch ? .partial : worst) }
+
+  private func show(_ answer: Answer) {
+    var fields = answer.fields
+    if let error = answer.error {
+      worst = worst ?? error.status
+      fields["error"] = .text(error.text)
+      if !json { Console.note("cellmap: \(Console.safe(error.text))") }
+    }
+    if json { return Console.print(JSONValue.object(fields).line) }
+    table.add(
+      fields.text("instance"), fields.text("cell_name") ?? fields.text("cell"),
+      fields.text("database"), fields.text("queue"),
+      fields.text("host") ?? fields.text("last_known_host").map { "(last on \($0))" },
+      answer.state)
+  }
+
+  // MARK: Outcomes
+
+  private func answer(_ route: Route) throws(CommandFailure) -> Answer {
+    var answer = Answer(fields: try mapped(route.instance))
+    switch route.outcome {
+    case .found(let live), .deleted(let live): try fill(&answer, live)
+    case .noCellYet:
+      answer.state = "no cell yet"
+      answer.fields["state"] = .null
+    case .missingInCell(_, let target):
+      try fill(&answer, target)
+      answer.state = "missing in its cell"
+      answer.error = (
+        .finding,
+        "Instance \(route.instance) is mapped to cell \(target.id), which has no record "
+          + "of it."
+      )
+    case .cellUnavailable(_, let target, let reason, let sighting):
+      try fill(&answer, target)
+      answer.fields["last_known_host"] = .printed(sighting?.host)
+      answer.fields["last_known_host_at"] = .printed(sighting?.at)
+      answer.state = "cell unavailable"
+      answer.error = (.cell, reason.description)
+    case .cellWithoutDatabase(_, let target):
+      try fill(&answer, target)
+      answer.state = "no database"
+      answer.error = (.cell, CellUnavailable.withoutDatabase(target.id).description)
+    case .cellNotInMap(_, let cell):
+      answer.state = "no such cell"
+      answer.error = (
+        .finding,
+        "Instance \(route.instance) is mapped to cell \(cell), which the map does not hold."
+      )
+    case .unknown(let search):
+      answer.state = "unknown"
+      answer.error = unknown(route.instance, search)
+      fill(&answer, search)
+    case .foundBySearch(let live, let search):
+      try fill(&answer, live)
+      fill(&answer, search)
+    }
+    return answer
+  }
+
+  /// What the map itself holds of the instance.
+  private func mapped(_ id: InstanceID) throws(CommandFailure) -> [String: JSONValue] {
+    var fields: [String: JSONValue] = [
+      "instance": .printed(id), "cell": .null, "cell_name": .null, "database": .null,
+      "queue": .null, "host": .null, "project": .null, "user": .null,
+      "queued_for_delete": .null, "created_at": .null,
+    ]
+    // A damaged index is told by the route itself.
+    guard let row = try? router.record(of: id) else { return fields }
+    let record = row.record
+    fields["cell"] = .printed(record.cell)
+    fields["project"] = .text(record.owner.project.shown)
+    fields["user"] = .text(record.owner.user.shown)
+    fields["queued_for_delete"] = .flag(record.isQueuedForDelete)
+    fields["created_at"] = .printed(record.row.createdAt)
+    return fields
+  }
+
+  private func fill(_ answer: inout Answer, _ target: CellTarget) throws(CommandFailure) {
+    answer.fields["cell"] = .printed(target.id)
+    answer.fields["cell_name"] = .printed(target.name)
+    answer.fields["database"] = .printed(target.publicDatabase)
+    answer.fields["queue"] = .printed(target.publicQueue)
+    guard reveal else { return }
+    do throws(CellUnavailable) {
+      let addresses = try target.addresses()
+      answer.fields["database"] = .text(addresses.database?.exposedText())
+      answer.fields["queue"] = .text(addresses.queue?.exposedText())
+    } catch {
+      answer.error = (.cell, error.description)
+    }
+  }
+
+  private func fill(_ answer: inout Answer, _ live: LiveRoute) throws(CommandFailure) {
+    try fill(&answer, live.target)
+    let placement = live.placement
+    answer.fields["host"] = .printed(placement.host)
+    answer.fields["state"] = .printed(placement.vmState)
+    answer.fields["deleted"] = .flag(placement.isDeleted)
+    if placement.isHidden { answer.fields["hidden"] = .flag(true) }
+    if !live.isCellProven { answer.fields["cell_identity"] = .text("unproven") }
+    answer.state =
+      placement.isDeleted ? "deleted" : (placement.vmState?.string ?? "unknown")
+  }
+
+  private func fill(_ answer: inout Answer, _ search: CellSearch?) {
+    guard let search else { return }
+    switch search.reason {
+    case .coverageIncomplete: answer.fields["searched_because"] = .text("coverage incomplete")
+    case .indexDamaged: answer.fields["searched_because"] = .text("index damaged")
+    }
+    answer.fields["complete"] = .flag(search.isComplete)
+    answer.fields["cells"] = .list(
+      search.answered.map { .object(["cell": .printed($0), "answered": .flag(true)]) }
+        + search.failed.sorted { $0.key < $1.key }.map {
+          .object([
+            "cell": .printed($0.key), "answered": .flag(false),
+            "error": .text($0.value.description),
+          ])
+        })
+  }
+
+  private func unknown(
+    _ id: InstanceID, _ search: CellSearch?
+  ) -> (status: ExitStatus, text: String) {
+    guard let search else { return (.unknown, "There is no mapping of instance \(id).") }
+    if search.isComplete {
+      return (
+        .unknown,
+        "There is no mapping of instance \(id), and no cell of incomplete coverage has it."
+      )
+    }
+    return (
+      .partial,
+      "There is no mapping of instance \(id), and \(search.failed.count) cells that might "
+        + "have it did not answer."
+    )
+  }
+}
+
+extension [String: JSONValue] {
+  /// A field's text.
+  func text(_ name: String) -> String? {
+    if case .text(let text)? = self[name] { text } else { nil }
+  }
+}

@@ -1,0 +1,253 @@
+import Foundation
+import Journal
+import Projections
+import Recovery
+import Registry
+import Router
+
+/// A store as a command has it open.
+final class StoreSession {
+  let files: StoreFiles
+  let journal: EventJournal
+  let index: IndexGenerations
+  private var registry: MapRegistry?
+
+  /// Opens the store; the journal's end is checked, the index is not looked at yet.
+  init(_ options: StoreOptions) throws(CommandFailure) {
+    do throws(JournalError) {
+      journal = try EventJournal.open(options.folder)
+    } catch {
+      throw CommandFailure(error)
+    }
+    files = journal.files
+    index = IndexGenerations(folder: files.directory)
+  }
+
+  /// The store's keys.
+  func keys() throws(CommandFailure) -> KeyRing {
+    do throws(KeyError) {
+      return try KeyRing.open(in: files.keys, store: journal.store)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  // MARK: Reading
+
+  /// The map at the head of the journal.
+  func map() throws(CommandFailure) -> MapReading {
+    let reader = try openIndex()
+    do throws(RegistryError) {
+      let live = LiveMap(over: reader)
+      return MapReading(map: live, head: try live.readHead(of: journal).position)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  /// A reader of the index once it holds everything that was acknowledged.
+  func indexReader() throws(CommandFailure) -> IndexReader {
+    if let registry {
+      do throws(RegistryError) { try registry.waitUntilProjected() } catch {
+        throw CommandFailure(error)
+      }
+    }
+    return try map().map.index
+  }
+
+  /// The router over this store.
+  func router(_ base: AddressBase) throws(CommandFailure) -> CellRouter {
+    _ = try openIndex()
+    do throws(RouterError) {
+      return try CellRouter(journal: journal, index: index, keys: try? keys(), base: base)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  /// The index; one that can't serve, and is safe to replace, is made again first.
+  private func openIndex() throws(CommandFailure) -> IndexReader {
+    do throws(RegistryError) {
+      return try openChecked()
+    } catch .index(.fault(let fault)) where fault.isSafeToReplace {
+      Console.note("cellmap: \(fault) Making it again now.")
+    } catch {
+      throw CommandFailure(error)
+    }
+    _ = try IndexReplacement(self).run()
+    do throws(RegistryError) { return try openChecked() } catch { throw CommandFailure(error) }
+  }
+
+  /// - Throws: `index` with a fault, or `journal`.
+  private func openChecked() throws(RegistryError) -> IndexReader {
+    let reader: IndexReader
+    let checkpoint: IndexCheckpoint
+    do throws(ProjectionError) {
+      reader = try index.open(store: journal.store).reader
+      checkpoint = try reader.checkpoint()
+    } catch {
+      throw .index(error)
+    }
+    do throws(JournalError) { _ = try journal.refresh() } catch { throw .journal(error) }
+    try journal.checkCheckpoint(checkpoint, at: reader.path)
+    return reader
+  }
+
+  /// An index must have been made from this journal.
+  static func check(
+    _ checkpoint: IndexCheckpoint, at path: String, against journal: EventJournal
+  ) throws(CommandFailure) {
+    do throws(RegistryError) {
+      try journal.checkCheckpoint(checkpoint, at: path)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  // MARK: Writing
+
+  /// The registry; the index is made ready first.
+  func writer() throws(CommandFailure) -> MapRegistry {
+    if let registry { return registry }
+    _ = try openIndex()
+    let made = MapRegistry(
+      journal: journal, lock: journal.lock,
+      command: CommandLine.arguments.prefix(3).joined(separator: " "),
+      index: index, keys: try keys())
+    registry = made
+    return made
+  }
+
+  /// Makes a change, waits until the index has it, and closes the registry.
+  func submit(_ change: Change, _ options: ChangeOptions) throws(CommandFailure) -> Outcome {
+    let registry = try writer()
+    do throws(RegistryError) {
+      return try registry.submit(options.command(change))
+    } catch {
+      throw CommandFailure(error, request: options.request)
+    }
+  }
+
+  /// What a finished bulk command under the same request id was answered; nil if there is none.
+  func earlierAnswer(
+    to title: ByteText, _ options: ChangeOptions
+  ) throws(CommandFailure) -> Outcome? {
+    let map = try map()
+    let keys = try keys()
+    do throws(RegistryError) {
+      return try MapRegistry.earlierAnswer(
+        toBulk: title, under: options.request, in: map.map, at: map.head, keys: keys)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  /// The cell that a name or UUID means in a change.
+  ///
+  /// A change that is given again under its request id may have taken the name away: then the cell
+  /// is the one that the first answer was about.
+  func cell(
+    named text: String, _ options: ChangeOptions
+  ) throws(CommandFailure) -> (id: CellID, label: String) {
+    let map = try map()
+    do throws(CommandFailure) {
+      let (id, row) = try map.cell(named: text)
+      return (id, row.record.name?.string ?? id.description)
+    } catch {
+      let row = try map.reading { () throws(ProjectionError) in
+        try map.map.request(options.request)
+      }
+      guard error.status == .unknown, let row else { throw error }
+      let earlier = Outcome(position: map.head, entries: row.first...row.last)
+      guard case .cell(let id)? = try entity(of: earlier) else { throw error }
+      return (id, text)
+    }
+  }
+
+  /// What the first entry of a change is about.
+  func entity(of outcome: Outcome) throws(CommandFailure) -> EntityKey? {
+    if let entity = outcome.entity { return entity }
+    guard let first = outcome.entries?.lowerBound else { return nil }
+    do throws(JournalError) {
+      return try journal.entry(at: first)?.event.entity
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  /// Holds the write lease while `body` works on the files of the store.
+  func withLease<Result>(
+    _ command: String, _ body: () throws(CommandFailure) -> Result
+  ) throws(CommandFailure) -> Result {
+    let lease: WriteLease
+    do throws(JournalError) {
+      lease = try journal.lock.acquire(command: command)
+    } catch {
+      throw CommandFailure(error)
+    }
+    defer { lease.release() }
+    return try body()
+  }
+
+  /// Lets the projector catch up and gives everything back.
+  func close() throws(CommandFailure) {
+    defer { try? journal.syncHead() }
+    guard let registry else { return }
+    do throws(RegistryError) { try registry.close() } catch { throw CommandFailure(error) }
+  }
+}
+
+/// The map as it was read, and where it is true.
+struct MapReading {
+  let map: LiveMap<IndexReader>
+  let head: Position
+
+  func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
+    try reading { () throws(ProjectionError) in try map.cell(id) }
+  }
+
+  func cells() throws(CommandFailure) -> [(id: CellID, row: CellRow)] {
+    let all = try reading { () throws(ProjectionError) in try map.allCells() }
+    return all.map { ($0.key, $0.value) }.sorted { $0.id < $1.id }
+  }
+
+  func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)] {
+    try reading { () throws(ProjectionError) in
+      var hosts = Dictionary(uniqueKeysWithValues: try map.index.hosts().map { ($0.name, $0.row) })
+      for (name, row) in map.overlay.changedHosts { hosts[name] = row }
+      return hosts.map { ($0.key, $0.value) }.sorted { $0.name < $1.name }
+    }
+  }
+
+  func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
+    try reading { () throws(ProjectionError) in try map.instance(id) }
+  }
+
+  func reading<Value>(
+    _ body: () throws(ProjectionError) -> Value
+  ) throws(CommandFailure) -> Value {
+    do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
+  }
+
+  /// The cell that a name or UUID means; an ambiguous name is refused, with the UUIDs.
+  func cell(named text: String) throws(CommandFailure) -> (id: CellID, row: CellRow) {
+    let cells = try cells()
+    if let id = CellID(text) {
+      guard let found = cells.first(where: { $0.id == id }) else {
+        throw CommandFailure(Refusal.unknownCell(id))
+      }
+      return found
+    }
+    let name = ByteText(text)
+    let named = cells.filter { $0.row.record.name == name }
+    guard let found = named.first else {
+      throw CommandFailure(.unknown, "There is no cell named \(text). `cell list` shows the cells.")
+    }
+    guard named.count == 1 else {
+      let ids = named.map(\.id.description).joined(separator: ", ")
+      throw CommandFailure(
+        .refused, "\(named.count) cells are named \(text): \(ids). Give the UUID.")
+    }
+    return found
+  }
+}
