@@ -23,6 +23,9 @@ public final class CellConnectionPool: Sendable {
 
   /// How long a connection is kept without work.
   private static let idleTime = Duration.seconds(60)
+  /// How long a connection is kept whose database could not be proven to be the cell's: evidence
+  /// may have come meanwhile, or become readable again.
+  private static let unprovenTime = Duration.seconds(1)
 
   public init(
     cell: CellID, location: CellDatabaseLocation, identity knowledge: IdentityKnowledge,
@@ -85,7 +88,10 @@ public final class CellConnectionPool: Sendable {
       if let oldest = idle.first, oldest.since.duration(to: last.since) > Self.idleTime {
         idle.removeFirst()
       }
-      return last.since.duration(to: .now) > Self.idleTime ? nil : last.lent
+      let now = ContinuousClock.now
+      if last.since.duration(to: now) > Self.idleTime { return nil }
+      let isOld = last.lent.checkedAt.duration(to: now) > Self.unprovenTime
+      return last.lent.isProven || !isOld ? last.lent : nil
     }
     guard let taken else { return nil }
     do throws(CellError) {
@@ -103,8 +109,10 @@ public final class CellConnectionPool: Sendable {
     let connection = try CellConnection.open(location, of: cell, until: deadline)
     try connection.begin(until: deadline)
     switch try CellIdentityCheck.verdict(on: connection, by: knowledge) {
-    case .accepted: return LentConnection(connection: connection, isProven: true)
-    case .unproven: return LentConnection(connection: connection, isProven: false)
+    case .accepted:
+      return LentConnection(connection: connection, isProven: true, checkedAt: .now)
+    case .unproven:
+      return LentConnection(connection: connection, isProven: false, checkedAt: .now)
     case .wrongCell(let actual): throw .wrongCell(cell: cell, actual: actual)
     case .unknown(let looked): throw .identityUnknown(cell: cell, known: looked)
     }
@@ -116,4 +124,5 @@ public struct LentConnection: Sendable {
   public let connection: CellConnection
   /// False where nothing is known of the cell yet.
   public let isProven: Bool
+  let checkedAt: ContinuousClock.Instant
 }

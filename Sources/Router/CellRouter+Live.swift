@@ -11,6 +11,7 @@ extension CellRouter {
     do throws(ProjectionError) {
       mapping = try self.mapping(of: id, in: map)
     } catch {
+      follower.note(error, in: map)
       return try searched(for: id, in: map, because: .indexDamaged(error), until: deadline)
     }
     guard let mapping else {

@@ -96,9 +96,10 @@ public final class CellRouter: Sendable {
   /// The last entry that the map takes into account.
   public func position() throws(RouterError) -> Position { try follower.snapshot().position }
 
-  /// Why the index can't be used, if it can't: it is to be made again.
+  /// Why the index is to be made again: it can't be used, or a question has met damage in it since
+  /// it was opened. nil for an index of which nothing bad is known.
   public func indexDamage() throws(RouterError) -> ProjectionError? {
-    if case .unusable(let error) = try follower.snapshot().index { error } else { nil }
+    follower.damage(of: try follower.snapshot())
   }
 }
 

@@ -17,6 +17,13 @@ final class MapFollower: Sendable {
   private let refreshing = Mutex(())
   private let stamp = Atomic<UInt64>(0)
   private let lookedAtSecond = Atomic<Int>(0)
+  private let damage = Mutex<FoundDamage?>(nil)
+
+  /// Damage that a question met, and the file that has it.
+  private struct FoundDamage {
+    let readers: IndexReaders
+    let error: ProjectionError
+  }
 
   /// Reads the map as it is now.
   ///
@@ -71,6 +78,21 @@ final class MapFollower: Sendable {
       let next = isSettled ? old : try follow(old, on: state)
       lookedAtSecond.store(second, ordering: .relaxed)
       return next
+    }
+  }
+
+  /// Remembers that a question met damage in a snapshot's index.
+  func note(_ error: ProjectionError, in map: MapSnapshot) {
+    guard let readers = map.index.readers else { return }
+    damage.withLock { $0 = FoundDamage(readers: readers, error: error) }
+  }
+
+  /// What is known to be wrong with a snapshot's index.
+  func damage(of map: MapSnapshot) -> ProjectionError? {
+    switch map.index {
+    case .unusable(let error): error
+    case .open(let readers):
+      damage.withLock { found in found?.readers === readers ? found?.error : nil }
     }
   }
 

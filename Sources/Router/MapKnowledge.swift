@@ -35,10 +35,12 @@ final class MapKnowledge: Sendable {
     guard let follower = follower.withLock(\.follower) else {
       throw .identityUnreadable(cell: cell, reason: "the router was closed.")
     }
-    do throws(RouterError) {
-      let map = try follower.snapshot()
-      return try onIndex { () throws(ProjectionError) in try body(map) }
-    } catch {
+    let map: MapSnapshot
+    do throws(RouterError) { map = try follower.snapshot() } catch {
+      throw .identityUnreadable(cell: cell, reason: error.description)
+    }
+    do throws(ProjectionError) { return try body(map) } catch {
+      follower.note(error, in: map)
       throw .identityUnreadable(cell: cell, reason: error.description)
     }
   }

@@ -91,4 +91,31 @@ import TestSupport
       #expect(host == "elsewhere")
     }
   }
+
+  @Test func `an unproven database is checked again once evidence may have come`() throws {
+    try withCell { file in
+      try file.addHost("h", service: uuid(1, 1), node: uuid(2, 1))
+      let recorded = Mutex(RecordedCells())
+      let pool = CellConnectionPool(
+        cell: cell, location: .sqlite(path: file.path),
+        identity: IdentityKnowledge(
+          recorded: { limit throws(CellError) in
+            try recorded.withLock(\.self).knowledge(of: cell).recorded(limit)
+          },
+          cellsRecording: { uuid throws(CellError) in
+            try recorded.withLock(\.self).knowledge(of: cell).cellsRecording(uuid)
+          }))
+      func isProven() throws(CellError) -> Bool {
+        try pool.withConnection(until: soon()) { lent throws(CellError) in lent.isProven }
+      }
+      #expect(try !isProven())
+      let other = CellID(uuid(9, 9))
+      recorded.withLock {
+        $0.identities[other] = RecordedIdentity(
+          services: [uuid(1, 1)], computeNodes: [], instances: [])
+      }
+      usleep(1_100_000)
+      #expect(throws: CellError.wrongCell(cell: cell, actual: other)) { try isProven() }
+    }
+  }
 }

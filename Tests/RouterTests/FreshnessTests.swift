@@ -1,5 +1,6 @@
 import Cells
 import Dispatch
+import Foundation
 import Glibc
 import Journal
 import Projections
@@ -224,13 +225,58 @@ import Testing
       let (first, firstFile) = try store.addCell(1)
       let (second, _) = try store.addCell(2)
       let id = try store.addInstance(first, firstFile)
+      #expect(try store.router().indexDamage() == nil)
       let path = store.generations.path(of: 1)
       try SQLiteConnection(path: path, mode: .readWrite).execute(
         "UPDATE instance SET cell = x'\(hexadecimal(second.uuid))'")
       let router = try store.router()
       #expect(try router.outcome(id).summary == "found by search compute-1")
+      #expect(try router.indexDamage() != nil)
       try SQLiteConnection(path: path, mode: .readWrite).execute("DELETE FROM instance")
       #expect(try router.outcome(id).summary == "found by search compute-1")
+    }
+  }
+
+  @Test func `no flipped bit makes a wrong route or a false unknown`() throws {
+    try withStore { store in
+      var expected: [InstanceID: String] = [:]
+      for number in 1...3 {
+        let (cell, file) = try store.addCell(number)
+        for host in 1...8 {
+          let id = try store.addInstance(cell, file, ["host": "'c\(number)-h\(host)'"])
+          expected[id] = "c\(number)-h\(host)"
+        }
+      }
+      try #require(try store.projector.moveWAL())
+      let path = store.generations.path(of: 1)
+      let good = try Data(contentsOf: URL(fileURLWithPath: path))
+      let seed = UInt64.random(in: 0...UInt64.max)
+      print("seed \(seed)")
+      var generator = SplitMix(state: seed)
+      var damages = 0
+      for _ in 1...150 {
+        var flipped = good
+        let bit = Int.random(in: 0..<good.count * 8, using: &generator)
+        flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+        try flipped.write(to: URL(fileURLWithPath: path))
+        let router = try store.router()
+        for (id, host) in expected {
+          do throws(RouterError) {
+            let outcome = try router.route(id, until: soon()).outcome
+            let isRight = ["found \(host)", "found by search \(host)"].contains(outcome.summary)
+            // Where the evidence or the cells can't be read, no cell can be trusted or asked.
+            let isHonest =
+              outcome.summary == "unknown incomplete"
+              || outcome.summary.contains("could not be checked")
+            #expect(isRight || isHonest, "bit \(bit) of \(seed): \(outcome.summary)")
+            if !isRight { #expect(try router.indexDamage() != nil) }
+          } catch {
+            guard case .index = error else { throw error }
+            damages += 1
+          }
+        }
+      }
+      print("\(damages) questions without an index")
     }
   }
 
@@ -247,5 +293,18 @@ import Testing
 
   private func hexadecimal(_ uuid: UUID128) -> String {
     String(uuid.description.filter { $0 != "-" })
+  }
+}
+
+/// A generator whose numbers a seed repeats (Steele, Lea and Flood: SplitMix).
+private struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var word = state
+    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+    return word ^ (word >> 31)
   }
 }
