@@ -3,6 +3,11 @@
 #ifndef CELLMAP_CLMDB_SHIM_H
 #define CELLMAP_CLMDB_SHIM_H
 
+// lmdb.h includes <sys/types.h>, which defines timespec a second time beside Glibc's: then it depends
+// on which files are compiled together whose member tv_sec is. Here the structure is only declared.
+#define _STRUCT_TIMESPEC 1
+struct timespec;
+
 #include <lmdb.h>
 #include <sys/statfs.h>
 
