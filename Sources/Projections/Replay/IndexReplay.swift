@@ -127,28 +127,50 @@ public final class IndexReplay {
     return checkpoint
   }
 
+  /// Where an entry about an instance is in a partition; ordered by the instance, then by time.
+  private struct EventPlace: Comparable {
+    let id: UUID128
+    let place: Int
+
+    static func < (left: Self, right: Self) -> Bool {
+      if left.id.high != right.id.high { return left.id.high < right.id.high }
+      if left.id.low != right.id.low { return left.id.low < right.id.low }
+      return left.place < right.place
+    }
+  }
+
   /// Folds the entries of one partition and loads the rows that are left, in the order of the keys.
+  ///
+  /// Sorting places and folding one instance at a time keeps a single row alive; a dictionary of
+  /// rows cost as much as the inserts.
   private func load(_ bytes: [UInt8]) throws(ProjectionError) {
-    var rows: [InstanceID: InstanceRow] = [:]
-    var departures: [InstanceID: UInt64] = [:]
+    var events: [EventPlace] = []
     var place = 0
     while place < bytes.count {
-      let change = try Self.change(bytes, at: place, nil)
-      place += Self.length(of: bytes, at: place)
-      guard case .instance(let id, let event) = change.event else {
-        preconditionFailure("only entries about instances are set aside")
+      events.append(EventPlace(id: EntryHeader.entityKey(of: bytes, at: place), place: place))
+      place += EntryHeader.entryLength(of: bytes, at: place)
+    }
+    events.sort()
+    var next = 0
+    while next < events.count {
+      let id = InstanceID(events[next].id)
+      var row: InstanceRow?
+      var index: UInt64 = 0
+      while next < events.count, events[next].id == id.uuid {
+        let change = try Self.change(bytes, at: events[next].place, nil)
+        guard case .instance(_, let event) = change.event else {
+          preconditionFailure("only entries about instances are set aside")
+        }
+        index = change.position.index
+        row = InstanceRow.folded(event, at: index, into: row)
+        next += 1
       }
-      let index = change.position.index
-      let row = InstanceRow.folded(event, at: index, into: rows[id])
-      rows[id] = row
-      if row == nil { departures[id] = index }
-    }
-    for id in rows.keys.sorted() {
-      try writer.instances.write(id, from: nil, to: rows[id], buckets: &writer.buckets)
-    }
-    for (id, index) in departures.sorted(by: { $0.key < $1.key }) where rows[id] == nil {
-      let key = DepartedTable.Key(.instance(id))
-      try writer.departed.write(key, from: nil, to: index, buckets: &writer.buckets)
+      if let row {
+        try writer.instances.write(id, from: nil, to: row, buckets: &writer.buckets)
+      } else {
+        let key = DepartedTable.Key(.instance(id))
+        try writer.departed.write(key, from: nil, to: index, buckets: &writer.buckets)
+      }
     }
   }
 
@@ -162,12 +184,5 @@ public final class IndexReplay {
       if place == nil { place = try? EntryHeader(bytes, at: start).position.index }
       throw .unreadableEntry(index: place ?? 0, error)
     }
-  }
-
-  /// The length that an entry gives for itself: bytes 4 to 7.
-  private static func length(of bytes: [UInt8], at start: Int) -> Int {
-    var length = 0
-    for offset in 4..<8 { length = length << 8 | Int(bytes[start + offset]) }
-    return length
   }
 }

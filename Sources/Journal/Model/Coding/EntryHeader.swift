@@ -71,6 +71,16 @@ public struct EntryHeader: Hashable, Sendable {
       high: bytes.bigEndianWord(at: start + 56), low: bytes.bigEndianWord(at: start + 64))
   }
 
+  /// The length of an entry whose fixed part was read before.
+  public static func entryLength(of bytes: [UInt8], at start: Int) -> Int {
+    Int(UInt32(truncatingIfNeeded: bytes.bigEndianWord(at: start)))
+  }
+
+  /// The UUID of the cell or instance of an entry whose fixed part was read before.
+  public static func entityKey(of bytes: [UInt8], at start: Int) -> UUID128 {
+    UUID128(high: bytes.bigEndianWord(at: start + 56), low: bytes.bigEndianWord(at: start + 64))
+  }
+
   init(
     schemaVersion: UInt8, kind: UInt16, entryLength: UInt32, position: Position,
     entityKind: EntityKey.Kind, observedAt: Timestamp, orderedAt: Timestamp, request: RequestID,
