@@ -8,10 +8,13 @@
   journal_reference.py --verify JOURNAL [--head HEAD]
                                         reads a journal.lmdb through mdb_dump (lmdb-utils) and
                                         checks every entry, root, tile and the HEAD
+  journal_reference.py --entry INDEX JOURNAL
+                                        shows one entry of it
 
 The format is docs/journal-format.md; how it is read is journal_format.py.
 """
 import argparse
+import datetime
 import hashlib
 import json
 import pathlib
@@ -264,6 +267,41 @@ def verify(journal, head):
     return 1 if verifier.findings else 0
 
 
+def show_entry(index, journal):
+    """Prints an entry for people: kinds by name, times as text, the digest computed here."""
+    for key, value in dump(journal, ENTRIES):
+        if key == struct.pack(">Q", index):
+            break
+    else:
+        print(f"{journal} has no entry {index}", file=sys.stderr)
+        return 1
+    data = value[:form.entry_length(value)]
+    entry = form.decode_entry(data)
+    kind = form.KINDS[entry["kind"]][0] if entry["kind"] in form.KINDS else entry["kind"]
+    lines = {
+        "position": f"{entry['epoch']}:{entry['index']}", "event": kind,
+        "about": f"{['store', 'cell', 'host', 'instance'][entry['entity kind']]} "
+                 f"{entry['fields'].get('host', entry['entity'])}",
+        "observed": moment(entry["observed"]), "request": entry["request"]}
+    lines.update(entry.get("fields", {}))
+    lines["digest"] = form.leaf_hash(data).hex()
+    for name, content in lines.items():
+        if isinstance(content, dict):
+            content = json.dumps(timed(content), ensure_ascii=False)
+        print(f"  {name:15} {content}")
+    return 0
+
+
+def moment(microseconds):
+    start = datetime.datetime(1970, 1, 1)
+    return f"{start + datetime.timedelta(microseconds=microseconds)} UTC"
+
+
+def timed(fields):
+    return {name: moment(value) if name in ("at", "read at", "row created at") else
+            timed(value) if isinstance(value, dict) else value for name, value in fields.items()}
+
+
 def numbers(value):
     """Undoes `textual` where a number is meant, in a description given by hand."""
     return {key: int(inner) if key in ("index", "observed", "order") else inner
@@ -278,7 +316,13 @@ def main():
         verb.add_argument(name, action="store_true", help=argparse.SUPPRESS)
     verb.add_argument("--verify", metavar="JOURNAL", help=argparse.SUPPRESS)
     parser.add_argument("--head", metavar="HEAD", help=argparse.SUPPRESS)
+    verb.add_argument("--entry", type=int, metavar="INDEX", help=argparse.SUPPRESS)
+    parser.add_argument("journal", nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.entry is not None:
+        if not given.journal:
+            parser.error("--entry wants the journal")
+        return show_entry(given.entry, given.journal)
     if given.write:
         return write_vectors()
     if given.check:
