@@ -14,6 +14,9 @@ public final class CellRouter: Sendable {
     public var cacheCapacity = 1 << 18
     /// The most connections to one cell.
     public var connectionsPerCell = 8
+    /// Entries that are folded in memory while the index is behind; beyond that the answers say how
+    /// far behind they are.
+    public var overlayCapacity = Overlay.capacity
 
     public init() {}
   }
@@ -38,7 +41,8 @@ public final class CellRouter: Sendable {
       knowledge: { cell in knowledge.of(cell) })
     cache = RouteCache(capacity: options.cacheCapacity)
     follower = try MapFollower(
-      journal: journal, generations: index, cache: cache, cells: CellDirectory(context: context))
+      journal: journal, generations: index, cache: cache, cells: CellDirectory(context: context),
+      overlayCapacity: options.overlayCapacity)
     knowledge.connect(to: follower)
   }
 

@@ -82,7 +82,7 @@ public final class CellTarget: Sendable {
   ///
   /// - Throws: as `addresses`, `withoutDatabase`, and `database` for one that can't be read live.
   public func pool() throws(CellUnavailable) -> CellConnectionPool {
-    if let pool = opened.withLock(\.pool) { return pool }
+    if let pool = opened.withLock({ $0.pool }) { return pool }
     guard let sealed = row.record.database else { throw .withoutDatabase(id) }
     // Only the database's address is needed: a queue's that can't be opened hinders no reading.
     guard let text = try reveal(sealed, .database, base: context.base.database) else {

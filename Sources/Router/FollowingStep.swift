@@ -8,6 +8,7 @@ internal import Projections
 struct FollowingStep {
   private let old: MapSnapshot
   private let journal: EventJournal
+  private let overlayCapacity: Int
 
   /// Instances that entries since the old snapshot are about.
   private(set) var touched: Set<InstanceID> = []
@@ -25,8 +26,9 @@ struct FollowingStep {
   /// Entries that are read at a time; more than one such run aren't looked at one by one.
   private static let runLength = 1_000
 
-  init(from old: MapSnapshot, journal: EventJournal) {
+  init(from old: MapSnapshot, journal: EventJournal, overlayCapacity: Int) {
     self.old = old
+    self.overlayCapacity = overlayCapacity
     self.journal = journal
     touchesUnknown = isFirst
   }
@@ -51,7 +53,9 @@ struct FollowingStep {
       evidence = old.evidence.filter { $0.index > checkpoint.position.index }
     }
     try readHead()
-    if !isSame { try compare(checkpoint, at: reader.path) }
+    if !isSame || checkpoint.position.index > head.index {
+      try compare(checkpoint, at: reader.path)
+    }
     try readTail(folding: folded, over: reader)
     var cells = old.cells
     if !isSame || touchesUnknown || !changedCells.isEmpty {
@@ -128,7 +132,7 @@ struct FollowingStep {
       }
       for change in changes { try take(change, folding: folded, over: reader) }
       reached = last.position.index
-      if overlay.count >= Overlay.capacity, reached < head.index {
+      if overlay.count >= overlayCapacity, reached < head.index {
         position = last.position
         return
       }

@@ -13,6 +13,7 @@ final class MapFollower: Sendable {
   let journal: EventJournal
   let cache: RouteCache
   private let generations: IndexGenerations
+  private let overlayCapacity: Int
   private let current: Mutex<MapSnapshot>
   private let refreshing = Mutex(())
   private let stamp = Atomic<UInt64>(0)
@@ -29,11 +30,13 @@ final class MapFollower: Sendable {
   ///
   /// - Throws: `journal`. An index that can't be read is a state of the snapshot.
   init(
-    journal: EventJournal, generations: IndexGenerations, cache: RouteCache, cells: CellDirectory
+    journal: EventJournal, generations: IndexGenerations, cache: RouteCache, cells: CellDirectory,
+    overlayCapacity: Int
   ) throws(RouterError) {
     self.journal = journal
     self.generations = generations
     self.cache = cache
+    self.overlayCapacity = overlayCapacity
     current = Mutex(
       MapSnapshot(
         position: .start, behind: 0, overlay: Overlay(), cells: cells, evidence: [],
@@ -45,7 +48,7 @@ final class MapFollower: Sendable {
   // Hot path: at most 60 ns, 0 allocations, where nothing has changed.
   @inline(__always)
   func snapshot() throws(RouterError) -> MapSnapshot {
-    if isFresh { return current.withLock(\.self) }
+    if isFresh { return current.withLock { $0 } }
     return try refresh()
   }
 
@@ -66,7 +69,7 @@ final class MapFollower: Sendable {
   private func refresh() throws(RouterError) -> MapSnapshot {
     try refreshing.withLock { _ throws(RouterError) in
       // Another thread may have done it while this one waited.
-      let old = current.withLock(\.self)
+      let old = current.withLock { $0 }
       if isFresh { return old }
       let second = Self.coarseSecond
       let state = indexState(after: old)
@@ -113,7 +116,8 @@ final class MapFollower: Sendable {
   private func follow(
     _ old: MapSnapshot, on state: MapSnapshot.IndexState
   ) throws(RouterError) -> MapSnapshot {
-    var step = FollowingStep(from: old, journal: journal)
+    var step = FollowingStep(
+      from: old, journal: journal, overlayCapacity: overlayCapacity)
     let next: MapSnapshot
     do throws(RouterError) {
       switch state {
@@ -123,7 +127,8 @@ final class MapFollower: Sendable {
     } catch {
       // The index is damaged in the rows that the tail touches, or is of another history.
       guard case .index(let damage) = error, state.readers != nil else { throw error }
-      step = FollowingStep(from: old, journal: journal)
+      step = FollowingStep(
+        from: old, journal: journal, overlayCapacity: overlayCapacity)
       next = try step.follow(without: damage)
     }
     if step.touchesUnknown {

@@ -122,11 +122,13 @@ import Testing
   @Test func `an index far behind is said to be`() throws {
     try withStore { store in
       let (cell, _) = try store.addCell(1)
-      let events = (1...Overlay.capacity + 2_000).map { number -> Event in
+      let events = (1...2_500).map { number -> Event in
         .instance(InstanceID(uuid(4, number)), .mapped(store.mapping(cell)))
       }
       let last = try store.append(events, project: false)
-      let router = try store.router()
+      var options = CellRouter.Options()
+      options.overlayCapacity = 100
+      let router = try store.router(options: options)
       let route = try router.route(InstanceID(uuid(4, 5)), until: soon())
       #expect(route.outcome.summary == "missing")
       #expect(route.behind > 0)
@@ -179,7 +181,7 @@ import Testing
           }
         }
       }
-      for round in 0..<150 {
+      for round in 0..<60 {
         let isEven = round.isMultiple(of: 2)
         let index = try store.append(
           .instance(id, .moved(from: isEven ? first : second, to: isEven ? second : first)),
