@@ -65,6 +65,14 @@ let package = Package(
         "Journal", "Projections", "Registry", "Cells", "Router", "Recovery", arguments,
       ],
       path: "tools/cellmap", swiftSettings: common),
+    .target(name: "CAllocations", path: "tools/bench/CAllocations"),
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        "Journal", "Projections", "Registry", "Cells", "Router", "CAllocations", "CLMDB", sqlite,
+        arguments,
+      ],
+      path: "tools/bench", exclude: ["CAllocations", "allocations.json"], swiftSettings: common),
 
     // The tests, one target a room, and what they share.
     .target(

@@ -1,0 +1,86 @@
+import ArgumentParser
+import Foundation
+
+/// Measures cellmap beside the raw C libraries, on the same bytes and rows, in the same run.
+@main struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measures cellmap beside raw LMDB and SQLite, in turn, in one run.")
+
+  @Option(help: "Instances in the large store.")
+  var instances = 1_000_000
+
+  @Option(help: ArgumentHelp("Only these benches: \(Bench.names).", valueName: "name"))
+  var only: [Bench] = []
+
+  @Option(help: "Writes the numbers to a file, as JSON.")
+  var json: String?
+
+  @Option(help: "Where stores are made and removed again; default: the temporary folder.")
+  var folder: String?
+
+  @Flag(help: "Counts the allocations of the hot paths instead; 1 if one has risen.")
+  var allocations = false
+
+  @Option(help: "The counts to compare with.")
+  var allocationFile = "tools/bench/allocations.json"
+
+  func run() throws {
+    let base = folder ?? FileManager.default.temporaryDirectory.path
+    let scratch = "\(base)/cellmap-bench-\(ProcessInfo.processInfo.processIdentifier)"
+    try FileManager.default.createDirectory(
+      atPath: scratch, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: scratch) }
+    if allocations {
+      guard try AllocationCheck.run(scratch, file: allocationFile) else { throw ExitCode(1) }
+      return
+    }
+    let fixtures = Fixtures(folder: scratch, instances: instances)
+    var report = Report(instances: instances)
+    show(Report.heading)
+    let wanted = Bench.allCases.filter { only.isEmpty || only.contains($0) }
+    for bench in wanted {
+      guard let comparison = try bench.run(fixtures) else { continue }
+      report.add(comparison)
+      show(Report.line(comparison))
+    }
+    if wanted.contains(.size) {
+      show(Report.sizeHeading)
+      for size in try StoreBenches.sizes(fixtures) {
+        report.add(size)
+        show(Report.line(size))
+      }
+    }
+    if let json {
+      try report.json(date: Date()).write(to: URL(fileURLWithPath: json))
+    }
+  }
+}
+
+/// Prints a line at once, also into a file.
+func show(_ line: String) {
+  print(line)
+  fflush(nil)
+}
+
+/// What can be measured, in the order in which it is.
+enum Bench: String, CaseIterable, ExpressibleByArgument {
+  case append, command, callers, batch, replay, lookup, open, changes, sustained, size
+
+  static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+
+  func run(_ fixtures: Fixtures) throws -> Comparison? {
+    switch self {
+    case .append: try AppendBenches.single(fixtures)
+    case .command: try AppendBenches.command(fixtures)
+    case .callers: try AppendBenches.callers(fixtures)
+    case .batch: try AppendBenches.batches(fixtures)
+    case .replay: try IndexBenches.replay(fixtures)
+    case .lookup: try IndexBenches.lookup(fixtures)
+    case .open: try StoreBenches.open(fixtures)
+    case .changes: try ChangeBenches.acknowledged(fixtures)
+    case .sustained: try ChangeBenches.sustained(fixtures)
+    case .size: nil
+    }
+  }
+}
