@@ -41,8 +41,24 @@ struct RouteCommand: ParsableCommand {
       try answer(instances, router, printer)
     }
     printer.end()
+    try mendIndex(session, router)
     if let status = printer.status(isBatch: instances.count > 1 || instances == ["-"]) {
       throw ExitCode(status.rawValue)
+    }
+  }
+
+  /// An index in which a question met damage is made again; the answers came from the cells.
+  private func mendIndex(_ session: StoreSession, _ router: CellRouter) throws {
+    let damage: ProjectionError?
+    do throws(RouterError) { damage = try router.indexDamage() } catch {
+      throw CommandFailure(error)
+    }
+    switch damage {
+    case .damaged(let path, let what)?:
+      try session.replaceDamagedIndex(.damaged(path: path, what: what))
+    case .fault(let fault)? where fault.isSafeToReplace:
+      try session.replaceDamagedIndex(fault)
+    default: break
     }
   }
 

@@ -120,12 +120,30 @@ final class StoreSession {
 
   /// Makes a change, waits until the index has it, and closes the registry.
   func submit(_ change: Change, _ options: ChangeOptions) throws(CommandFailure) -> Outcome {
+    let command = options.command(change)
     let registry = try writer()
     do throws(RegistryError) {
-      return try registry.submit(options.command(change))
+      return try registry.submit(command)
+    } catch .index(.damaged(let path, let what)) {
+      try replaceDamagedIndex(.damaged(path: path, what: what))
     } catch {
       throw CommandFailure(error, request: options.request)
     }
+    let successor = try writer()
+    do throws(RegistryError) { return try successor.submit(command) } catch {
+      throw CommandFailure(error, request: options.request)
+    }
+  }
+
+  /// Makes the index again: one of its rows is not what its checksum says.
+  func replaceDamagedIndex(_ fault: IndexFault) throws(CommandFailure) {
+    Console.note("cellmap: \(fault) Making it again now.")
+    if let registry {
+      // It fails to catch up on the damaged index; what it acknowledged is in the journal.
+      try? registry.close()
+      self.registry = nil
+    }
+    _ = try IndexReplacement(self).run()
   }
 
   /// What a finished bulk command under the same request id was answered; nil if there is none.
