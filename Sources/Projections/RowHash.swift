@@ -13,8 +13,8 @@ public struct RowHash: Hashable, Sendable {
 /// Makes a `RowHash` from a row's columns in their order.
 ///
 /// Each column is a tag with its length and then chunks of 16 bytes, zero-padded; the chunks go to
-/// two lanes in turn, each folded by one 64 × 64 → 128-bit multiplication, so that two of them are
-/// under way at once.
+/// two lanes in turn, each folded by one 64 × 64 → 128-bit multiplication, so that two of them
+/// are under way at once.
 ///
 /// Hot path: at most 30 ns for a row of 140 bytes, no allocation.
 @safe public struct RowHasher {

@@ -15,8 +15,8 @@ extension IndexGenerations {
   ///   - progress: Is told, now and then, the last entry that was read.
   /// - Returns: The number of the new generation, which isn't in `CURRENT`: see `catchUp` and
   ///   `switchCurrent`.
-  /// - Throws: `journal` for damage found, `unreadableEntry` for an event of a newer program, `file`
-  ///   and `sqlite` for a full or failing disk; the new files are removed then.
+  /// - Throws: `journal` for damage found, `unreadableEntry` for an event of a newer program,
+  ///   `file` and `sqlite` for a full or failing disk; the new files are removed then.
   public func replay(
     _ journal: EventJournal, upTo index: UInt64? = nil,
     progress: (UInt64) -> Void = { _ in }

@@ -7,7 +7,7 @@ public import Journal
 /// buckets and checkpoint of a batch are in one SQLite transaction: after a crash the index is at a
 /// checkpoint of before, and the same entries are projected again.
 ///
-/// Source: reliability of `synchronous=NORMAL` in WAL mode: sqlite.org/pragma.html#pragma_synchronous
+/// Source: `synchronous=NORMAL` in WAL mode (sqlite.org/pragma.html#pragma_synchronous).
 @safe public final class IndexProjector {
   /// The most entries in one SQLite transaction.
   public static let maximumBatch = 1_000
@@ -74,8 +74,8 @@ public import Journal
   /// - Parameters:
   ///   - changes: The entries right after the checkpoint, at most `maximumBatch`.
   ///   - root: The root of the journal's tree after the last of them.
-  /// - Throws: `outOfOrder` if they don't follow on the checkpoint; `damaged` if a row they touch is
-  ///   not what its checksum says; `busy`; what SQLite says. Nothing has been written then.
+  /// - Throws: `outOfOrder` if they don't follow on the checkpoint; `damaged` if a row they touch
+  ///   is not what its checksum says; `busy`; what SQLite says. Nothing has been written then.
   public func apply(
     _ changes: some Collection<EntryChange>, root: Digest
   ) throws(ProjectionError) {
@@ -102,7 +102,7 @@ public import Journal
     if unsafe walPages.pointee >= Self.checkpointThresholdPages { try moveWAL() }
   }
 
-  /// Moves the WAL into the file; done by `apply` once the WAL is large, and useful before a backup.
+  /// Moves the WAL into the file; `apply` does it once the WAL is large, a backup does it first.
   ///
   /// - Returns: Whether all of it was moved; a reader's old snapshot may hold some back.
   @discardableResult

@@ -19,12 +19,13 @@ enum IndexSchema {
     PRAGMA journal_mode=WAL;
     PRAGMA synchronous=NORMAL;
     PRAGMA wal_autocheckpoint=0;
+    PRAGMA journal_size_limit=67108864;
     PRAGMA secure_delete=FAST;
     PRAGMA cache_size=-65536;
     PRAGMA foreign_keys=OFF;
     """
 
-  /// Settings of each connection that reads: 16 MiB of pages hold the inner pages of 10 M instances.
+  /// Settings of each connection that reads: 16 MiB hold the inner pages of 10 M instances.
   static let readerSettings = "PRAGMA cache_size=-16384;"
 
   /// Settings of a connection that loads a file which nothing refers to yet: it is synced once at
@@ -53,8 +54,9 @@ enum IndexSchema {
       changed_at INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE instance (
       id BLOB PRIMARY KEY, cell BLOB, queued_for_delete INTEGER, changed_at INTEGER NOT NULL,
-      route_checksum INTEGER NOT NULL, project ANY, user ANY, nova_number INTEGER, nova_created_at INTEGER, seen_host TEXT,
-      seen_at INTEGER, seen_source TEXT, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+      route_checksum INTEGER NOT NULL, project ANY, user ANY, nova_number INTEGER,
+      nova_created_at INTEGER, seen_host TEXT, seen_at INTEGER, seen_source TEXT,
+      checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE identity (
       cell BLOB NOT NULL, kind INTEGER NOT NULL, uuid BLOB NOT NULL, server TEXT,
       recorded_at INTEGER NOT NULL, checksum INTEGER NOT NULL,

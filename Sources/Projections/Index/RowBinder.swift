@@ -72,8 +72,8 @@ struct RowBinder {
     parameter += 1
   }
 
-  /// Adds a text that may be sealed: text if it is clear, else a blob of 1 (sealed) or 2 (shredded),
-  /// the key's 16 bytes, and what is sealed.
+  /// Adds a text that may be sealed: text if it is clear, else a blob of 1 (sealed) or 2
+  /// (shredded), the key's 16 bytes, and what is sealed.
   @inline(__always)
   mutating func add(personal: PersonalText?) throws(ProjectionError) {
     switch personal {

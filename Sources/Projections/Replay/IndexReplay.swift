@@ -4,8 +4,9 @@ public import Journal
 ///
 /// `add` each entry in order, then `finish`. Entries about instances are set aside by the first
 /// bits of their UUID, folded partition by partition and loaded in the order of the keys, secondary
-/// indexes last; everything else goes through the same fold as in the live projector. Private memory
-/// stays under 256 MB at any size: the entries set aside beyond `memoryBytes` go to a nameless file
+/// indexes last; everything else goes through the same fold as in the live projector. Private
+/// memory stays under 256 MB at any size: the entries set aside beyond `memoryBytes` go to a
+/// nameless file
 /// beside the index, and one partition at a time is in memory.
 ///
 /// Belongs to one thread. If it is dropped before `finish` returns, the file is of no use, and the
@@ -120,8 +121,8 @@ public final class IndexReplay {
     let checkpoint = IndexCheckpoint(
       position: position, root: position.index == 0 ? IndexCheckpoint.start.root : root)
     _ = try writer.commit(checkpoint)
-    // The change of mode syncs the whole file. The write after it makes the WAL and its index, which
-    // a reader without write permission finds but can't make.
+    // The change of mode syncs the whole file. The write after it makes the WAL and its index,
+    // which a reader without write permission finds but can't make.
     try connection.execute("PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL;")
     try connection.execute("PRAGMA user_version=\(IndexSchema.version)")
     return checkpoint

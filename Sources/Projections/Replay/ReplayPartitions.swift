@@ -1,7 +1,7 @@
 internal import Journal
 
-/// The entries about instances, sorted by the first bits of the instance's UUID and otherwise in the
-/// journal's order: in memory up to a bound, and beyond it in a file.
+/// The entries about instances, sorted by the first bits of the instance's UUID and otherwise in
+/// the journal's order: in memory up to a bound, and beyond it in a file.
 struct ReplayPartitions {
   /// At most this many: one for each bucket.
   private static let maximumBits = 12

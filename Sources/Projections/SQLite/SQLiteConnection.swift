@@ -81,8 +81,8 @@ internal import Glibc
 
   /// The instant at which running and waiting calls are broken off; nil for no limit.
   ///
-  /// A call that runs into it throws `deadlinePassed` or, if it waited for a lock, `busy`. Without a
-  /// deadline a locked file throws `busy` at once.
+  /// A call that runs into it throws `deadlinePassed` or, if it waited for a lock, `busy`. Without
+  /// a deadline a locked file throws `busy` at once.
   public var deadline: ContinuousClock.Instant? {
     get { unsafe deadlineBox.pointee }
     set {
