@@ -33,66 +33,89 @@ struct RouteCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
-    let router = try session.router(try base.addressBase())
-    let printer = RouteOutput(router: router, reveal: reveal, json: store.json)
+    let asking = RouteAsking(
+      session: session, base: try base.addressBase(),
+      deadline: .milliseconds(deadline))
+    let printer = RouteOutput(reveal: reveal, json: store.json)
     if instances == ["-"] {
-      try stream(router, printer)
+      try stream(asking, printer)
     } else {
-      try answer(instances, router, printer)
+      try answer(instances, asking, printer)
     }
     printer.end()
-    try mendIndex(session, router)
     if let status = printer.status(isBatch: instances.count > 1 || instances == ["-"]) {
       throw ExitCode(status.rawValue)
     }
   }
 
-  /// An index in which a question met damage is made again; the answers came from the cells.
-  private func mendIndex(_ session: StoreSession, _ router: CellRouter) throws {
-    let damage: ProjectionError?
-    do throws(RouterError) { damage = try router.indexDamage() } catch {
-      throw CommandFailure(error)
-    }
-    switch damage {
-    case .damaged(let path, let what)?:
-      try session.replaceDamagedIndex(.damaged(path: path, what: what))
-    case .fault(let fault)? where fault.isSafeToReplace:
-      try session.replaceDamagedIndex(fault)
-    default: break
-    }
-  }
-
-  private func stream(_ router: CellRouter, _ printer: RouteOutput) throws {
+  private func stream(_ asking: RouteAsking, _ printer: RouteOutput) throws {
     var waiting: [String] = []
     while let line = readLine() {
       waiting.append(line)
       if waiting.count == RouteCommand.batch {
-        try answer(waiting, router, printer)
+        try answer(waiting, asking, printer)
         waiting.removeAll(keepingCapacity: true)
       }
     }
-    if !waiting.isEmpty { try answer(waiting, router, printer) }
+    if !waiting.isEmpty { try answer(waiting, asking, printer) }
   }
 
   /// Answers in the order of the questions, malformed ones among them.
   private func answer(
-    _ texts: [String], _ router: CellRouter, _ printer: RouteOutput
+    _ texts: [String], _ asking: RouteAsking, _ printer: RouteOutput
   ) throws {
     let ids = texts.map { InstanceID($0) }
-    let routes: [Route]
-    do throws(RouterError) {
-      routes = try router.routes(
-        for: ids.compactMap(\.self), until: .now + .milliseconds(deadline))
-    } catch {
-      throw CommandFailure(error)
-    }
+    let (routes, router) = try asking.routes(for: ids.compactMap(\.self))
     var next = routes.makeIterator()
     for (text, id) in zip(texts, ids) {
       if id == nil {
         printer.refuse(text)
       } else if let route = next.next() {
-        try printer.print(route)
+        try printer.print(route, from: router)
       }
+    }
+  }
+}
+
+/// Asks the router; an index in which a question meets damage is made again first.
+private final class RouteAsking {
+  private let session: StoreSession
+  private let base: AddressBase
+  private let deadline: Duration
+  private var router: CellRouter?
+
+  init(session: StoreSession, base: AddressBase, deadline: Duration) {
+    self.session = session
+    self.base = base
+    self.deadline = deadline
+  }
+
+  func routes(
+    for ids: [InstanceID]
+  ) throws(CommandFailure) -> (routes: [Route], router: CellRouter) {
+    let first = try ask(ids)
+    switch first.damage {
+    case .damaged(let path, let what)?:
+      try session.replaceDamagedIndex(.damaged(path: path, what: what))
+    case .fault(let fault)? where fault.isSafeToReplace:
+      try session.replaceDamagedIndex(fault)
+    default: return (first.routes, first.router)
+    }
+    router = nil
+    let second = try ask(ids)
+    return (second.routes, second.router)
+  }
+
+  private func ask(
+    _ ids: [InstanceID]
+  ) throws(CommandFailure) -> (routes: [Route], router: CellRouter, damage: ProjectionError?) {
+    if router == nil { router = try session.router(base) }
+    guard let router else { preconditionFailure("the router was made") }
+    do throws(RouterError) {
+      let routes = try router.routes(for: ids, until: .now + deadline)
+      return (routes, router, try router.indexDamage())
+    } catch {
+      throw CommandFailure(error)
     }
   }
 }

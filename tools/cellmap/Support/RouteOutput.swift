@@ -5,14 +5,12 @@ import Router
 
 /// How routes are printed, and what they come to.
 final class RouteOutput {
-  private let router: CellRouter
   private let reveal: Bool
   private let json: Bool
   private var table = Table("INSTANCE", "CELL", "DATABASE", "QUEUE", "HOST", "STATE")
   private var worst: ExitStatus?
 
-  init(router: CellRouter, reveal: Bool, json: Bool) {
-    self.router = router
+  init(reveal: Bool, json: Bool) {
     self.reveal = reveal
     self.json = json
   }
@@ -24,8 +22,8 @@ final class RouteOutput {
     var error: (status: ExitStatus, text: String)?
   }
 
-  func print(_ route: Route) throws(CommandFailure) {
-    var answer = try answer(route)
+  func print(_ route: Route, from router: CellRouter) throws(CommandFailure) {
+    var answer = try answer(route, router)
     answer.fields["position"] = .printed(route.position)
     if route.behind > 0 { answer.fields["behind"] = .number(route.behind) }
     show(answer)
@@ -63,8 +61,10 @@ final class RouteOutput {
 
   // MARK: Outcomes
 
-  private func answer(_ route: Route) throws(CommandFailure) -> Answer {
-    var answer = Answer(fields: try mapped(route.instance))
+  private func answer(
+    _ route: Route, _ router: CellRouter
+  ) throws(CommandFailure) -> Answer {
+    var answer = Answer(fields: try mapped(route.instance, router))
     switch route.outcome {
     case .found(let live), .deleted(let live): try fill(&answer, live)
     case .noCellYet:
@@ -106,7 +106,9 @@ final class RouteOutput {
   }
 
   /// What the map itself holds of the instance.
-  private func mapped(_ id: InstanceID) throws(CommandFailure) -> [String: JSONValue] {
+  private func mapped(
+    _ id: InstanceID, _ router: CellRouter
+  ) throws(CommandFailure) -> [String: JSONValue] {
     var fields: [String: JSONValue] = [
       "instance": .printed(id), "cell": .null, "cell_name": .null, "database": .null,
       "queue": .null, "host": .null, "project": .null, "user": .null,
