@@ -17,6 +17,23 @@ public final class LiveMap<Index: MapLookup>: MapLookup {
     try overlay.apply(change, over: index)
   }
 
+  /// Folds what `body` folds in, all of it or, if it throws, nothing; not to be nested.
+  ///
+  /// - Throws: What `body` throws; the map is as it was.
+  public func attempt<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    overlay.beginUndo()
+    do throws(Failure) {
+      let result = try body()
+      overlay.keep()
+      return result
+    } catch {
+      overlay.undo()
+      throw error
+    }
+  }
+
   /// Forgets what the open snapshot of the index has reached.
   public func drop(upTo checkpoint: UInt64) { overlay.drop(upTo: checkpoint) }
 

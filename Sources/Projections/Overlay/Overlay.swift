@@ -18,6 +18,14 @@ public struct Overlay: Sendable {
     case request(RequestID)
   }
 
+  /// What a slot held before an entry was folded into it.
+  private enum Replaced {
+    case cell(CellID, Slot<CellRow>?)
+    case host(ByteText, Slot<HostRow>?)
+    case instance(InstanceID, Slot<InstanceRow>?)
+    case request(RequestID, Slot<RequestRow>?)
+  }
+
   private var cells: [CellID: Slot<CellRow>] = [:]
   private var hosts: [ByteText: Slot<HostRow>] = [:]
   private var instances: [InstanceID: Slot<InstanceRow>] = [:]
@@ -25,6 +33,8 @@ public struct Overlay: Sendable {
   /// What was touched by which entry, oldest first, so that dropping needs no search.
   private var touched: [(index: UInt64, key: Key)] = []
   private var droppedCount = 0
+  /// What the entries since `beginUndo` replaced, oldest first; nil while nobody may undo.
+  private var replaced: [Replaced]?
 
   public init() {}
 
@@ -42,18 +52,22 @@ public struct Overlay: Sendable {
     if change.request.id != .none {
       let before = try request(change.request.id, over: index)
       let after = RequestRow.folded(change, into: before)
+      replaced?.append(.request(change.request.id, requests[change.request.id]))
       requests[change.request.id] = Slot(row: after, index: place)
       touched.append((place, .request(change.request.id)))
     }
     switch change.event {
     case .cell(let id, let event):
       let row = CellRow.folded(event, at: place, into: try cell(id, over: index))
+      replaced?.append(.cell(id, cells[id]))
       cells[id] = Slot(row: row, index: place)
     case .host(let name, let event):
       let row = HostRow.folded(event, at: place, into: try host(name, over: index))
+      replaced?.append(.host(name, hosts[name]))
       hosts[name] = Slot(row: row, index: place)
     case .instance(let id, let event):
       let row = InstanceRow.folded(event, at: place, into: try instance(id, over: index))
+      replaced?.append(.instance(id, instances[id]))
       instances[id] = Slot(row: row, index: place)
     case .conflict, .store: return
     }
@@ -65,6 +79,7 @@ public struct Overlay: Sendable {
   /// Only to be called once a snapshot of the index at `checkpoint` or later is open: otherwise a
   /// reader could find a row in neither.
   public mutating func drop(upTo checkpoint: UInt64) {
+    precondition(replaced == nil, "nothing is dropped of what may be undone")
     while droppedCount < touched.count, touched[droppedCount].index <= checkpoint {
       forget(touched[droppedCount].key, upTo: checkpoint)
       droppedCount += 1
@@ -73,6 +88,29 @@ public struct Overlay: Sendable {
       touched.removeFirst(droppedCount)
       droppedCount = 0
     }
+  }
+
+  // MARK: Undoing
+
+  /// Remembers from here on what entries replace.
+  mutating func beginUndo() { replaced = [] }
+
+  /// Keeps the entries since `beginUndo`.
+  mutating func keep() { replaced = nil }
+
+  /// Makes the overlay what it was at `beginUndo`.
+  mutating func undo() {
+    guard let replaced else { preconditionFailure("undoing was prepared") }
+    for item in replaced.reversed() {
+      switch item {
+      case .cell(let id, let slot): cells[id] = slot
+      case .host(let name, let slot): hosts[name] = slot
+      case .instance(let id, let slot): instances[id] = slot
+      case .request(let id, let slot): requests[id] = slot
+      }
+    }
+    touched.removeLast(replaced.count)
+    self.replaced = nil
   }
 
   private mutating func forget(_ key: Key, upTo checkpoint: UInt64) {
