@@ -25,7 +25,9 @@ public final class ChangePreview {
   ///
   /// - Throws: `refused`, `index` or `keys`.
   public func events(_ observation: Observation) throws(RegistryError) -> [Event] {
-    let events = try rules.events(of: observation)
+    let events = try rules.events(of: observation) { (cell) throws(RegistryError) in
+      try map.index.contentCounts(of: cell)
+    }
     if case .instance = observation.state { return events }
     for event in events {
       let change = EntryChange(

@@ -4,11 +4,12 @@ internal import Projections
 /// One group on its way: the commands, what was decided of each, and the entries that takes.
 struct GroupSession {
   private enum Decision {
-    case refused(Refusal)
+    /// Refused by a rule, or by a key that can't be had.
+    case failed(RegistryError)
     /// The same command was accepted before.
     case repeated(RequestRow)
     /// Entries of this group, by their indexes; none if the map was as wished.
-    case accepted(ClosedRange<UInt64>?, entity: EntityKey?)
+    case accepted(Outcome)
   }
 
   private let commands: ArraySlice<PendingCommand>
@@ -23,16 +24,23 @@ struct GroupSession {
 
   /// Decides each command on the map as the commands before it leave it.
   ///
-  /// - Throws: `index` or `keys`; refusals are decisions, not errors.
+  /// - Throws: `index` or `journal`; what stops one command alone is a decision, not an error, and
+  ///   leaves nothing of it in the map.
   mutating func decide(
     on map: LiveMap<IndexReader>, after head: Position
   ) throws(RegistryError) {
     let rules = Rulebook(map: map, keys: keys)
     for pending in commands {
+      let draftCount = drafts.count
       do throws(RegistryError) {
-        decisions.append(try decide(pending.command, rules, map, after: head))
-      } catch .refused(let refusal) {
-        decisions.append(.refused(refusal))
+        let decision = try map.attempt { () throws(RegistryError) in
+          try decide(pending.command, rules, map, after: head)
+        }
+        decisions.append(decision)
+      } catch {
+        guard error.isOfOneCommand else { throw error }
+        drafts.removeSubrange(draftCount...)
+        decisions.append(.failed(error))
       }
     }
   }
@@ -42,60 +50,65 @@ struct GroupSession {
     _ map: LiveMap<IndexReader>, after head: Position
   ) throws(RegistryError) -> Decision {
     let content = keys.digest(of: CommandContent(of: command).bytes)
-    if let earlier = try rules.request(command.request) {
+    let earlier = try rules.request(command.request)
+    if let earlier {
       guard earlier.content == content else {
         throw .refused(.requestReused(command.request))
       }
       if command.bulk == nil || earlier.finished != nil { return .repeated(earlier) }
     }
-    let decided = try rules.decide(command) { (cell) throws(RegistryError) in
-      try counts(of: cell, in: map.index)
-    }
-    guard !decided.isEmpty else { return .accepted(nil, entity: nil) }
-    let first = head.index + UInt64(drafts.count) + 1
+    let draftCount = drafts.count
     var request = RequestMark(id: command.request, content: content, chunk: command.bulk?.chunk)
-    for (event, evidence) in decided {
-      let index = head.index + UInt64(drafts.count) + 1
-      let change = EntryChange(
-        position: Position(epoch: head.epoch, index: index), request: request, event: event)
-      do throws(ProjectionError) { try map.apply(change) } catch { throw .index(error) }
-      drafts.append(
-        EntryDraft(
-          event: event, authorship: command.authorship, request: request, evidence: evidence))
-      request.content = nil
-      request.chunk = nil
+    try rules.decide(command, after: earlier) { (cell) throws(RegistryError) in
+      try map.index.contentCounts(of: cell)
+    } accept: { (events, evidence) throws(RegistryError) in
+      for event in events {
+        let index = head.index + UInt64(drafts.count) + 1
+        let change = EntryChange(
+          position: Position(epoch: head.epoch, index: index), request: request, event: event)
+        do throws(ProjectionError) { try map.apply(change) } catch { throw .index(error) }
+        drafts.append(
+          EntryDraft(
+            event: event, authorship: command.authorship, request: request, evidence: evidence))
+        request.content = nil
+        request.chunk = nil
+      }
     }
-    let last = head.index + UInt64(drafts.count)
-    return .accepted(first...last, entity: decided[0].event.entity)
-  }
-
-  private func counts(
-    of cell: CellID, in index: IndexReader
-  ) throws(RegistryError) -> (hosts: UInt64, instances: UInt64) {
-    do throws(ProjectionError) {
-      return (
-        UInt64(try index.hosts(in: cell).count), UInt64(try index.countInstances(in: cell))
-      )
-    } catch {
-      throw .index(error)
+    var outcome = Outcome(position: head, entries: nil, finished: command.change.finishedCounts)
+    if draftCount < drafts.count {
+      outcome.entries =
+        head.index + UInt64(draftCount) + 1...head.index + UInt64(drafts.count)
+      outcome.entity = drafts[draftCount].event.entity
     }
+    return .accepted(outcome)
   }
 
   /// Answers every command, now that the group is on disk.
-  func answer(at position: Position) {
+  func answer(at position: Position, from journal: EventJournal) {
     for (pending, decision) in zip(commands, decisions) {
       switch decision {
-      case .refused(let refusal): pending.finish(.failure(.refused(refusal)))
+      case .failed(let error): pending.finish(.failure(error))
       case .repeated(let row):
-        pending.finish(
-          .success(
-            Outcome(
-              position: position, entries: row.first...row.last, isRepeated: true,
-              finished: row.finished)))
-      case .accepted(let entries, let entity):
-        pending.finish(
-          .success(Outcome(position: position, entries: entries, entity: entity)))
+        pending.finish(GroupSession.repeated(row, at: position, from: journal))
+      case .accepted(var outcome):
+        outcome.position = position
+        pending.finish(.success(outcome))
       }
+    }
+  }
+
+  /// The first answer once more; what it is about stands in its first entry.
+  private static func repeated(
+    _ row: RequestRow, at position: Position, from journal: EventJournal
+  ) -> Result<Outcome, RegistryError> {
+    do throws(JournalError) {
+      let first = try journal.entry(at: row.first)
+      return .success(
+        Outcome(
+          position: position, entries: row.first...row.last, entity: first?.event.entity,
+          isRepeated: true, finished: row.finished))
+    } catch {
+      return .failure(.journal(error))
     }
   }
 
@@ -103,5 +116,25 @@ struct GroupSession {
   /// entries that are not there now.
   func fail(_ error: RegistryError) {
     for pending in commands { pending.finish(.failure(error)) }
+  }
+}
+
+extension RegistryError {
+  /// It stops the command that met it, and no other of its group.
+  fileprivate var isOfOneCommand: Bool {
+    switch self {
+    case .refused, .keys: true
+    case .journal, .index, .closed: false
+    }
+  }
+}
+
+extension Change {
+  /// The answer of a bulk command that this change ends.
+  fileprivate var finishedCounts: ChangeCounts? {
+    switch self {
+    case .finishAdoption(_, let counts), .finishRequest(let counts): counts
+    default: nil
+    }
   }
 }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Journal
 internal import Projections
 internal import Synchronization
@@ -9,6 +10,8 @@ struct GroupWriter {
   /// The lease goes to another process that waits after so many groups, or so long a time.
   private static let groupsPerTurn = 16
   private static let turnLength = Duration.milliseconds(100)
+  /// How long those who wait are given to see that the lease is free.
+  private static let yieldMilliseconds = 20
 
   private let journal: EventJournal
   private let lock: StoreLock
@@ -48,20 +51,9 @@ struct GroupWriter {
   /// - Returns: What is left of the group, to be put back at the head of the queue.
   mutating func commit(_ group: [PendingCommand]) -> ArraySlice<PendingCommand> {
     guard let first = group.first else { return [] }
-    let count = first.command.change.needsWholeIndex ? 1 : GroupWriter.sharedCount(group)
-    var session = GroupSession(commands: group[..<count], keys: keys)
-    do throws(RegistryError) {
-      try beginTurn()
-      if first.command.change.needsWholeIndex { try projector.wait(for: turn.head.index) }
-      let map = try refreshView()
-      try session.decide(on: map, after: turn.head)
-      if !session.drafts.isEmpty { try append(session.drafts) }
-      session.answer(at: turn.head)
-    } catch {
-      turn.isStale = true
-      session.fail(error)
-    }
-    turn.groups += 1
+    let needsWholeIndex = first.command.change.needsWholeIndex
+    let count = needsWholeIndex ? 1 : GroupWriter.sharedCount(group)
+    commit(group[..<count], needsWholeIndex: needsWholeIndex)
     return group[count...]
   }
 
@@ -70,11 +62,39 @@ struct GroupWriter {
     group.firstIndex { $0.command.change.needsWholeIndex } ?? group.count
   }
 
+  /// Commits commands together. If the journal can't take one of them, halves of the group are tried
+  /// until that one is alone, so that it fails no other.
+  private mutating func commit(
+    _ commands: ArraySlice<PendingCommand>, needsWholeIndex: Bool
+  ) {
+    var session = GroupSession(commands: commands, keys: keys)
+    do throws(RegistryError) {
+      try beginTurn()
+      turn.groups += 1
+      let map = try refreshView(needsWholeIndex: needsWholeIndex)
+      try session.decide(on: map, after: turn.head)
+      if !session.drafts.isEmpty { try append(session.drafts) }
+      session.answer(at: turn.head, from: journal)
+    } catch .journal(.invalidDraft(let error)) {
+      turn.isStale = true
+      guard commands.count > 1 else { return session.fail(.refused(.tooLarge("\(error)"))) }
+      let middle = commands.startIndex + commands.count / 2
+      commit(commands[..<middle], needsWholeIndex: false)
+      commit(commands[middle...], needsWholeIndex: false)
+    } catch {
+      turn.isStale = true
+      session.fail(error)
+    }
+  }
+
   /// No commands wait: the projector gives the lease back once it has caught up.
   func rest() {
     try? turn.map?.index.endSnapshot()
     projector.rest()
   }
+
+  /// Lets go of the index.
+  mutating func close() { turn = Turn() }
 
   // MARK: The turn
 
@@ -85,15 +105,9 @@ struct GroupWriter {
         turn.groups >= GroupWriter.groupsPerTurn
         || ContinuousClock.now - turn.began >= GroupWriter.turnLength
       guard isOver, lock.someoneWaits else { return }
-      try projector.waitForAll()
-      projector.endLease()
+      letOthersWrite()
     }
-    let lease: WriteLease
-    do throws(JournalError) {
-      lease = try lock.acquire(command: command)
-    } catch {
-      throw .journal(error)
-    }
+    let lease = try acquireLease()
     turn.lease = lease
     turn.began = .now
     turn.groups = 0
@@ -103,7 +117,26 @@ struct GroupWriter {
       try openIndex(lease)
     } catch {
       lease.release()
+      projector.lostLease(error)
       throw error
+    }
+  }
+
+  /// Gives the lease back with the tail unprojected: whoever takes it goes on from the checkpoint.
+  ///
+  /// Who waits looks once a millisecond, so taking the lease again at once would starve it.
+  private func letOthersWrite() {
+    try? turn.map?.index.endSnapshot()
+    projector.endLease()
+    for _ in 0..<GroupWriter.yieldMilliseconds where lock.someoneWaits { usleep(1000) }
+  }
+
+  private func acquireLease() throws(RegistryError) -> WriteLease {
+    do throws(JournalError) {
+      return try lock.acquire(command: command)
+    } catch {
+      projector.lostLease(.journal(error))
+      throw .journal(error)
     }
   }
 
@@ -118,14 +151,15 @@ struct GroupWriter {
   /// Opens the index that CURRENT names, unless that is the one that is open; the projector goes on
   /// from its checkpoint.
   private mutating func openIndex(_ lease: WriteLease) throws(RegistryError) {
-    var opened: IndexProjector?
+    var failure: RegistryError?
     let checkpoint: IndexCheckpoint
     let path: String
     do throws(ProjectionError) {
       let current = try index.current()
-      if turn.map == nil || turn.generation != current {
+      if turn.map == nil || turn.generation != current || projector.hasFailed {
+        turn.map = nil
         let (generation, reader) = try index.open(store: journal.store)
-        opened = try IndexProjector(path: reader.path, trust: reader.trust)
+        failure = openProjector(reader.path, trust: reader.trust)
         turn.map = LiveMap(over: reader)
         turn.generation = generation
       }
@@ -139,24 +173,38 @@ struct GroupWriter {
     }
     try journal.checkCheckpoint(checkpoint, at: path)
     projector.beginLease(
-      lease, opened, projected: checkpoint.position.index, head: turn.head.index)
+      lease, projected: checkpoint.position.index, head: turn.head.index, failure: failure)
+  }
+
+  /// Gives the projector the index; why it can't write it, if it can't. Without it, entries are
+  /// acknowledged all the same, as long as the overlay holds them.
+  private func openProjector(_ path: String, trust: IndexTrust) -> RegistryError? {
+    projector.use(nil)
+    do throws(ProjectionError) {
+      projector.use(try IndexProjector(path: path, trust: trust))
+      return nil
+    } catch {
+      return .index(error)
+    }
   }
 
   /// The map at the head: a snapshot of the index is opened first, then the overlay drops what it
   /// has reached, or is folded again from the journal.
-  private mutating func refreshView() throws(RegistryError) -> LiveMap<IndexReader> {
+  private mutating func refreshView(
+    needsWholeIndex: Bool
+  ) throws(RegistryError) -> LiveMap<IndexReader> {
     guard let map = turn.map else { preconditionFailure("a turn begins with an open index") }
     if turn.isStale {
       try refreshHead()
       projector.moved(to: turn.head.index)
     }
-    if map.overlay.count > Overlay.capacity { try projector.waitForAll() }
+    if needsWholeIndex { try projector.wait(for: turn.head.index) }
     var checkpoint = try map.snapshot().position.index
+    if turn.head.index - checkpoint > UInt64(Overlay.capacity) {
+      try projector.wait(for: turn.head.index - UInt64(Overlay.capacity / 2))
+      checkpoint = try map.snapshot().position.index
+    }
     if turn.isStale {
-      if turn.head.index - checkpoint > UInt64(Overlay.capacity) {
-        try projector.waitForAll()
-        checkpoint = try map.snapshot().position.index
-      }
       map.forgetOverlay()
       try map.foldTail(of: journal, after: checkpoint, upTo: turn.head.index)
       turn.isStale = false
@@ -180,6 +228,16 @@ extension Change {
   /// The rules look at more of the map than the rows that the command names, so it begins a group
   /// of its own once the index has reached the head.
   var needsWholeIndex: Bool {
-    if case .removeCell = self { true } else { false }
+    switch self {
+    case .removeCell: true
+    case .take(let observations): observations.contains(where: \.removesCell)
+    default: false
+    }
+  }
+}
+
+extension Observation {
+  fileprivate var removesCell: Bool {
+    if case .cell(_, nil) = state { true } else { false }
   }
 }

@@ -45,6 +45,19 @@ extension LiveMap where Index == IndexReader {
   }
 }
 
+extension IndexReader {
+  /// How many hosts and instances the index has in a cell.
+  func contentCounts(
+    of cell: CellID
+  ) throws(RegistryError) -> (hosts: UInt64, instances: UInt64) {
+    do throws(ProjectionError) {
+      return (UInt64(try hosts(in: cell).count), UInt64(try countInstances(in: cell)))
+    } catch {
+      throw .index(error)
+    }
+  }
+}
+
 extension EventJournal {
   /// An index must have been made from this journal; `refresh()` was called after its checkpoint was
   /// read.

@@ -26,6 +26,7 @@ public final class MapRegistry: Sendable {
   private let state = Mutex(State())
   private let writer: Mutex<GroupWriter>
   private let projector: ProjectorThread
+  private let journal: EventJournal
 
   /// Makes a store ready for writing; the lease is taken only when a command comes.
   ///
@@ -34,12 +35,16 @@ public final class MapRegistry: Sendable {
     journal: EventJournal, lock: StoreLock, command: String, index: IndexGenerations,
     keys: KeyRing
   ) {
+    self.journal = journal
     projector = ProjectorThread(journal: journal)
     writer = Mutex(
       GroupWriter(
         journal: journal, lock: lock, command: command, index: index, keys: keys,
         projector: projector))
   }
+
+  // The projector's thread would outlive a registry that is let go of unclosed.
+  deinit { try? close() }
 
   /// Makes the map as a command wishes and returns once that is on disk.
   ///
@@ -70,11 +75,20 @@ public final class MapRegistry: Sendable {
   public func waitUntilProjected() throws(RegistryError) { try projector.waitForAll() }
 
   /// Lets waiting commands finish, projects what is left, syncs HEAD and gives the lease back.
-  /// Commands that come later are refused with `closed`.
+  /// Commands that come later are refused with `closed`. More than once is the same as once.
+  ///
+  /// - Throws: Why the index stayed behind, or HEAD could not be synced; the registry is closed all
+  ///   the same, and what was acknowledged is in the journal.
   public func close() throws(RegistryError) {
     state.withLock { $0.isClosed = true }
     while state.withLock({ $0.hasWriter }) { usleep(1000) }
-    try projector.stop()
+    var failure: RegistryError?
+    do throws(RegistryError) { try projector.stop() } catch { failure = error }
+    writer.withLock { $0.close() }
+    do throws(JournalError) { try journal.syncHead() } catch {
+      failure = failure ?? .journal(error)
+    }
+    if let failure { throw failure }
   }
 
   /// What a finished bulk command was answered, without asking for it again; nil if none bears the
@@ -147,8 +161,7 @@ final class PendingCommand: Sendable {
 
   /// A guess that is never far below the entries' size.
   var estimatedBytes: Int {
-    if case .take(let observations) = command.change { return 600 * observations.count }
-    return 600
+    600 * max(1, command.change.pieceCount) + (command.authorship.reason?.string.utf8.count ?? 0)
   }
 
   var isAnswered: Bool { state.withLock { $0.answer != nil } }

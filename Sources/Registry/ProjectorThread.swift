@@ -6,6 +6,8 @@ internal import Synchronization
 
 /// The thread that folds acknowledged entries into the index, and gives the write lease back once it
 /// has caught up and no writer is at work.
+///
+/// It writes the index only while the lease is held here: the lease covers the index as well.
 final class ProjectorThread: Sendable {
   private struct State: ~Copyable {
     /// The last entry that is acknowledged, and the last that the index holds.
@@ -15,16 +17,48 @@ final class ProjectorThread: Sendable {
     var isWriterAtWork = false
     var lease: WriteLease?
     var isStopping = false
+    /// Why the index stays behind; nil again once it moved on.
     var failure: RegistryError?
-    var waiters: [(index: UInt64, semaphore: DispatchSemaphore)] = []
+    var waiters: [Waiter] = []
+
+    /// There is nothing to project, or nothing that could be.
+    var isDone: Bool { projected >= head || failure != nil || lease == nil }
+
+    /// The waiters whose entry is in the index, which wait no more.
+    mutating func takeContent() -> [Waiter] {
+      let content = waiters.filter { $0.index <= projected }
+      waiters.removeAll { $0.index <= projected }
+      return content
+    }
   }
 
+  /// A caller that blocks until the index holds an entry.
+  private final class Waiter: Sendable {
+    let index: UInt64
+    private let semaphore = DispatchSemaphore(value: 0)
+    private let failure = Mutex<RegistryError?>(nil)
+
+    init(for index: UInt64) { self.index = index }
+
+    func wake(_ failure: RegistryError? = nil) {
+      self.failure.withLock { $0 = failure }
+      semaphore.signal()
+    }
+
+    func wait() throws(RegistryError) {
+      semaphore.wait()
+      if let failure = failure.withLock({ $0 }) { throw failure }
+    }
+  }
+
+  // Lock order: `projecting`, then `state`.
+  private let projecting = Mutex(())
+  // Protected by `projecting`.
+  private nonisolated(unsafe) var projector: IndexProjector?
   private let state = Mutex(State())
   private let work = DispatchSemaphore(value: 0)
   private let ended = DispatchSemaphore(value: 0)
   private let journal: EventJournal
-  // Set by the writer while the thread has nothing to project, else used by the thread alone.
-  private nonisolated(unsafe) var projector: IndexProjector?
 
   init(journal: EventJournal) {
     self.journal = journal
@@ -43,20 +77,29 @@ final class ProjectorThread: Sendable {
     }
   }
 
+  /// Whether the index could not be written the last time.
+  var hasFailed: Bool { state.withLock { $0.failure != nil } }
+
+  /// Takes another index to write, or none; while no lease is held.
+  func use(_ other: sending IndexProjector?) {
+    projecting.withLock { _ in unsafe projector = other }
+  }
+
   /// Says that the writer took the lease, and from where the index goes on.
   ///
-  /// - Parameter projector: That of a newly opened index; nil if the one of before goes on.
+  /// - Parameter failure: Why the index can't be written; entries are acknowledged all the same.
   func beginLease(
-    _ lease: WriteLease, _ projector: IndexProjector?, projected: UInt64, head: UInt64
+    _ lease: WriteLease, projected: UInt64, head: UInt64, failure: RegistryError?
   ) {
-    // The thread doesn't touch its projector before it is told of entries to project.
-    if let projector { unsafe self.projector = projector }
-    state.withLock { state in
+    let content = state.withLock { state in
       state.lease = lease
       state.head = head
       state.projected = projected
       state.failure = nil
+      return state.takeContent()
     }
+    for waiter in content { waiter.wake() }
+    if let failure { fail(failure) }
     work.signal()
   }
 
@@ -72,33 +115,36 @@ final class ProjectorThread: Sendable {
     work.signal()
   }
 
-  /// Gives the lease back now, for a writer of another process that waits; the index has caught up.
+  /// Gives the lease back after the batch that is being projected, for another writer that waits.
   func endLease() {
-    state.withLock { state in
-      state.lease?.release()
-      state.lease = nil
+    projecting.withLock { _ in
+      state.withLock { state in
+        state.lease?.release()
+        state.lease = nil
+      }
     }
   }
 
+  /// Says that the lease could not be had (again): nobody projects here until it can.
+  func lostLease(_ error: RegistryError) { fail(error) }
+
   /// Blocks until the index holds the entry at `index`.
   func wait(for index: UInt64) throws(RegistryError) {
-    let semaphore = DispatchSemaphore(value: 0)
-    let mustWait = try state.withLock { state throws(RegistryError) in
+    let waiter = try state.withLock { state throws(RegistryError) -> Waiter? in
+      guard state.projected < index else { return nil }
       if let failure = state.failure { throw failure }
-      guard state.projected < index else { return false }
-      state.waiters.append((index, semaphore))
-      return true
+      let waiter = Waiter(for: index)
+      state.waiters.append(waiter)
+      return waiter
     }
-    if mustWait { semaphore.wait() }
-    try state.withLock { state throws(RegistryError) in
-      if let failure = state.failure, state.projected < index { throw failure }
-    }
+    try waiter?.wait()
   }
 
   /// Blocks until the index holds every acknowledged entry.
   func waitForAll() throws(RegistryError) { try wait(for: state.withLock { $0.head }) }
 
-  /// Ends the thread once it has caught up, and returns then; the lease is given back.
+  /// Ends the thread once it has caught up, and returns then: the lease is given back and the index
+  /// is closed. More than once is the same as once.
   func stop() throws(RegistryError) {
     state.withLock { state in
       state.isStopping = true
@@ -106,8 +152,10 @@ final class ProjectorThread: Sendable {
     }
     work.signal()
     ended.wait()
+    ended.signal()
+    use(nil)
     try state.withLock { state throws(RegistryError) in
-      if let failure = state.failure { throw failure }
+      if let failure = state.failure, state.projected < state.head { throw failure }
     }
   }
 
@@ -128,56 +176,60 @@ final class ProjectorThread: Sendable {
     }
   }
 
-  /// Takes at most one batch of entries into the index; false once there are none.
+  /// Takes at most one batch of entries into the index; false once there are none, or if the lease
+  /// isn't held.
   private func projectSome() throws(RegistryError) -> Bool {
-    let (head, projected) = state.withLock { ($0.head, $0.projected) }
-    guard projected < head, let projector = unsafe projector else { return false }
-    let changes: [EntryChange]
-    let root: Digest
-    do throws(JournalError) {
-      changes = try journal.changes(after: projected, limit: IndexProjector.maximumBatch)
-      root = try journal.root(at: projected + UInt64(changes.count))
-    } catch {
-      throw .journal(error)
+    try projecting.withLock { _ throws(RegistryError) -> Bool in
+      let (isLeased, head, projected) = state.withLock {
+        ($0.lease != nil, $0.head, $0.projected)
+      }
+      guard isLeased, projected < head, let projector = unsafe projector else { return false }
+      let changes: [EntryChange]
+      let root: Digest
+      do throws(JournalError) {
+        changes = try journal.changes(after: projected, limit: IndexProjector.maximumBatch)
+        root = try journal.root(at: projected + UInt64(changes.count))
+      } catch {
+        throw .journal(error)
+      }
+      do throws(ProjectionError) {
+        try projector.apply(changes, root: root)
+      } catch {
+        throw .index(error)
+      }
+      reached(projector.checkpoint.position.index)
+      return true
     }
-    do throws(ProjectionError) {
-      try projector.apply(changes, root: root)
-    } catch {
-      throw .index(error)
-    }
-    reached(projector.checkpoint.position.index)
-    return true
   }
 
   private func reached(_ index: UInt64) {
-    let woken = state.withLock { state in
+    let content = state.withLock { state in
       state.projected = index
-      let woken = state.waiters.filter { $0.index <= index }
-      state.waiters.removeAll { $0.index <= index }
-      return woken.map(\.semaphore)
+      state.failure = nil
+      return state.takeContent()
     }
-    for semaphore in woken { semaphore.signal() }
+    for waiter in content { waiter.wake() }
   }
 
   /// The journal goes on without its index; what waits for it is told.
   private func fail(_ error: RegistryError) {
-    let woken = state.withLock { state in
+    let waiters = state.withLock { state in
       state.failure = error
       defer { state.waiters = [] }
-      return state.waiters.map(\.semaphore)
+      return state.waiters
     }
-    for semaphore in woken { semaphore.signal() }
+    for waiter in waiters { waiter.wake(error) }
   }
 
   /// Gives the lease back if nobody needs it; true if the thread shall end.
   private func restOrStop() -> Bool {
     state.withLock { state in
-      let hasCaughtUp = state.projected >= state.head || state.failure != nil
-      if !state.isWriterAtWork, hasCaughtUp, let lease = state.lease {
+      let isDone = state.isDone
+      if !state.isWriterAtWork, isDone, let lease = state.lease {
         lease.release()
         state.lease = nil
       }
-      return state.isStopping && hasCaughtUp
+      return state.isStopping && isDone
     }
   }
 }

@@ -76,6 +76,17 @@ public enum Change: Sendable {
   case finishRequest(ChangeCounts)
 }
 
+extension Change {
+  /// How many things the change names.
+  var pieceCount: Int {
+    switch self {
+    case .take(let observations): observations.count
+    case .emptyCell(_, let hosts, let instances): hosts.count + instances.count
+    default: 1
+    }
+  }
+}
+
 /// Addresses to set on a cell; nil leaves what is there.
 public struct AddressDraft: Sendable {
   public var database: GivenAddress?

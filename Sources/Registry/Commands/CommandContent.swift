@@ -58,6 +58,11 @@ struct CommandContent {
     optional(draft.options)
   }
 
+  private mutating func row(_ row: NovaRow) {
+    optional(row.number.map { ByteText("\($0)") })
+    optional(row.createdAt.map { ByteText("\($0.microseconds)") })
+  }
+
   private mutating func personal(_ text: PersonalText?) {
     optional(text) { content, text in
       switch text {
@@ -93,6 +98,8 @@ struct CommandContent {
       optional(draft.name)
       optional(draft.disabled)
       addresses(draft.addresses)
+      optional(draft.isCovered)
+      row(draft.row)
     case .renameCell(let id, let name): cell("rename cell", id) { $0.optional(name) }
     case .setCellAddresses(let id, let draft):
       cell("set cell addresses", id) { $0.addresses(draft) }
@@ -136,6 +143,7 @@ struct CommandContent {
       instance("map instance", id)
       optional(draft.cell)
       owner(draft.owner)
+      optional(draft.isTest)
     case .remapInstance(let id, let cell):
       instance("remap instance", id)
       optional(cell)

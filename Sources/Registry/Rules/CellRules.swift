@@ -64,7 +64,7 @@ struct CellRules<Map: MapLookup> {
   }
 
   func setDisabled(_ id: CellID, _ disabled: Bool) throws(RegistryError) -> [Event] {
-    guard id != .cell0 else {
+    guard id != .cell0 || !disabled else {
       throw .refused(.cell0("holds instances that never got a host; it can't be disabled"))
     }
     let record = try row(id).record
@@ -88,14 +88,14 @@ struct CellRules<Map: MapLookup> {
     return .cell(id, .availabilityChanged(from: record.availability, to: after))
   }
 
-  /// `hosts` and `instances` are the counts in the index, which has reached the head.
+  /// `content` is what the index counts, which has reached the head.
   func remove(
-    _ id: CellID, hosts: UInt64, instances: UInt64
+    _ id: CellID, holding content: (hosts: UInt64, instances: UInt64)
   ) throws(RegistryError) -> [Event] {
     try refuseCell0Removal(id)
     let record = try row(id).record
-    guard hosts == 0, instances == 0 else {
-      throw .refused(.cellNotEmpty(id, hosts: hosts, instances: instances))
+    guard content == (0, 0) else {
+      throw .refused(.cellNotEmpty(id, hosts: content.hosts, instances: content.instances))
     }
     return [.cell(id, .removed(record))]
   }

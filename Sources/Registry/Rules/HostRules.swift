@@ -7,18 +7,24 @@ struct HostRules<Map: MapLookup> {
 
   func map(_ name: ByteText, to record: HostRecord) throws(RegistryError) -> [Event] {
     do throws(Refusal) { try NameRules.checkHost(name) } catch { throw .refused(error) }
-    guard record.cell != .cell0 else {
-      throw .refused(.cell0("holds instances that never got a host; it can't hold hosts"))
-    }
-    guard let cell = try map.cell(record.cell) else { throw .refused(.unknownCell(record.cell)) }
+    let cell = try cell(record.cell)
     if let row = try map.host(name) {
       guard row.record.cell == record.cell else {
         throw .refused(.hostElsewhere(name, cell: row.record.cell))
       }
       return []
     }
-    guard !cell.record.isBeingRemoved else { throw .refused(.cellBeingRemoved(record.cell)) }
+    guard !cell.isBeingRemoved else { throw .refused(.cellBeingRemoved(record.cell)) }
     return [.host(name, .mapped(record))]
+  }
+
+  /// A cell that may hold hosts.
+  private func cell(_ id: CellID) throws(RegistryError) -> CellRecord {
+    guard id != .cell0 else {
+      throw .refused(.cell0("holds instances that never got a host; it can't hold hosts"))
+    }
+    guard let row = try map.cell(id) else { throw .refused(.unknownCell(id)) }
+    return row.record
   }
 
   func unmap(_ name: ByteText) throws(RegistryError) -> [Event] {
@@ -32,7 +38,9 @@ struct HostRules<Map: MapLookup> {
     guard let record else { return row.map { [.host(name, .unmapped($0.record))] } ?? [] }
     guard let before = row?.record else { return try map(name, to: record) }
     if before.cell != record.cell {
-      guard try map.cell(record.cell) != nil else { throw .refused(.unknownCell(record.cell)) }
+      guard try !cell(record.cell).isBeingRemoved else {
+        throw .refused(.cellBeingRemoved(record.cell))
+      }
       return [.host(name, .unmapped(before)), .host(name, .mapped(record))]
     }
     guard before.row != record.row else { return [] }

@@ -45,8 +45,11 @@ struct InstanceRules<Map: MapLookup> {
   func remap(_ id: InstanceID, to cell: CellID?) throws(RegistryError) -> [Event] {
     let before = try row(id).record
     guard before.cell != cell else { return [] }
-    if let cell, try existingCell(cell).isBeingRemoved {
-      throw .refused(.cellBeingRemoved(cell))
+    if let cell {
+      let record = try existingCell(cell)
+      guard !record.isBeingRemoved else { throw .refused(.cellBeingRemoved(cell)) }
+      // Without a cell so far, it is a first mapping after all.
+      if before.cell == nil, record.disabled == true { throw .refused(.cellDisabled(cell)) }
     }
     return [.instance(id, .moved(from: before.cell, to: cell))]
   }
@@ -79,7 +82,11 @@ struct InstanceRules<Map: MapLookup> {
     let before = try map.instance(id)?.record
     guard let record else { return before.map { [.instance(id, .unmapped($0))] } ?? [] }
     do throws(Refusal) { try NameRules.check(record.owner) } catch { throw .refused(error) }
-    if let cell = record.cell, before?.cell != cell { _ = try existingCell(cell) }
+    if let cell = record.cell, before?.cell != cell {
+      guard try !existingCell(cell).isBeingRemoved else {
+        throw .refused(.cellBeingRemoved(cell))
+      }
+    }
     guard let before else { return [.instance(id, .mapped(record))] }
     var events: [InstanceEvent] = []
     if before.cell != record.cell { events.append(.moved(from: before.cell, to: record.cell)) }

@@ -63,6 +63,11 @@ enum NameRules {
     }
   }
 
+  /// What an entity is called, in the same way.
+  static func visible(_ entity: EntityKey) -> String {
+    visible(ByteText(entity.description))
+  }
+
   /// The text with controls written as `\u{…}`, shortened to 80 characters.
   static func visible(_ text: ByteText) -> String {
     var result = ""

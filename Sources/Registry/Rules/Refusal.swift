@@ -32,13 +32,15 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknownCell(let id): "There is no cell \(id). `cell list` shows the cells."
-    case .unknownHost(let name): "There is no host \(name). `host list` shows the hosts."
+    case .unknownHost(let name):
+      "There is no host \(NameRules.visible(name)). `host list` shows the hosts."
     case .unknownInstance(let id): "There is no mapping of instance \(id)."
     case .cellExists(let id): "Cell \(id) exists already. Choose another UUID or change the cell."
     case .cellNameTaken(let name, let id):
-      "The name \(name) is that of cell \(id). Choose another, or rename that cell first."
+      "The name \(NameRules.visible(name)) is that of cell \(id). Choose another, or rename that cell first."
     case .databaseTaken(let database, let id):
-      "The database \(database) is that of cell \(id). Two cells can't share a database."
+      "The database \(NameRules.visible(database)) is that of cell \(id). "
+        + "Two cells can't share a database."
     case .cell0(let what): "cell0 \(what)."
     case .cellDisabled(let id):
       "Cell \(id) is disabled and takes no first mappings. Enable it, or give --test."
@@ -50,8 +52,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .cellNotBeingRemoved(let id):
       "Cell \(id) is not being removed; its hosts and mappings stay."
     case .hostElsewhere(let host, let cell):
-      "Host \(host) is mapped to cell \(cell), and host names are unique in the cloud. If it moved, "
-        + "give `host remove` first."
+      "Host \(NameRules.visible(host)) is mapped to cell \(cell), and host names are unique in the "
+        + "cloud. If it moved, give `host remove` first."
     case .instanceElsewhere(let instance, let cell):
       "Instance \(instance) is mapped to cell \(cell). To move it, give `instance remap`."
     case .ownerDiffers(let instance):
@@ -60,8 +62,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .reasonMissing: "A change wants a reason. Give --reason TEXT."
     case .guardFailed(let condition, let entry):
       entry == 0
-        ? "\(condition.entity) was expected to exist, and never did."
-        : "\(condition.entity) was changed by entry \(entry) first. Look at it and decide again."
+        ? "\(NameRules.visible(condition.entity)) was expected to exist, and never did."
+        : "\(NameRules.visible(condition.entity)) was changed by entry \(entry) first. "
+          + "Look at it and decide again."
     case .requestReused(let id):
       "Request \(id) was used for another command. Give another --request-id."
     case .tooLarge(let what): "The command is too large: \(what)."

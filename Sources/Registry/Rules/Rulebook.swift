@@ -18,40 +18,68 @@ struct Rulebook<Map: MapLookup> {
   /// What was answered to a request; nil if no accepted command bears the id.
   func request(_ id: RequestID) throws(RegistryError) -> RequestRow? { try map.request(id) }
 
-  /// An event and the row it was born from.
-  typealias Decision = (event: Event, evidence: Evidence?)
+  /// The pieces that one command may consist of: so many fit into one commit.
+  static var maximumPieces: Int { 10_000 }
 
-  /// The events of a command; none if the map is as wished.
+  /// Decides a command piece by piece, each on the map as the pieces before it leave it.
   ///
-  /// - Parameter counts: The hosts and mappings of a cell, asked of an index that has reached the
-  ///   head.
+  /// - Parameters:
+  ///   - earlier: What is known of the bulk command that this goes on with.
+  ///   - counts: The hosts and mappings of a cell, asked of an index that has reached the head.
+  ///   - accept: Takes the events of a piece into the map; never called if it is as wished.
   func decide(
-    _ command: Command, counts: (CellID) throws(RegistryError) -> (hosts: UInt64, instances: UInt64)
-  ) throws(RegistryError) -> [Decision] {
-    try checkAuthorship(command)
+    _ command: Command, after earlier: RequestRow?, counts: Counts,
+    accept: ([Event], Evidence?) throws(RegistryError) -> Void
+  ) throws(RegistryError) {
+    try check(command)
     for condition in command.guards { try map.check(condition) }
+    if let earlier, let cell = command.change.cellOnItsWayOut,
+      let last = try map.lastEntry(of: .cell(cell)), !last.isThere, last.index >= earlier.first
+    {
+      return  // This very command has removed the cell, and was given again.
+    }
     switch command.change {
-    case .take(let observations): return try take(observations)
-    default: return try events(of: command.change, counts: counts).map { ($0, nil) }
+    case .take(let observations):
+      for observation in observations {
+        let events = try events(of: observation, counts: counts)
+        if !events.isEmpty { try accept(events, observation.evidence) }
+      }
+    case .emptyCell(let id, let names, let instances):
+      try empty(id, hosts: names, instances: instances) { (event) throws(RegistryError) in
+        try accept([event], nil)
+      }
+    default:
+      let events = try events(of: command.change, counts: counts)
+      if !events.isEmpty { try accept(events, nil) }
     }
   }
 
-  private func checkAuthorship(_ command: Command) throws(RegistryError) {
-    let reason = command.authorship.reason
-    if command.isByOperator, (reason?.string ?? "").isEmpty { throw .refused(.reasonMissing) }
+  /// How many hosts and instances a cell holds.
+  typealias Counts = (CellID) throws(RegistryError) -> (hosts: UInt64, instances: UInt64)
+
+  private func check(_ command: Command) throws(RegistryError) {
+    let author = command.authorship
+    let reason = author.reason?.string ?? ""
     do throws(Refusal) {
-      if let reason { try NameRules.checkReason(reason) }
-      if let name = command.authorship.correlation {
-        try NameRules.check(name, what: "The correlation")
+      guard command.request != .none else {
+        throw .badName(what: "The request id \(command.request)", why: "stands for no request")
       }
+      guard command.change.pieceCount <= Self.maximumPieces else {
+        throw .tooLarge("at most \(Self.maximumPieces) hosts, instances and cells at once")
+      }
+      let isBlank = reason.unicodeScalars.allSatisfy(\.properties.isWhitespace)
+      if command.isByOperator, isBlank { throw .reasonMissing }
+      try NameRules.check(author.actor, what: "The actor")
+      try NameRules.check(author.program, what: "The program")
+      if let reason = author.reason { try NameRules.checkReason(reason) }
+      if let name = author.correlation { try NameRules.check(name, what: "The correlation") }
     } catch {
       throw .refused(error)
     }
   }
 
   private func events(
-    of change: Change,
-    counts: (CellID) throws(RegistryError) -> (hosts: UInt64, instances: UInt64)
+    of change: Change, counts: Counts
   ) throws(RegistryError) -> [Event] {
     switch change {
     case .addCell(let id, let draft): try cells.add(id ?? CellID(.random()), draft)
@@ -59,8 +87,7 @@ struct Rulebook<Map: MapLookup> {
     case .setCellAddresses(let id, let draft): try cells.setAddresses(id, draft)
     case .setCellDisabled(let id, let disabled): try cells.setDisabled(id, disabled)
     case .beginRemovingCell(let id): try cells.beginRemoving(id)
-    case .removeCell(let id):
-      try cells.remove(id, hosts: counts(id).hosts, instances: counts(id).instances)
+    case .removeCell(let id): try cells.remove(id, holding: counts(id))
     case .recordIdentity(let id, let identity): try cells.recordIdentity(id, identity)
     case .setCoverage(let id, let isCovered): try cells.setCoverage(id, isCovered)
     case .mapHost(let name, let cell): try hosts.map(name, to: HostRecord(cell: cell))
@@ -71,8 +98,7 @@ struct Rulebook<Map: MapLookup> {
     case .markForDeletion(let id, let mark): try instances.mark(id, mark)
     case .unmapInstance(let id): try instances.unmap(id)
     case .recordSighting(let id, let sighting): try instances.saw(id, sighting)
-    case .take: preconditionFailure("decided with its evidence")
-    case .emptyCell(let id, let names, let ids): try empty(id, hosts: names, instances: ids)
+    case .take, .emptyCell: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):
       [.store(.adopted(transfer)), .store(.requestFinished(counts: counts))]
     case .finishRequest(let counts): [.store(.requestFinished(counts: counts))]
@@ -81,55 +107,53 @@ struct Rulebook<Map: MapLookup> {
 
   /// Hosts and mappings that have left the cell meanwhile are passed over.
   private func empty(
-    _ id: CellID, hosts names: [ByteText], instances ids: [InstanceID]
-  ) throws(RegistryError) -> [Event] {
+    _ id: CellID, hosts names: [ByteText], instances ids: [InstanceID],
+    accept: (Event) throws(RegistryError) -> Void
+  ) throws(RegistryError) {
     guard try cells.row(id).record.isBeingRemoved else {
       throw .refused(.cellNotBeingRemoved(id))
     }
-    var events: [Event] = []
     for name in names {
       guard let record = try map.host(name)?.record, record.cell == id else { continue }
-      events.append(.host(name, .unmapped(record)))
+      try accept(.host(name, .unmapped(record)))
     }
     for instance in ids where try map.instance(instance)?.record.cell == id {
-      events.append(.instance(instance, .moved(from: id, to: nil)))
+      try accept(.instance(instance, .moved(from: id, to: nil)))
     }
-    return events
-  }
-
-  private func take(_ observations: [Observation]) throws(RegistryError) -> [Decision] {
-    var decisions: [Decision] = []
-    for observation in observations {
-      for event in try events(of: observation) {
-        decisions.append((event, observation.evidence))
-      }
-    }
-    return decisions
   }
 
   /// The events that make the map hold what was observed.
-  func events(of observation: Observation) throws(RegistryError) -> [Event] {
+  ///
+  /// - Parameter counts: Only asked for a cell that is gone.
+  func events(
+    of observation: Observation, counts: Counts
+  ) throws(RegistryError) -> [Event] {
     switch observation.state {
-    case .cell(let id, let draft): try take(id, draft)
+    case .cell(let id, let draft): try take(id, draft, counts: counts)
     case .host(let name, let record): try hosts.take(name, record)
     case .instance(let id, let record): try instances.take(id, record)
     }
   }
 
-  private func take(_ id: CellID, _ draft: CellDraft?) throws(RegistryError) -> [Event] {
+  private func take(
+    _ id: CellID, _ draft: CellDraft?, counts: Counts
+  ) throws(RegistryError) -> [Event] {
     let before = try map.cell(id)?.record
-    guard let draft else { return before.map { [.cell(id, .removed($0))] } ?? [] }
+    guard let draft else {
+      return before == nil ? [] : try cells.remove(id, holding: counts(id))
+    }
+    try cells.checkDatabase(draft.addresses.database, of: id, among: try map.cells())
     guard let before else {
-      try cells.checkDatabase(draft.addresses.database, of: id, among: try map.cells())
       return [.cell(id, .added(try cells.record(draft, of: id)))]
     }
     var events = try cells.addressChange(of: id, before, draft.addresses)
     if before.name != draft.name {
       events.append(.cell(id, .renamed(from: before.name, to: draft.name)))
     }
-    if before.disabled != draft.disabled {
+    // A cell that is being removed stays disabled, whatever others think of it.
+    if before.disabled != draft.disabled, !before.isBeingRemoved {
       let after = CellAvailability(
-        disabled: draft.disabled, isBeingRemoved: before.isBeingRemoved)
+        disabled: draft.disabled, isBeingRemoved: false)
       events.append(.cell(id, .availabilityChanged(from: before.availability, to: after)))
     }
     if before.row != draft.row {
@@ -139,5 +163,15 @@ struct Rulebook<Map: MapLookup> {
       events.append(.cell(id, .coverageChanged(from: before.isCovered, to: draft.isCovered)))
     }
     return events
+  }
+}
+
+extension Change {
+  /// The cell that a step of its removal is about.
+  fileprivate var cellOnItsWayOut: CellID? {
+    switch self {
+    case .beginRemovingCell(let id), .emptyCell(let id, _, _), .removeCell(let id): id
+    default: nil
+    }
   }
 }
