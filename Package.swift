@@ -85,7 +85,8 @@ let package = Package(
       name: "ProjectionsTests", dependencies: ["Journal", "Projections", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "RegistryTests", dependencies: ["Registry", "TestSupport"], swiftSettings: common),
+      name: "RegistryTests", dependencies: ["Journal", "Projections", "Registry", "TestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
       swiftSettings: common),
