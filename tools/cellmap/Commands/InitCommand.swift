@@ -20,9 +20,21 @@ struct InitCommand: ParsableCommand {
       valueName: "address"))
   var cell0: String?
 
+  @Option(
+    name: .customLong("nova-conf"),
+    help: ArgumentHelp(
+      "Takes cell0's database from [database]connection of the API's configuration instead; several "
+        + "files and folders, later ones win.", valueName: "file"))
+  var novaConf: [String] = []
+
+  func validate() throws {
+    if cell0 != nil, !novaConf.isEmpty {
+      throw ValidationError("Give --cell0 or --nova-conf, not both.")
+    }
+  }
+
   func run() throws {
-    var address: GivenAddress?
-    if let cell0 { address = try AddressArgument.given(cell0, of: .database) }
+    let address = try givenAddress()
     let journal: EventJournal
     do throws(RegistryError) {
       journal = try StoreCreation.create(
@@ -30,6 +42,19 @@ struct InitCommand: ParsableCommand {
     } catch {
       throw CommandFailure(error)
     }
+    report(journal)
+  }
+
+  private func givenAddress() throws(CommandFailure) -> GivenAddress? {
+    if let cell0 { return try AddressArgument.given(cell0, of: .database) }
+    guard !novaConf.isEmpty else { return nil }
+    guard let configured = try NovaFiles.read(novaConf).database else {
+      throw CommandFailure(.usage, "The configuration has no [database]connection.")
+    }
+    return try AddressArgument.given(configured, of: .database)
+  }
+
+  private func report(_ journal: EventJournal) {
     if store.json {
       Console.print(
         JSONValue.object([
