@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A store in a temporary folder, and a registry over it.
-struct TestStore {
+struct TestStore: Sendable {
   let journal: EventJournal
   let keys: KeyRing
   let index: IndexGenerations
