@@ -7,6 +7,11 @@ import Router
 /// Errors of the rooms as the command reports them: an exit code and one line.
 extension CommandFailure {
   init(_ error: JournalError) {
+    // The rule that a store is made once; nothing is wrong with the storage.
+    if case .alreadyAStore = error {
+      self.init(.refused, error.description)
+      return
+    }
     let status: ExitStatus =
       switch error.category {
       case .locked: .locked
