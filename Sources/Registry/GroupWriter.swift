@@ -104,7 +104,8 @@ struct GroupWriter {
       let isOver =
         turn.groups >= GroupWriter.groupsPerTurn
         || ContinuousClock.now - turn.began >= GroupWriter.turnLength
-      guard isOver, lock.someoneWaits else { return }
+      // An index that failed is opened again with the next lease.
+      guard isOver, lock.someoneWaits || projector.hasFailed else { return }
       letOthersWrite()
     }
     let lease = try acquireLease()

@@ -17,12 +17,17 @@ final class ProjectorThread: Sendable {
     var isWriterAtWork = false
     var lease: WriteLease?
     var isStopping = false
-    /// Why the index stays behind; nil again once it moved on.
-    var failure: RegistryError?
+    /// Why the index stays behind, and the head at which it was tried; nil once it moved on.
+    var failure: (error: RegistryError, head: UInt64)?
     var waiters: [Waiter] = []
 
+    /// What can't be overcome by trying again: nothing came since it was tried.
+    var lastingFailure: RegistryError? {
+      if let failure, failure.head >= head { failure.error } else { nil }
+    }
+
     /// There is nothing to project, or nothing that could be.
-    var isDone: Bool { projected >= head || failure != nil || lease == nil }
+    var isDone: Bool { projected >= head || lastingFailure != nil || lease == nil }
 
     /// The waiters whose entry is in the index, which wait no more.
     mutating func takeContent() -> [Waiter] {
@@ -99,7 +104,7 @@ final class ProjectorThread: Sendable {
       return state.takeContent()
     }
     for waiter in content { waiter.wake() }
-    if let failure { fail(failure) }
+    if let failure { fail(failure, at: head) }
     work.signal()
   }
 
@@ -126,13 +131,13 @@ final class ProjectorThread: Sendable {
   }
 
   /// Says that the lease could not be had (again): nobody projects here until it can.
-  func lostLease(_ error: RegistryError) { fail(error) }
+  func lostLease(_ error: RegistryError) { fail(error, at: state.withLock { $0.head }) }
 
   /// Blocks until the index holds the entry at `index`.
   func wait(for index: UInt64) throws(RegistryError) {
     let waiter = try state.withLock { state throws(RegistryError) -> Waiter? in
       guard state.projected < index else { return nil }
-      if let failure = state.failure { throw failure }
+      if let failure = state.lastingFailure { throw failure }
       let waiter = Waiter(for: index)
       state.waiters.append(waiter)
       return waiter
@@ -155,7 +160,7 @@ final class ProjectorThread: Sendable {
     ended.signal()
     use(nil)
     try state.withLock { state throws(RegistryError) in
-      if let failure = state.failure, state.projected < state.head { throw failure }
+      if let failure = state.failure, state.projected < state.head { throw failure.error }
     }
   }
 
@@ -164,11 +169,7 @@ final class ProjectorThread: Sendable {
   private func run() {
     while true {
       work.wait()
-      do throws(RegistryError) {
-        while try projectSome() {}
-      } catch {
-        fail(error)
-      }
+      while projectSome() {}
       if restOrStop() {
         ended.signal()
         return
@@ -176,30 +177,44 @@ final class ProjectorThread: Sendable {
     }
   }
 
-  /// Takes at most one batch of entries into the index; false once there are none, or if the lease
-  /// isn't held.
-  private func projectSome() throws(RegistryError) -> Bool {
-    try projecting.withLock { _ throws(RegistryError) -> Bool in
+  /// Takes at most one batch of entries into the index; false once there are none, if the lease
+  /// isn't held, or if it failed.
+  private func projectSome() -> Bool {
+    projecting.withLock { _ in
       let (isLeased, head, projected) = state.withLock {
         ($0.lease != nil, $0.head, $0.projected)
       }
-      guard isLeased, projected < head, let projector = unsafe projector else { return false }
-      let changes: [EntryChange]
-      let root: Digest
-      do throws(JournalError) {
-        changes = try journal.changes(after: projected, limit: IndexProjector.maximumBatch)
-        root = try journal.root(at: projected + UInt64(changes.count))
+      guard isLeased, projected < head else { return false }
+      do throws(RegistryError) {
+        reached(try project(after: projected))
+        return true
       } catch {
-        throw .journal(error)
+        fail(error, at: head)
+        return false
       }
-      do throws(ProjectionError) {
-        try projector.apply(changes, root: root)
-      } catch {
-        throw .index(error)
-      }
-      reached(projector.checkpoint.position.index)
-      return true
     }
+  }
+
+  /// - Returns: The last entry in the index.
+  private func project(after projected: UInt64) throws(RegistryError) -> UInt64 {
+    guard let projector = unsafe projector else {
+      // It could not be opened, and is tried again with the next lease.
+      throw state.withLock { $0.failure?.error } ?? .closed
+    }
+    let changes: [EntryChange]
+    let root: Digest
+    do throws(JournalError) {
+      changes = try journal.changes(after: projected, limit: IndexProjector.maximumBatch)
+      root = try journal.root(at: projected + UInt64(changes.count))
+    } catch {
+      throw .journal(error)
+    }
+    do throws(ProjectionError) {
+      try projector.apply(changes, root: root)
+    } catch {
+      throw .index(error)
+    }
+    return projector.checkpoint.position.index
   }
 
   private func reached(_ index: UInt64) {
@@ -212,11 +227,12 @@ final class ProjectorThread: Sendable {
   }
 
   /// The journal goes on without its index; what waits for it is told.
-  private func fail(_ error: RegistryError) {
+  private func fail(_ error: RegistryError, at head: UInt64) {
     let waiters = state.withLock { state in
-      state.failure = error
-      defer { state.waiters = [] }
-      return state.waiters
+      state.failure = (error, head)
+      // Those who wait for later entries wait for the next attempt.
+      defer { state.waiters.removeAll { $0.index <= head } }
+      return state.waiters.filter { $0.index <= head }
     }
     for waiter in waiters { waiter.wake(error) }
   }

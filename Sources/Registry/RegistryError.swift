@@ -2,7 +2,7 @@ public import Journal
 public import Projections
 
 /// Why a command has no answer.
-public enum RegistryError: Error, Sendable, CustomStringConvertible {
+public enum RegistryError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A rule or a guard said no; nothing was done.
   case refused(Refusal)
   /// The journal failed; its `category` says whether the outcome is known.
