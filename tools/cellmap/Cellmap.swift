@@ -35,21 +35,33 @@ struct Cellmap: ParsableCommand {
   static func main() {
     signal(SIGPIPE, SIG_DFL)
     umask(0o077)
+    let arguments = storeTakenOut(of: Array(CommandLine.arguments.dropFirst()))
+    let hidden = HiddenArguments(arguments)
+    words = "cellmap " + hidden.words.joined(separator: " ")
     do {
-      var command = try parseAsRoot(storeTakenOut(of: Array(CommandLine.arguments.dropFirst())))
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch let failure as CommandFailure {
       Console.endProgress()
-      Console.note("cellmap: \(Console.safe(failure.message))")
+      Console.note("cellmap: \(Console.safe(hidden.addressesMasked(in: failure.message)))")
       Glibc.exit(failure.status.rawValue)
     } catch {
-      exit(withError: error)
+      let code = exitCode(for: error)
+      // Help and completions go to standard output, as they are.
+      guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+      for line in hidden.masked(in: fullMessage(for: error)).split(separator: "\n") {
+        Console.note(Console.safe(String(line)))
+      }
+      Glibc.exit(code.rawValue)
     }
   }
 
+  /// The command without its arguments: `cellmap cell add`.
+  nonisolated(unsafe) private(set) static var words = "cellmap"
+
   /// Takes `--store DIR` before the command out of the arguments, and makes it the default.
   private static func storeTakenOut(of arguments: [String]) -> [String] {
-    guard let first = arguments.first, first.hasPrefix("--store") else { return arguments }
+    guard let first = arguments.first else { return arguments }
     if first == "--store", arguments.count > 1 {
       setenv("CELLMAP_STORE", arguments[1], 1)
       return Array(arguments.dropFirst(2))

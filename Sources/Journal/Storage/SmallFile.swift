@@ -54,7 +54,9 @@ public enum SmallFile {
   /// - Throws: `FileError`; the file is as it was, or as it shall be.
   public static func replace(_ path: String, with bytes: [UInt8]) throws(FileError) {
     let temporary = path + ".new"
-    let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    // One that is left from a crash, or laid there by someone else, is never written into.
+    unsafe unlink(temporary)
+    let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw FileError("open", temporary, code: errno) }
     do throws(FileError) {
       defer { close(file) }

@@ -10,7 +10,7 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
   case notNovaAPI(ByteText, what: String)
   /// Rows that the map can't hold; nothing was appended.
   case problems(count: Int, first: String)
-  /// The map has mappings that the database has not; nothing was appended.
+  /// The map has cells, hosts or mappings that the database has not; nothing was appended.
   case wouldUnmap(count: UInt64)
   /// An accepted command under the same request id was another one, or the registry failed.
   case registry(RegistryError)
@@ -24,7 +24,7 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
       "\(count) rows can't be adopted; the first: \(first) Look at all with --dry-run, mend them, "
         + "or pass them over with --skip-invalid."
     case .wouldUnmap(let count):
-      "The map has \(count) mappings that the API database has not. Is it the right one, and not an "
+      "The map has \(count) cells, hosts or mappings that the API database has not. Is it the right one, and not an "
         + "old copy? --prune takes them out of the map."
     case .registry(let error): error.description
     }

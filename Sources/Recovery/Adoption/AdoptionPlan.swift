@@ -29,10 +29,13 @@ public struct AdoptionPlan: Hashable, Sendable {
   public var identified: [CellID] = []
   public var unidentified: [CellID: String] = [:]
 
-  /// The journal would stay as it is.
+  /// No row of the API database would change the map.
   public var changesNothing: Bool {
     cells.differing + hosts.differing + instances.differing == 0
   }
+
+  /// What the map has and the API database has not.
+  public var surplus: UInt64 { cells.surplus + hosts.surplus + instances.surplus }
 
   mutating func note(_ problem: String) {
     problemCount += 1

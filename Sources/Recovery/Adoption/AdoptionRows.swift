@@ -7,6 +7,8 @@ struct AdoptionRows {
   private let keys: KeyRing
   /// The cells by the numbers that the other tables name them by.
   private(set) var cellIDs: [UInt64: CellID] = [:]
+  /// What Nova's column of names holds.
+  private static let maximumNameScalars = 255
 
   init(source: NovaAPIDatabase, keys: KeyRing) {
     self.source = source
@@ -20,7 +22,13 @@ struct AdoptionRows {
 
   mutating func observation(_ row: NovaCellRow) throws(Problem) -> Observation {
     guard let id = CellID(row.uuid.string) else {
-      throw Problem(text: "cell_mappings row \(row.number): \(row.uuid) is not a UUID.")
+      throw Problem(
+        text: "cell_mappings row \(row.number): \(row.uuid.string.prefix(80)) is not a UUID.")
+    }
+    guard (row.name?.string.unicodeScalars.count ?? 0) <= AdoptionRows.maximumNameScalars else {
+      throw Problem(
+        text: "cell_mappings row \(row.number), cell \(id): its name is longer than "
+          + "\(AdoptionRows.maximumNameScalars) characters.")
     }
     var draft = CellDraft(
       name: row.name, addresses: AddressDraft(), disabled: row.disabled, isCovered: true,
@@ -47,7 +55,7 @@ struct AdoptionRows {
   func observation(_ row: NovaHostRow) throws(Problem) -> Observation {
     guard let cell = cellIDs[row.cellNumber] else {
       throw Problem(
-        text: "host_mappings row \(row.number), host \(row.host): "
+        text: "host_mappings row \(row.number), host \(row.host.string.prefix(80)): "
           + "there is no cell with the id \(row.cellNumber).")
     }
     let record = HostRecord(
@@ -61,9 +69,11 @@ struct AdoptionRows {
   func observation(
     _ row: NovaInstanceRow, lastSeen: HostSighting?
   ) throws(Problem) -> Observation {
-    guard let id = InstanceID(row.uuid.string) else {
+    // In capitals it would be a second row of the instance that the small letters name.
+    guard let id = InstanceID(row.uuid.string), id.description == row.uuid.string else {
       throw Problem(
-        text: "instance_mappings row \(row.number): \(row.uuid) is not a UUID.")
+        text: "instance_mappings row \(row.number): \(row.uuid.string.prefix(80)) is not a UUID "
+          + "in small letters.")
     }
     let cell = try row.cellNumber.map { (number) throws(Problem) in
       guard let cell = cellIDs[number] else {

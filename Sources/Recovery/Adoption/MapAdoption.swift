@@ -48,6 +48,7 @@ public struct MapAdoption<Witness: CellWitness> {
         }
       }
     }
+    plan.cells.surplus = UInt64(try surplusCells(rows, index).count)
     return plan
   }
 
@@ -64,8 +65,7 @@ public struct MapAdoption<Witness: CellWitness> {
     guard plan.problemCount == 0 || options.skipsInvalid else {
       throw .problems(count: plan.problemCount, first: plan.problems[0])
     }
-    let surplus = plan.hosts.surplus + plan.instances.surplus
-    guard surplus == 0 || options.prunes else { throw .wouldUnmap(count: surplus) }
+    guard plan.surplus == 0 || options.prunes else { throw .wouldUnmap(count: plan.surplus) }
     var rows = AdoptionRows(source: source, keys: keys)
     var read = AdoptionPlan()
     var rowsDone: UInt64 = 0
@@ -82,14 +82,22 @@ public struct MapAdoption<Witness: CellWitness> {
         progress(rowsDone)
       }
     }
-    if surplus > 0 {
-      try forEachSurplus(index) { (chunk) throws(AdoptionError) in
-        try submit(.take(chunk.observations), chunk.range, registry)
-      }
-    }
+    if plan.surplus > 0 { try prune(rows, index, registry) }
     let identified = try recordIdentities(rows, index, registry, &plan)
-    guard !plan.changesNothing || surplus > 0 || identified else { return nil }
+    guard
+      !plan.changesNothing || plan.surplus > 0 || identified
+        || (try isUnfinished(index))
+    else {
+      return nil
+    }
     return try finish(plan, registry)
+  }
+
+  /// Whether this command appended something before and was stopped ahead of its end.
+  private func isUnfinished(_ index: IndexReader) throws(AdoptionError) -> Bool {
+    try indexed { () throws(ProjectionError) in
+      try index.request(options.request).map { $0.finished == nil } ?? false
+    }
   }
 
   /// The rows of a chunk that the rules take; all of them where the plan had no problems.
@@ -221,7 +229,8 @@ public struct MapAdoption<Witness: CellWitness> {
         let events = try preview.events(observation)
         plan.count(observation.state, events)
       } catch .refused(let refusal) {
-        plan.note(refusal.description)
+        let row = observation.evidence.map { "\($0.table) row \($0.rowKey): " } ?? ""
+        plan.note(row + refusal.description)
       } catch {
         throw .registry(error)
       }
@@ -269,6 +278,27 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
+  /// The cells of the map that the API database has not; cell0 is always there.
+  private func surplusCells(
+    _ rows: AdoptionRows, _ index: IndexReader
+  ) throws(AdoptionError) -> [CellID] {
+    let cells = try indexed { () throws(ProjectionError) in try index.allCells() }
+    let known = Set(rows.cellIDs.values)
+    return cells.keys.filter { $0 != .cell0 && !known.contains($0) }.sorted()
+  }
+
+  /// Takes out what the API database has not: hosts and mappings first, then the emptied cells.
+  private func prune(
+    _ rows: AdoptionRows, _ index: IndexReader, _ registry: MapRegistry
+  ) throws(AdoptionError) {
+    try forEachSurplus(index) { (chunk) throws(AdoptionError) in
+      try submit(.take(chunk.observations), chunk.range, registry)
+    }
+    for cell in try surplusCells(rows, index) {
+      try submit(.removeCell(cell), range(.cell, cell.description, cell.description), registry)
+    }
+  }
+
   private func indexed<Value>(
     _ read: () throws(ProjectionError) -> Value
   ) throws(AdoptionError) -> Value {
@@ -298,7 +328,8 @@ public struct MapAdoption<Witness: CellWitness> {
       database: source.publicForm, snapshotAt: source.snapshotAt, cells: plan.cells.total,
       hosts: plan.hosts.total, instances: plan.instances.total)
     let counts = ChangeCounts(
-      cells: plan.cells.differing, hosts: plan.hosts.differing + plan.hosts.surplus,
+      cells: plan.cells.differing + plan.cells.surplus,
+      hosts: plan.hosts.differing + plan.hosts.surplus,
       instances: plan.instances.differing + plan.instances.surplus)
     return try submit(.finishAdoption(transfer, counts), nil, registry)
   }

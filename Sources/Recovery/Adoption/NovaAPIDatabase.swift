@@ -63,9 +63,8 @@ public final class NovaAPIDatabase {
   public func hosts(
     after host: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaHostRow] {
-    try rows(
-      NovaAPIDatabase.tables[1], "WHERE host > ?1 ORDER BY host LIMIT \(limit)", key: host ?? ""
-    ) { (row) throws(ProjectionError) in
+    try rows(NovaAPIDatabase.tables[1], by: "host", after: host, limit: limit) {
+      (row) throws(ProjectionError) in
       NovaHostRow(
         number: UInt64(bitPattern: try row.integer(0)), host: try row.text(1),
         cellNumber: UInt64(bitPattern: try row.integer(2)), createdAt: try time(row, 3))
@@ -76,10 +75,8 @@ public final class NovaAPIDatabase {
   public func instances(
     after uuid: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaInstanceRow] {
-    try rows(
-      NovaAPIDatabase.tables[2],
-      "WHERE instance_uuid > ?1 ORDER BY instance_uuid LIMIT \(limit)", key: uuid ?? ""
-    ) { (row) throws(ProjectionError) in
+    try rows(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit) {
+      (row) throws(ProjectionError) in
       NovaInstanceRow(
         number: UInt64(bitPattern: try row.integer(0)), uuid: try row.text(1),
         cellNumber: try row.integerIfPresent(2).map { UInt64(bitPattern: $0) },
@@ -109,13 +106,13 @@ public final class NovaAPIDatabase {
     }
   }
 
-  /// The number of rows of `instance_mappings`, markers among them.
-  public func instanceCount() throws(AdoptionError) -> UInt64 {
-    do throws(ProjectionError) {
-      return UInt64(try connection.integer("SELECT count(*) FROM instance_mappings") ?? 0)
-    } catch {
-      throw .unreadable(publicForm, why: error.description)
-    }
+  /// A page in the order of a key; the first one begins with the least key, an empty one too.
+  private func rows<Row>(
+    _ table: (name: String, columns: String), by key: String, after last: ByteText?, limit: Int,
+    read: (SQLiteStatement) throws(ProjectionError) -> Row
+  ) throws(AdoptionError) -> [Row] {
+    let condition = last == nil ? "" : "WHERE \(key) > ?1 "
+    return try rows(table, condition + "ORDER BY \(key) LIMIT \(limit)", key: last, read: read)
   }
 
   private func rows<Row>(

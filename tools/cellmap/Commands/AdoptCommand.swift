@@ -43,9 +43,10 @@ struct AdoptCommand: ParsableCommand {
     if !dryRun, change.reason == nil { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     let source = try openSource()
-    if let answer = try session.earlierAnswer(to: source.title, change) {
+    if !dryRun, let answer = try session.earlierAnswer(to: source.title, change) {
       return change.report(
-        answer, store, done: "Adopted \(source.publicForm).", json: counts(answer.finished))
+        answer, store, done: "Adopted \(source.publicForm).",
+        json: ["source": .printed(source.publicForm), "finished": counts(answer.finished)])
     }
     let adoption = MapAdoption(
       source: source, witness: LiveCells(try session.router(try addressBase())),
@@ -55,7 +56,7 @@ struct AdoptCommand: ParsableCommand {
         prunes: prune))
     let (plan, outcome) = try work(adoption, session)
     try session.close()
-    report(plan, outcome, source)
+    report(plan, outcome, source, at: session.journal.head.position)
     if dryRun, plan.problemCount > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
   }
 
@@ -118,16 +119,18 @@ struct AdoptCommand: ParsableCommand {
 
   // MARK: Output
 
-  private func counts(_ counts: ChangeCounts?) -> [String: JSONValue] {
-    guard let counts else { return [:] }
-    return [
+  private func counts(_ counts: ChangeCounts?) -> JSONValue {
+    guard let counts else { return .null }
+    return .object([
       "cells": .number(counts.cells), "hosts": .number(counts.hosts),
       "instances": .number(counts.instances),
-    ]
+    ])
   }
 
-  private func report(_ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase) {
-    if store.json { return Console.print(json(plan, outcome, source).line) }
+  private func report(
+    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase, at head: Position
+  ) {
+    if store.json { return Console.print(json(plan, outcome, source, at: head).line) }
     var table = Table("RECORDS", "ROWS", "NEW", "CHANGED", "AS IN THE MAP", "ONLY IN THE MAP")
     for (name, count) in [
       ("cells", plan.cells), ("hosts", plan.hosts), ("instances", plan.instances),
@@ -150,14 +153,14 @@ struct AdoptCommand: ParsableCommand {
       )
     }
     if let outcome {
-      Console.print("Adopted \(source.publicForm). Position \(outcome.position).")
+      Console.say("Adopted \(source.publicForm). Position \(outcome.position).")
     } else {
       Console.print(dryRun ? "A dry run: nothing was written." : "Nothing to change.")
     }
   }
 
   private func json(
-    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase
+    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase, at head: Position
   ) -> JSONValue {
     func object(_ count: AdoptionPlan.Count) -> JSONValue {
       .object([
@@ -176,7 +179,11 @@ struct AdoptCommand: ParsableCommand {
       "unidentified": .object(
         Dictionary(
           uniqueKeysWithValues: plan.unidentified.map { ($0.key.description, .text($0.value)) })),
-      "changed": .flag(outcome != nil), "position": .printed(outcome?.position),
+      "changed": .flag(outcome != nil), "repeated": .flag(false),
+      "position": .printed(outcome?.position ?? head),
+      "entries": outcome?.entries.map {
+        .list([.number($0.lowerBound), .number($0.upperBound)])
+      } ?? .null,
       "request": .printed(change.request),
     ])
   }

@@ -75,11 +75,13 @@ struct CellAddCommand: ParsableCommand {
   @Option(help: "The cell's UUID, if it has one already; else a random one.") var uuid: String?
   @Flag(help: "The cell takes no new instances yet.") var disabled = false
 
+  func validate() throws { try PlainText.checkName(name, "The name") }
+
   func run() throws {
     var id: CellID?
     if let uuid {
       guard let given = CellID(uuid) else {
-        throw CommandFailure(.usage, "\(uuid) is not a UUID.")
+        throw CommandFailure(.usage, "--uuid wants a UUID of 36 characters.")
       }
       id = given
     }
@@ -107,6 +109,8 @@ struct CellRenameCommand: ParsableCommand {
   @OptionGroup var change: ChangeOptions
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Argument(help: "The new name.") var name: String
+
+  func validate() throws { try PlainText.checkName(name, "The name") }
 
   func run() throws {
     try CellChange.run(store, change, cell, done: "Renamed to \(name).") {
@@ -228,7 +232,7 @@ struct CellExportCommand: ParsableCommand {
           "file": .text(file), "cells": .number(cells.count), "revealed": .flag(reveal),
         ]).line)
     } else {
-      Console.print("Wrote \(cells.count) cells into \(file).")
+      Console.say("Wrote \(cells.count) cells into \(file).")
     }
   }
 }

@@ -12,7 +12,9 @@ struct InitCommand: ParsableCommand {
       """)
 
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @Option(help: "Why the store is made; kept for ever in clear.") var reason: String?
+  @Option(help: "A name, such as a ticket's, that ties several changes together.")
+  var correlation: String?
   @Option(
     name: .long,
     help: ArgumentHelp(
@@ -31,6 +33,8 @@ struct InitCommand: ParsableCommand {
     if cell0 != nil, !novaConf.isEmpty {
       throw ValidationError("Give --cell0 or --nova-conf, not both.")
     }
+    try PlainText.checkSentence(reason, "--reason")
+    try PlainText.checkSentence(correlation, "--correlation")
   }
 
   func run() throws {
@@ -38,7 +42,8 @@ struct InitCommand: ParsableCommand {
     let journal: EventJournal
     do throws(RegistryError) {
       journal = try StoreCreation.create(
-        in: store.folder, cell0: address, by: change.authorship)
+        in: store.folder, cell0: address,
+        by: Caller.authorship(reason: reason, correlation: correlation))
     } catch {
       throw CommandFailure(error)
     }
@@ -62,7 +67,7 @@ struct InitCommand: ParsableCommand {
           "folder": .text(store.folder),
         ]).line)
     } else {
-      Console.print(
+      Console.say(
         "Made the store \(store.folder), with cell0. Position \(journal.head.position).")
     }
   }

@@ -144,11 +144,16 @@ struct InstanceMapCommand: ParsableCommand {
   @Option(help: "The user who owns it.") var user: String?
   @Flag(help: "Also into a disabled cell.") var test = false
 
+  func validate() throws {
+    try PlainText.checkName(project, "--project")
+    try PlainText.checkName(user, "--user")
+  }
+
   func run() throws {
     let id = try argument.id()
     let session = try StoreSession(store)
     var target: CellID?
-    if let cell { target = try session.map().cell(named: cell).id }
+    if let cell { target = try session.cell(named: cell, change).id }
     let draft = InstanceDraft(
       cell: target,
       owner: InstanceOwner(project: ByteText(project), user: user.map { ByteText($0) }),
@@ -169,7 +174,7 @@ struct InstanceRemapCommand: ParsableCommand {
   func run() throws {
     let id = try argument.id()
     let session = try StoreSession(store)
-    let target = cell == "none" ? nil : try session.map().cell(named: cell).id
+    let target = cell == "none" ? nil : try session.cell(named: cell, change).id
     try InstanceChange.finish(
       session, store, change, id, .remapInstance(id, to: target), done: "Moved instance \(id).")
   }

@@ -46,7 +46,7 @@ struct ReplayCommand: ParsableCommand {
         ]).line)
     } else {
       let rate = Int(Double(result.entries) / max(result.seconds, 0.001))
-      Console.print(
+      Console.say(
         "Replayed \(result.entries) entries in \(String(format: "%.2f", result.seconds)) s "
           + "(\(rate)/s) into \(result.path).")
       Console.print("Content digest \(result.digest).")

@@ -35,7 +35,7 @@ enum CellOutput {
   static func revealed(
     _ id: CellID, _ row: CellRow, _ session: StoreSession, _ base: BaseOptions
   ) throws(CommandFailure) -> [String: String] {
-    let keys = try session.keys()
+    let keys = try session.keysForReading()
     let base = try base.addressBase()
     var values: [String: String] = [:]
     for (name, field, address, from) in [
@@ -65,7 +65,7 @@ enum CellOutput {
         case .flag(let flag): flag ? "yes" : "no"
         case .number(let number): "\(number)"
         case .text(let text): Console.safe(text)
-        case .list, .object: value.line
+        case .list, .object: Console.safe(value.line)
         }
       Console.print(
         name + String(repeating: " ", count: width - name.count + 2) + text)

@@ -4,7 +4,7 @@ import Registry
 
 /// What every change takes: why, and under which request id.
 struct ChangeOptions: ParsableArguments {
-  @Option(name: .long, help: "Why the change is made; required, and kept for ever.")
+  @Option(name: .long, help: "Why the change is made; required, and kept for ever in clear.")
   var reason: String?
 
   @Option(
@@ -24,8 +24,10 @@ struct ChangeOptions: ParsableArguments {
 
   func validate() throws {
     if let requestID, RequestID(requestID) == nil {
-      throw ValidationError("--request-id \(Console.safe(requestID)) is not a UUID.")
+      throw ValidationError("--request-id wants a UUID of 36 characters.")
     }
+    try PlainText.checkSentence(reason, "--reason")
+    try PlainText.checkSentence(correlation, "--correlation")
   }
 
   var authorship: Authorship { Caller.authorship(reason: reason, correlation: correlation) }
@@ -46,11 +48,11 @@ struct ChangeOptions: ParsableArguments {
       return Console.print(JSONValue.object(object).line)
     }
     if outcome.isRepeated {
-      Console.print("Done before: \(done) Nothing was done now. Position \(outcome.position).")
+      Console.say("Done before: \(done) Nothing was done now. Position \(outcome.position).")
     } else if outcome.entries == nil {
       Console.print("Nothing to change. Position \(outcome.position).")
     } else {
-      Console.print("\(done) Position \(outcome.position).")
+      Console.say("\(done) Position \(outcome.position).")
     }
   }
 }

@@ -24,10 +24,14 @@ enum ChildWork {
       decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     guard process.terminationReason == .exit else {
+      let signal = process.terminationStatus
+      guard [SIGBUS, SIGSEGV, SIGILL, SIGTRAP, SIGABRT, SIGFPE].contains(signal) else {
+        throw CommandFailure(
+          .storage, "The process that reads the journal was ended by signal \(signal). Try again.")
+      }
       throw CommandFailure(
         .integrity,
-        "The store is damaged: reading it ended with signal "
-          + "\(process.terminationStatus). Restore it from a backup.")
+        "The store is damaged: reading it ended with signal \(signal). Restore it from a backup.")
     }
     guard let status = ExitStatus(rawValue: process.terminationStatus), status == .done else {
       let status = ExitStatus(rawValue: process.terminationStatus) ?? .integrity

@@ -5,6 +5,9 @@ enum Console {
   /// Prints an answer; a reader that went away ends the process quietly.
   static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
 
+  /// Prints an answer for people; what might control their terminal is written out.
+  static func say(_ line: String) { print(safe(line)) }
+
   /// Prints a remark, a warning or an error.
   static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 

@@ -13,11 +13,21 @@ struct ForcedRemoval {
     _ session: StoreSession
   ) throws(CommandFailure) -> (outcome: Outcome, hosts: Int, instances: Int) {
     let registry = try session.writer()
-    let begun = try submit(.beginRemovingCell(cell), nil, registry)
+    let earlier = try earlierCounts(session)
+    let begun: Outcome
+    do throws(CommandFailure) {
+      begun = try submit(.beginRemovingCell(cell), nil, registry)
+    } catch {
+      // The cell went in this command, which was stopped ahead of its last entry.
+      guard error.status == .unknown, let earlier else { throw error }
+      let outcome = try submit(.finishRequest(earlier), nil, registry)
+      return (outcome, Int(earlier.hosts), Int(earlier.instances))
+    }
     if let finished = begun.finished {
       return (begun, Int(finished.hosts), Int(finished.instances))
     }
-    var counts = ChangeCounts(cells: 1)
+    var counts = earlier ?? ChangeCounts()
+    counts.cells = 1
     let hosts = try indexed(session) { (map) throws(ProjectionError) in
       try map.index.hosts(in: cell).map(\.name)
     }
@@ -39,6 +49,30 @@ struct ForcedRemoval {
     try submit(.removeCell(cell), nil, registry)
     let outcome = try submit(.finishRequest(counts), nil, registry)
     return (outcome, Int(counts.hosts), Int(counts.instances))
+  }
+
+  /// What the entries of this command have done so far; nil if there are none, or it is finished.
+  private func earlierCounts(_ session: StoreSession) throws(CommandFailure) -> ChangeCounts? {
+    let map = try session.map()
+    let request = try map.reading { () throws(ProjectionError) in
+      try map.map.request(options.request)
+    }
+    guard let request, request.finished == nil else { return nil }
+    var counts = ChangeCounts(cells: 1)
+    do throws(JournalError) {
+      for index in request.first...request.last {
+        let entry = try session.journal.entry(at: index)
+        guard let entry, entry.request.id == options.request else { continue }
+        switch entry.event {
+        case .host(_, .unmapped): counts.hosts += 1
+        case .instance(_, .moved): counts.instances += 1
+        default: break
+        }
+      }
+    } catch {
+      throw CommandFailure(error)
+    }
+    return counts
   }
 
   /// Asks the index once it has reached everything that was acknowledged.

@@ -31,10 +31,11 @@ final class RouteOutput {
 
   /// A question that names no instance.
   func refuse(_ text: String) {
+    let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
     show(
       Answer(
-        fields: ["instance": .text(String(text.prefix(80)))], state: nil,
-        error: (.usage, "\(text.prefix(80)) is not a UUID of 36 characters.")))
+        fields: ["instance": .text(shown)], state: nil,
+        error: (.usage, "\(shown) is not a UUID of 36 characters.")))
   }
 
   func end() {

@@ -15,6 +15,8 @@ struct StoreOptions: ParsableArguments {
 
   /// The folder of the store.
   var folder: String {
-    store ?? ProcessInfo.processInfo.environment["CELLMAP_STORE"] ?? "cellmap-store"
+    if let store { return store }
+    let named = ProcessInfo.processInfo.environment["CELLMAP_STORE"] ?? ""
+    return named.isEmpty ? "cellmap-store" : named
   }
 }

@@ -32,6 +32,13 @@ final class StoreSession {
     }
   }
 
+  /// The same where nothing is asked of requests: keys that are missing leave no outcome unknown.
+  func keysForReading() throws(CommandFailure) -> KeyRing {
+    do throws(CommandFailure) { return try keys() } catch {
+      throw error.status == .outcomeUnknown ? CommandFailure(.storage, error.message) : error
+    }
+  }
+
   // MARK: Reading
 
   /// The map at the head of the journal.
@@ -45,14 +52,24 @@ final class StoreSession {
     }
   }
 
-  /// A reader of the index once it holds everything that was acknowledged.
+  /// A reader of the index once it holds everything that was acknowledged, also by a writer that
+  /// ended before its entries were projected.
   func indexReader() throws(CommandFailure) -> IndexReader {
     if let registry {
       do throws(RegistryError) { try registry.waitUntilProjected() } catch {
         throw CommandFailure(error)
       }
     }
-    return try map().map.index
+    let map = try map()
+    guard !map.map.overlay.isEmpty else { return map.map.index }
+    try withLease(Cellmap.words) { () throws(CommandFailure) in
+      do throws(ProjectionError) {
+        _ = try index.catchUp(try index.open(store: journal.store).number, with: journal)
+      } catch {
+        throw CommandFailure(error)
+      }
+    }
+    return try self.map().map.index
   }
 
   /// The router over this store.
@@ -112,7 +129,7 @@ final class StoreSession {
     _ = try openIndex()
     let made = MapRegistry(
       journal: journal, lock: journal.lock,
-      command: CommandLine.arguments.prefix(3).joined(separator: " "),
+      command: Cellmap.words,
       index: index, keys: try keys())
     registry = made
     return made
@@ -162,8 +179,8 @@ final class StoreSession {
 
   /// The cell that a name or UUID means in a change.
   ///
-  /// A change that is given again under its request id may have taken the name away: then the cell
-  /// is the one that the first answer was about.
+  /// A change that is given again under its request id may have taken the name away, or the cell
+  /// may have got another since: then the cell is the one that the first answer was about.
   func cell(
     named text: String, _ options: ChangeOptions
   ) throws(CommandFailure) -> (id: CellID, label: String) {
@@ -176,9 +193,16 @@ final class StoreSession {
         try map.map.request(options.request)
       }
       guard error.status == .unknown, let row else { throw error }
-      let earlier = Outcome(position: map.head, entries: row.first...row.last)
-      guard case .cell(let id)? = try entity(of: earlier) else { throw error }
+      guard let id = try firstEvent(of: row.first)?.cellMeant else { throw error }
       return (id, text)
+    }
+  }
+
+  private func firstEvent(of index: UInt64) throws(CommandFailure) -> Event? {
+    do throws(JournalError) {
+      return try journal.entry(at: index)?.event
+    } catch {
+      throw CommandFailure(error)
     }
   }
 
@@ -186,11 +210,7 @@ final class StoreSession {
   func entity(of outcome: Outcome) throws(CommandFailure) -> EntityKey? {
     if let entity = outcome.entity { return entity }
     guard let first = outcome.entries?.lowerBound else { return nil }
-    do throws(JournalError) {
-      return try journal.entry(at: first)?.event.entity
-    } catch {
-      throw CommandFailure(error)
-    }
+    return try firstEvent(of: first)?.entity
   }
 
   /// Holds the write lease while `body` works on the files of the store.
@@ -267,5 +287,18 @@ struct MapReading {
         .refused, "\(named.count) cells are named \(text): \(ids). Give the UUID.")
     }
     return found
+  }
+}
+
+extension Event {
+  /// The cell that the command of an entry named.
+  fileprivate var cellMeant: CellID? {
+    switch self {
+    case .cell(let id, _): id
+    case .host(_, .mapped(let record)): record.cell
+    case .instance(_, .mapped(let record)): record.cell
+    case .instance(_, .moved(_, let cell)): cell
+    default: nil
+    }
   }
 }

@@ -1,0 +1,52 @@
+/// The arguments of this process, kept out of what it says: an address that stands in the wrong
+/// place, or was cut by the shell, may hold a password.
+struct HiddenArguments {
+  private let arguments: [String]
+
+  init(_ arguments: [String]) { self.arguments = arguments }
+
+  /// The words that name the command: `cell`, `add`.
+  var words: [String] {
+    arguments.prefix(2).prefix { word in
+      word.first != "-" && word.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2D }
+    }
+  }
+
+  /// A message about arguments that could not be understood: only plain words of it are shown.
+  func masked(in message: String) -> String {
+    replacing(in: message) { argument in
+      !argument.utf8.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        default: "-_.".utf8.contains(byte)
+        }
+      }
+    }
+  }
+
+  /// Any other message: what looks like an address is not shown.
+  func addressesMasked(in message: String) -> String {
+    replacing(in: message, where: HiddenArguments.looksLikeAddress)
+  }
+
+  /// Whether a text might be an address with a password.
+  static func looksLikeAddress(_ text: String) -> Bool {
+    text.contains("://") || text.contains("@") && text.contains(":")
+  }
+
+  private func replacing(in message: String, where isHidden: (String) -> Bool) -> String {
+    var pieces: [String] = []
+    for argument in arguments {
+      pieces.append(argument)
+      if let mark = argument.firstIndex(of: "="), argument.hasPrefix("-") {
+        pieces.append(String(argument[argument.index(after: mark)...]))
+      }
+    }
+    var result = message
+    for piece in pieces.filter(isHidden).sorted(by: { $0.utf8.count > $1.utf8.count }) {
+      result = result.replacing(piece, with: "…")
+      result = result.replacing(String(piece.prefix(80)), with: "…")
+    }
+    return result
+  }
+}
