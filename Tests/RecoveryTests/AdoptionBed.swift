@@ -57,8 +57,11 @@ final class AdoptionBed {
   ) {
     let (journal, registry, index) = try opened()
     defer { try? registry.close() }
+    var from = source
+    if from == nil { from = try unwrapped { try openSource() } }
+    guard let from else { preconditionFailure("opened above") }
     let adoption = MapAdoption(
-      source: try source ?? unwrapped { try openSource() }, witness: run.witness, keys: keys,
+      source: from, witness: run.witness, keys: keys,
       options: AdoptionOptions(
         authorship: AdoptionBed.actor, request: run.request, skipsInvalid: run.skipsInvalid,
         prunes: run.prunes))
@@ -83,7 +86,8 @@ final class AdoptionBed {
 
   /// Errors of the harness itself end the test.
   private func unwrapped<Value>(_ body: () throws -> Value) throws(AdoptionError) -> Value {
-    do { return try body() } catch let error as AdoptionError { throw error } catch {
+    do { return try body() } catch {
+      if let error = error as? AdoptionError { throw error }
       fatalError("the test's own store: \(error)")
     }
   }

@@ -1,4 +1,5 @@
 import Journal
+import Projections
 import Recovery
 import Registry
 import TestSupport
@@ -196,7 +197,8 @@ import Testing
       #expect(try bed.adopt(Run(witness: witness)).outcome == nil)
 
       // A cell that comes back is read then, though no row has changed.
-      witness.identities[cell(2)] = CellIdentity(services: [UUID128(high: 0x5001, low: 1)])
+      witness.identities[cell(2)] = CellIdentity(
+        services: [UUID128(high: 0x5001, low: 1)], computeNodes: [])
       let later = try bed.adopt(Run(witness: witness))
       #expect(later.outcome != nil && later.plan.unidentified.keys.sorted() == [.cell0])
       #expect(try bed.map().instance(instance(2))?.record.lastSeen?.host == "host2")

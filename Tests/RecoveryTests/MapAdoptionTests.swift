@@ -1,5 +1,6 @@
 import Foundation
 import Journal
+import Projections
 import Recovery
 import Registry
 import TestSupport
@@ -141,12 +142,12 @@ import Testing
       try bed.adopt()
       let entries = try bed.entries(after: 2)
       let mapped = try #require(entries.first { $0.event.entity == .instance(instance(5)) })
-      let evidence = try #require(mapped.evidence)
+      let evidence = try #require(mapped.draft.evidence)
       #expect(evidence.table == "instance_mappings" && evidence.rowKey == "5")
       #expect(evidence.source == ByteText("sqlite:///\(bed.api.path)"))
       let observed = entries.filter { $0.event.entity != .store }
-      #expect(observed.allSatisfy { $0.evidence != nil })
-      #expect(Set(observed.compactMap { $0.evidence?.rowDigest }).count == 6)
+      #expect(observed.allSatisfy { $0.draft.evidence != nil })
+      #expect(Set(observed.compactMap { $0.draft.evidence?.rowDigest }).count == 6)
     }
   }
 

@@ -12,6 +12,9 @@ struct Cellmap: ParsableCommand {
       Every change of a cell, a host or an instance is an entry in an append-only journal; what
       answers questions is derived from it, and can be made again at any time.
 
+      The store is the folder of --store, which may stand before or after the command, else of the
+      environment's CELLMAP_STORE, else ./cellmap-store.
+
       Exit codes: 0 done, 1 finding, 2 unknown instance, cell or host, 3 store locked, 4 integrity
       violation, 5 partial answer, 6 storage full or failing, 7 cell unreachable or not itself,
       8 queue unreachable, 9 refused by a rule or guard, 10 outcome unknown: ask again with the same
@@ -24,20 +27,12 @@ struct Cellmap: ParsableCommand {
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
     ])
 
-  /// Accepted before the command, too: `cellmap --store DIR COMMAND`.
-  @Option(
-    name: .long,
-    help: ArgumentHelp(
-      "The folder of the store. Default: CELLMAP_STORE, else ./cellmap-store.",
-      valueName: "folder"))
-  var store: String?
-
   static func main() {
     signal(SIGPIPE, SIG_DFL)
     umask(0o077)
     let arguments = storeTakenOut(of: Array(CommandLine.arguments.dropFirst()))
-    let hidden = HiddenArguments(arguments)
-    words = "cellmap " + hidden.words.joined(separator: " ")
+    let hidden = HiddenArguments(Array(CommandLine.arguments.dropFirst()))
+    words = "cellmap " + HiddenArguments(arguments).words.joined(separator: " ")
     do {
       var command = try parseAsRoot(arguments)
       try command.run()

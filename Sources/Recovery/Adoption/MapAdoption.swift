@@ -84,12 +84,9 @@ public struct MapAdoption<Witness: CellWitness> {
     }
     if plan.surplus > 0 { try prune(rows, index, registry) }
     let identified = try recordIdentities(rows, index, registry, &plan)
-    guard
-      !plan.changesNothing || plan.surplus > 0 || identified
-        || (try isUnfinished(index))
-    else {
-      return nil
-    }
+    let isUnfinished = try isUnfinished(index)
+    let isNews = !plan.changesNothing || plan.surplus > 0 || identified || isUnfinished
+    guard isNews else { return nil }
     return try finish(plan, registry)
   }
 

@@ -40,7 +40,7 @@ struct AdoptCommand: ParsableCommand {
   }
 
   func run() throws {
-    if !dryRun, change.reason == nil { throw CommandFailure(Refusal.reasonMissing) }
+    if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     let source = try openSource()
     if !dryRun, let answer = try session.earlierAnswer(to: source.title, change) {

@@ -62,7 +62,7 @@ struct ForcedRemoval {
     do throws(JournalError) {
       for index in request.first...request.last {
         let entry = try session.journal.entry(at: index)
-        guard let entry, entry.request.id == options.request else { continue }
+        guard let entry, entry.draft.request.id == options.request else { continue }
         switch entry.event {
         case .host(_, .unmapped): counts.hosts += 1
         case .instance(_, .moved): counts.instances += 1

@@ -41,6 +41,7 @@ struct HiddenArguments {
       if let mark = argument.firstIndex(of: "="), argument.hasPrefix("-") {
         pieces.append(String(argument[argument.index(after: mark)...]))
       }
+      if argument.hasPrefix("@") { pieces.append(String(argument.dropFirst())) }
     }
     var result = message
     for piece in pieces.filter(isHidden).sorted(by: { $0.utf8.count > $1.utf8.count }) {

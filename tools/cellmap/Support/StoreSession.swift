@@ -64,7 +64,7 @@ final class StoreSession {
     guard !map.map.overlay.isEmpty else { return map.map.index }
     try withLease(Cellmap.words) { () throws(CommandFailure) in
       do throws(ProjectionError) {
-        _ = try index.catchUp(try index.open(store: journal.store).number, with: journal)
+        _ = try index.catchUp(try index.open(store: journal.store).generation.number, with: journal)
       } catch {
         throw CommandFailure(error)
       }
