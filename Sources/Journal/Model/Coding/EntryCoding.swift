@@ -115,14 +115,15 @@ extension EntryDraft {
       entityKind: entity.kind, observedAt: authorship.observedAt, orderedAt: orderedAt,
       request: request.id, entityKey: entity.fixedKey
     ).append(to: &buffer)
-    var writer = FieldWriter(into: buffer)
-    buffer = []
+    // Swapped, not assigned: a second reference would make each entry copy the buffer.
+    var writer = FieldWriter()
+    swap(&writer.bytes, &buffer)
     writer.authorship(authorship)
     writer.digest(.requestContent, request.content)
     writer.chunk(request.chunk)
     writer.evidence(evidence)
     writer.event(event)
-    buffer = writer.bytes
+    swap(&writer.bytes, &buffer)
     let length = buffer.count - start
     guard length <= EntryHeader.maximumEntryLength else {
       buffer.removeLast(length)

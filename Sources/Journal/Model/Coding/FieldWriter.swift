@@ -2,9 +2,7 @@
 ///
 /// A value that is nil is not written; that is how NULL is kept apart from empty text.
 struct FieldWriter {
-  var bytes: [UInt8]
-
-  init(into bytes: consuming [UInt8]) { self.bytes = bytes }
+  var bytes: [UInt8] = []
 
   mutating func text(_ tag: FieldTag, _ value: ByteText?) {
     guard let value else { return }
