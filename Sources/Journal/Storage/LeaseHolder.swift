@@ -15,9 +15,12 @@ public struct LeaseHolder: Equatable, Sendable {
   /// - Parameter command: What it does, in a few words; never an argument that may be a secret.
   public static func current(command: String) -> LeaseHolder {
     LeaseHolder(
-      processID: getpid(), processStart: startOfThisProcess(), user: "uid \(getuid())",
+      processID: getpid(), processStart: processStart, user: "uid \(getuid())",
       command: command, since: .now)
   }
+
+  /// Read once: the lease is taken for each command of a lone caller.
+  private static let processStart = startOfThisProcess()
 
   /// Field 22 of /proc/self/stat (proc(5)); the second field is in parentheses and may hold spaces.
   private static func startOfThisProcess() -> UInt64 {

@@ -8,13 +8,19 @@ public final class LiveMap<Index: MapLookup>: MapLookup {
   public let index: Index
   public private(set) var overlay = Overlay()
 
-  public init(over index: Index) { self.index = index }
+  /// What was read of the open snapshot.
+  private let rows: SnapshotRows<Index>
+
+  public init(over index: Index) {
+    self.index = index
+    rows = SnapshotRows(of: index)
+  }
 
   /// Folds an entry in.
   ///
   /// - Throws: What the index throws; the map is as it was.
   public func apply(_ change: EntryChange) throws(ProjectionError) {
-    try overlay.apply(change, over: index)
+    try overlay.apply(change, over: rows)
   }
 
   /// Folds what `body` folds in, all of it or, if it throws, nothing; not to be nested.
@@ -34,15 +40,22 @@ public final class LiveMap<Index: MapLookup>: MapLookup {
     }
   }
 
-  /// Forgets what the open snapshot of the index has reached.
-  public func drop(upTo checkpoint: UInt64) { overlay.drop(upTo: checkpoint) }
+  /// Forgets what the open snapshot of the index has reached; to be called, or `forgetOverlay`, each
+  /// time that the snapshot has moved.
+  public func drop(upTo checkpoint: UInt64) {
+    rows.forget()
+    overlay.drop(upTo: checkpoint)
+  }
 
   /// Forgets everything, so that the owner can fold the entries after the checkpoint again: after
   /// a commit that failed, and after entries of another writer.
-  public func forgetOverlay() { overlay = Overlay() }
+  public func forgetOverlay() {
+    rows.forget()
+    overlay = Overlay()
+  }
 
   public func cell(_ id: CellID) throws(ProjectionError) -> CellRow? {
-    try overlay.cell(id, over: index)
+    try overlay.cell(id, over: rows)
   }
 
   public func allCells() throws(ProjectionError) -> [CellID: CellRow] {
@@ -52,18 +65,18 @@ public final class LiveMap<Index: MapLookup>: MapLookup {
   }
 
   public func host(_ name: ByteText) throws(ProjectionError) -> HostRow? {
-    try overlay.host(name, over: index)
+    try overlay.host(name, over: rows)
   }
 
   public func instance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow? {
-    try overlay.instance(id, over: index)
+    try overlay.instance(id, over: rows)
   }
 
   public func request(_ id: RequestID) throws(ProjectionError) -> RequestRow? {
-    try overlay.request(id, over: index)
+    try overlay.request(id, over: rows)
   }
 
   public func departure(of entity: EntityKey) throws(ProjectionError) -> UInt64? {
-    try overlay.departure(of: entity, over: index)
+    try overlay.departure(of: entity, over: rows)
   }
 }

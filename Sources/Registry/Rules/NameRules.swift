@@ -27,7 +27,12 @@ enum NameRules {
 
   /// A name of a cell, a project or a user: 1 to 255 characters, none of which controls a terminal
   /// or the direction of text. It is not normalised.
+  // Hot path: ASCII without controls, which nearly all names are, is looked at once, as bytes.
   static func check(_ text: ByteText, what: String) throws(Refusal) {
+    let bytes = text.string.utf8
+    if (1...maximumScalars).contains(bytes.count), bytes.allSatisfy({ 0x20..<0x7F ~= $0 }) {
+      return
+    }
     let scalars = text.string.unicodeScalars
     guard !scalars.isEmpty, scalars.count <= maximumScalars else {
       throw .badName(what: what, why: "must have 1 to \(maximumScalars) characters")
