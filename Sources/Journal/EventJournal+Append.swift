@@ -36,6 +36,7 @@ extension EventJournal {
       try commit(&state)
       tip.transactionID = state.tip.transactionID + 1
       state.tip = tip
+      publish(tip)
       writeHead(&state)
       return tip.head
     }

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 extension EventJournal {
   /// The entry at an index, checked against its leaf hash in the tree.
   ///
@@ -49,7 +47,7 @@ extension EventJournal {
     after index: UInt64, limit: Int = .max,
     _ body: (EntryHeader, [UInt8], Int) throws(JournalError) -> Void
   ) throws(JournalError) {
-    let tip = state.withLock { $0.tip }
+    let tip = self.tip
     let last = tip.position.index
     guard index < last, limit > 0 else { return }
     let end = UInt64(limit) < last - index ? index + UInt64(limit) : last
@@ -94,7 +92,7 @@ extension EventJournal {
   private func proof(
     _ body: (TreeProof.Source<JournalError>) throws(JournalError) -> [Digest]
   ) throws(JournalError) -> [Digest] {
-    let tip = state.withLock { $0.tip }
+    let tip = self.tip
     return try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
       var reader = TileReader(snapshot)
       let complete = tip.position.index / UInt64(TileLayout.width) * UInt64(TileLayout.width)

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 extension EventJournal {
   /// The root of the tree of the first `index` entries.
   ///
@@ -9,7 +7,7 @@ extension EventJournal {
   /// - Parameter index: At most the head that this process knows.
   /// - Throws: The errors of damage.
   public func root(at index: UInt64) throws(JournalError) -> Digest {
-    let tip = state.withLock { $0.tip }
+    let tip = self.tip
     precondition(index <= tip.position.index, "a root is asked of entries of the journal")
     if index == tip.position.index { return tip.root }
     let complete = tip.position.index / UInt64(TileLayout.width) * UInt64(TileLayout.width)

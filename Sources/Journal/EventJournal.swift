@@ -32,7 +32,10 @@ public final class EventJournal: Sendable {
   let options: Options
   let file: PageFile
   let headSlots: HeadSlots
+  /// Held by a writer for the length of a commit.
   let state: Mutex<State>
+  /// The end that readers go by, so that none of them waits behind a flush to the disk.
+  private let published: Mutex<JournalTip>
 
   /// What is known of the journal's end, and what writing needs.
   struct State {
@@ -56,10 +59,16 @@ public final class EventJournal: Sendable {
     self.file = file
     headSlots = HeadSlots(files.head)
     state = Mutex(State(tip: tip))
+    published = Mutex(tip)
   }
 
   /// The head as this process knows it; another process may have written since.
-  public var head: Head { state.withLock { $0.tip.head } }
+  public var head: Head { tip.head }
+
+  var tip: JournalTip { published.withLock(\.self) }
+
+  /// Lets readers go by a new end, which is on disk.
+  func publish(_ tip: JournalTip) { published.withLock { $0 = tip } }
 
   /// The id of the journal's last transaction, by whatever process; a few ns.
   ///
@@ -101,6 +110,7 @@ public final class EventJournal: Sendable {
       }
     }
     state.tip = tip
+    publish(tip)
     state.isInDoubt = false
   }
 
