@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Projections
+import Router
 
 /// Counts the allocations of the hot paths and compares them with a file, for the checks.
 ///
@@ -33,7 +34,8 @@ struct AllocationCheck {
     [
       ("append of 1,000 entries, each", try append(fixtures)),
       ("replay, each entry", try replay(fixtures)),
-      ("index lookup", try lookup(fixtures)),
+      ("index lookup, SQLite's own included", try lookup(fixtures)),
+      ("route cache hit", try cacheHit(fixtures)),
     ]
   }
 
@@ -59,6 +61,16 @@ struct AllocationCheck {
     let reader = try IndexReader(path: fixtures.populatedStore().currentIndex())
     return try fewest(of: 3, operations: instances) { _ in
       for number in 0..<instances { _ = try reader.lookup(Workload.instance(number)) }
+    }
+  }
+
+  private static func cacheHit(_ fixtures: Fixtures) throws -> Double {
+    let store = try fixtures.populatedStore()
+    let router = try CellRouter(
+      journal: store.journal, index: store.generations, keys: store.keys,
+      base: AddressBase(folder: store.cellFolder))
+    return try fewest(of: 4, operations: instances) { _ in
+      for number in 0..<instances { _ = try router.mapping(of: Workload.instance(number)) }
     }
   }
 

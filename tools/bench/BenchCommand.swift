@@ -65,7 +65,8 @@ func show(_ line: String) {
 
 /// What can be measured, in the order in which it is.
 enum Bench: String, CaseIterable, ExpressibleByArgument {
-  case append, command, callers, batch, replay, lookup, open, changes, sustained, size
+  case append, command, callers, batch, replay, lookup, mapping, cache, route, open, changes,
+    sustained, size
 
   static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 
@@ -77,6 +78,9 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .batch: try AppendBenches.batches(fixtures)
     case .replay: try IndexBenches.replay(fixtures)
     case .lookup: try IndexBenches.lookup(fixtures)
+    case .mapping: try RouterBenches.mapping(fixtures)
+    case .cache: try RouterBenches.cache(fixtures)
+    case .route: try RouterBenches.route(fixtures)
     case .open: try StoreBenches.open(fixtures)
     case .changes: try ChangeBenches.acknowledged(fixtures)
     case .sustained: try ChangeBenches.sustained(fixtures)

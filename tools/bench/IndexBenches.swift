@@ -9,10 +9,7 @@ enum IndexBenches {
   static func lookup(_ fixtures: Fixtures) throws -> Comparison {
     let store = try fixtures.populatedStore()
     let reader = try IndexReader(path: store.currentIndex())
-    let raw = try RawSQLite(path: store.currentIndex(), readOnly: true)
-    try raw.execute("PRAGMA cache_size=-16384; PRAGMA mmap_size=0;")
-    let statement = try raw.prepare(
-      "SELECT cell, queued_for_delete, changed_at, route_checksum FROM instance WHERE id = ?1")
+    let raw = try RawRoute(store)
     let (groups, size) = (100, 100)
     let ids = (0..<groups * size).map {
       Workload.instance(Workload.scattered($0, below: fixtures.instances))
@@ -30,7 +27,7 @@ enum IndexBenches {
     } _: { _ in
       try Measurement.round(groups, of: size) { group in
         for place in group * size..<(group + 1) * size {
-          sum &+= try rawLookup(ids[place], statement)
+          sum &+= try raw.cell(of: ids[place])
         }
       }
     }
@@ -39,24 +36,6 @@ enum IndexBenches {
       name: "index lookup by UUID among \(fixtures.instances)", operation: "lookup", ours: ours,
       raw: theirs, rawName: "raw prepared statement", sync: "reads only",
       budget: .ratio(atLeast: 0.9), allocationBudget: 0)
-  }
-
-  private static func rawLookup(_ id: InstanceID, _ statement: RawStatement) throws -> UInt64 {
-    var key = (id.uuid.high.bigEndian, id.uuid.low.bigEndian)
-    return try withUnsafeBytes(of: &key) { key in
-      sqlite3_bind_blob(statement.handle, 1, key.baseAddress, 16, nil)
-      guard sqlite3_step(statement.handle) == SQLITE_ROW,
-        let cell = sqlite3_column_blob(statement.handle, 0),
-        sqlite3_column_bytes(statement.handle, 0) == 16
-      else { throw BenchError.unexpected("an instance isn't in the index") }
-      let low = UInt64(
-        bigEndian: (cell + 8).loadUnaligned(as: UInt64.self))
-      let isQueued = sqlite3_column_int64(statement.handle, 1)
-      let changed = sqlite3_column_int64(statement.handle, 2)
-      let checksum = sqlite3_column_int64(statement.handle, 3)
-      sqlite3_reset(statement.handle)
-      return low &+ UInt64(changed) &+ UInt64(isQueued) &+ UInt64(bitPattern: checksum) & 1
-    }
   }
 
   /// A fresh index of all entries, beside loading the rows it holds in the order of their keys.
