@@ -51,7 +51,7 @@ struct Cellmap: ParsableCommand {
     }
   }
 
-  /// The command without its arguments: `cellmap cell add`.
+  /// The command without its arguments: `cellmap cell add`. Set once, ahead of any thread.
   nonisolated(unsafe) private(set) static var words = "cellmap"
 
   /// Takes `--store DIR` before the command out of the arguments, and makes it the default.
