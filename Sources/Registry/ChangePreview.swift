@@ -14,7 +14,7 @@ public final class ChangePreview {
   ///   - head: The last entry in it.
   public init(map: LiveMap<IndexReader>, head: UInt64, keys: KeyRing) {
     self.map = map
-    self.rules = Rulebook(map: map, keys: keys)
+    self.rules = Rulebook(map: map, sealer: PreviewSealer(keys: keys))
     nextIndex = head + 1
   }
 

@@ -29,7 +29,7 @@ struct GroupSession {
   mutating func decide(
     on map: LiveMap<IndexReader>, after head: Position
   ) throws(RegistryError) {
-    let rules = Rulebook(map: map, keys: keys)
+    let rules = Rulebook(map: map, sealer: keys)
     for pending in commands {
       let draftCount = drafts.count
       do throws(RegistryError) {

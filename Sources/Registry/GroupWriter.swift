@@ -87,6 +87,9 @@ struct GroupWriter {
     }
   }
 
+  /// Takes the lease, if it isn't held, so that the projector works.
+  mutating func takeTurn() throws(RegistryError) { try beginTurn() }
+
   /// No commands wait: the projector gives the lease back once it has caught up.
   func rest() {
     try? turn.map?.index.endSnapshot()

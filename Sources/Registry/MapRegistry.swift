@@ -74,6 +74,20 @@ public final class MapRegistry: Sendable {
   /// Blocks until the index holds every entry that this registry has acknowledged.
   public func waitUntilProjected() throws(RegistryError) { try projector.waitForAll() }
 
+  /// Blocks until the index holds every entry of the journal, also those of other processes and of
+  /// one that died before it had projected them. Takes the lease for it.
+  ///
+  /// - Throws: As `submit`.
+  public func projectTail() throws(RegistryError) {
+    while !state.withLock({ state in
+      defer { state.hasWriter = true }
+      return !state.hasWriter
+    }) { usleep(1000) }
+    defer { handOn() }
+    try writer.withLock { (writer) throws(RegistryError) in try writer.takeTurn() }
+    try projector.waitForAll()
+  }
+
   /// Lets waiting commands finish, projects what is left, syncs HEAD and gives the lease back.
   /// Commands that come later are refused with `closed`. More than once is the same as once.
   ///

@@ -74,6 +74,8 @@ public enum StoreCreation {
       let number = try generations.nextNumber()
       try fill(generations.path(of: number), journal.store, changes, head.root)
       try generations.switchCurrent(to: number)
+    } catch .fileExists {
+      // Another process has found the store already, and makes its index.
     } catch {
       throw .index(error)
     }

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Journal
 internal import Projections
 internal import Synchronization
@@ -12,8 +11,6 @@ final class IndexReaders: Sendable {
 
   /// Readers kept for the next call; more are opened while more threads ask at once.
   private static let maximumIdle = 16
-  /// Tries where another process has locked the file, which it does while it recovers the WAL.
-  private static let attempts = 20
 
   /// A reader on its way between threads: whoever took it is the only one who uses it.
   struct LentReader: @unchecked Sendable {
@@ -24,9 +21,7 @@ final class IndexReaders: Sendable {
   ///
   /// - Throws: `fault`, `busy`, `file` or `sqlite`.
   init(_ generations: IndexGenerations, store: StoreID) throws(ProjectionError) {
-    let opened = try Self.repeating { () throws(ProjectionError) in
-      try generations.open(store: store)
-    }
+    let opened = try generations.open(store: store)
     generation = opened.generation
     path = generations.path(of: opened.generation.number)
     idle = Mutex([LentReader(reader: opened.reader)])
@@ -46,27 +41,12 @@ final class IndexReaders: Sendable {
   func take() throws(ProjectionError) -> LentReader {
     if let lent = idle.withLock({ $0.popLast() }) { return lent }
     return LentReader(
-      reader: try Self.repeating { () throws(ProjectionError) in
-        try IndexReader(path: path, trust: trust)
-      })
+      reader: try IndexReader(path: path, trust: trust))
   }
 
   func give(back lent: LentReader) {
     idle.withLock { idle in
       if idle.count < Self.maximumIdle { idle.append(lent) }
-    }
-  }
-
-  private static func repeating<Result>(
-    _ body: () throws(ProjectionError) -> Result
-  ) throws(ProjectionError) -> Result {
-    var attempt = 1
-    while true {
-      do throws(ProjectionError) { return try body() } catch {
-        guard case .busy = error, attempt < attempts else { throw error }
-        attempt += 1
-        usleep(5_000)
-      }
     }
   }
 }

@@ -65,7 +65,7 @@ final class AdoptionBed {
       options: AdoptionOptions(
         authorship: AdoptionBed.actor, request: run.request, skipsInvalid: run.skipsInvalid,
         prunes: run.prunes))
-    var plan = try adoption.plan(on: index, head: journal.head.position.index) { _ in }
+    var plan = try adoption.plan(on: index, head: journal.head.position) { _ in }
     guard !run.planOnly else { return (plan, nil) }
     let outcome = try adoption.apply(&plan, on: index, through: registry) { rows in
       if rows >= run.stopsAfterRows { try? registry.close() }

@@ -9,7 +9,9 @@ enum StoreDirectory {
   static func check(_ files: StoreFiles) throws(JournalError) {
     try checkDirectory(files.directory)
     guard FileIdentity(ofPath: files.journal) != nil else {
-      let isBeginning = FileIdentity(ofPath: files.beginning) != nil
+      // CURRENT comes after the journal, so where it is there was a journal.
+      let isBeginning =
+        FileIdentity(ofPath: files.beginning) != nil && FileIdentity(ofPath: files.current) == nil
       guard !isBeginning, try !names(files).isDisjoint(with: ["HEAD", "CURRENT", "keys"]) else {
         throw .noStore(path: files.directory)
       }
@@ -35,7 +37,10 @@ enum StoreDirectory {
     try checkDirectory(files.directory)
     let names = try names(files)
     guard !names.contains("journal.lmdb") else { throw .alreadyAStore(path: files.directory) }
-    guard !names.contains("BEGINNING") else { return }
+    if names.contains("BEGINNING") {
+      guard !names.contains("CURRENT") else { throw .journalLost(path: files.directory) }
+      return
+    }
     let others = names.subtracting(["LOCK", "lost+found"])
     guard others.isEmpty else {
       guard others.isDisjoint(with: ["HEAD", "CURRENT", "keys"]) else {

@@ -53,8 +53,12 @@ public final class IndexReader {
     path: String, trust: IndexTrust = IndexTrust()
   ) throws(ProjectionError) {
     do throws(ProjectionError) {
-      try self.init(
-        SQLiteConnection(path: path, mode: .readOnly, holdsIndex: true), trust: trust)
+      let connection = try BusyWait.retrying { () throws(ProjectionError) in
+        let connection = try SQLiteConnection(path: path, mode: .readOnly, holdsIndex: true)
+        try IndexFile.checkVersion(connection)
+        return connection
+      }
+      try self.init(connection, trust: trust)
     } catch {
       guard case .sqlite(SQLITE_CANTOPEN, _, _, _) = error, !FileSize.isPositive(path + "-wal"),
         FileSize.isPositive(path)

@@ -49,7 +49,7 @@ final class IndexWriter {
 
   /// Begins a transaction and takes over what another process may have written.
   func begin() throws(ProjectionError) {
-    try beginStatement.run()
+    try BusyWait.retrying { () throws(ProjectionError) in try beginStatement.run() }
     let found = try IndexFile.meta(meta.reader, path: connection.path)
     guard found.row != metaRow.row else { return }
     metaRow = found

@@ -17,4 +17,9 @@ public struct AdoptionOptions: Sendable {
     self.skipsInvalid = skipsInvalid
     self.prunes = prunes
   }
+
+  /// The bulk command in words that are the same at each retry, and differ for another command.
+  public func title(of source: NovaAPIDatabase) -> ByteText {
+    ByteText("adopt \(source.path) skipping \(skipsInvalid) pruning \(prunes)")
+  }
 }

@@ -17,6 +17,8 @@ public struct AdoptionPlan: Hashable, Sendable {
     public var differing: UInt64 { added + changed }
   }
 
+  /// The head of the journal at which the map was compared.
+  public var position = Position.start
   public var cells = Count()
   public var hosts = Count()
   public var instances = Count()

@@ -30,10 +30,11 @@ public struct MapAdoption<Witness: CellWitness> {
   ///   - index: A reader of the index, which has reached `head`.
   /// - Throws: `unreadable`; rows that the map can't hold are counted as problems, not thrown.
   public func plan(
-    on index: IndexReader, head: UInt64, progress: (AdoptionPlan) -> Void
+    on index: IndexReader, head: Position, progress: (AdoptionPlan) -> Void
   ) throws(AdoptionError) -> AdoptionPlan {
     var plan = AdoptionPlan()
-    let preview = ChangePreview(map: LiveMap(over: index), head: head, keys: keys)
+    plan.position = head
+    let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
     var rows = AdoptionRows(source: source, keys: keys)
     try forEachChunk(&rows, &plan) { (plan, chunk) throws(AdoptionError) in
       try count(chunk, preview, &plan)
@@ -82,7 +83,7 @@ public struct MapAdoption<Witness: CellWitness> {
         progress(rowsDone)
       }
     }
-    if plan.surplus > 0 { try prune(rows, index, registry) }
+    if plan.surplus > 0 { try prune(rows, index, registry, planned: plan.position) }
     let identified = try recordIdentities(rows, index, registry, &plan)
     let isUnfinished = try isUnfinished(index)
     let isNews = !plan.changesNothing || plan.surplus > 0 || identified || isUnfinished
@@ -286,10 +287,12 @@ public struct MapAdoption<Witness: CellWitness> {
 
   /// Takes out what the API database has not: hosts and mappings first, then the emptied cells.
   private func prune(
-    _ rows: AdoptionRows, _ index: IndexReader, _ registry: MapRegistry
+    _ rows: AdoptionRows, _ index: IndexReader, _ registry: MapRegistry, planned: Position
   ) throws(AdoptionError) {
     try forEachSurplus(index) { (chunk) throws(AdoptionError) in
-      try submit(.take(chunk.observations), chunk.range, registry)
+      // What someone mapped since the plan was made is not surplus.
+      let guards = chunk.observations.map { Guard($0.entity, .unchanged(since: planned)) }
+      try submit(.take(chunk.observations), chunk.range, registry, guards: guards)
     }
     for cell in try surplusCells(rows, index) {
       try submit(.removeCell(cell), range(.cell, cell.description, cell.description), registry)
@@ -306,13 +309,13 @@ public struct MapAdoption<Witness: CellWitness> {
 
   @discardableResult
   private func submit(
-    _ change: Change, _ chunk: KeyRange?, _ registry: MapRegistry
+    _ change: Change, _ chunk: KeyRange?, _ registry: MapRegistry, guards: [Guard] = []
   ) throws(AdoptionError) -> Outcome {
     var authorship = options.authorship
     authorship.observedAt = .now
     let command = Command(
-      change, by: authorship, request: options.request,
-      bulk: BulkMark(title: source.title, chunk: chunk))
+      change, by: authorship, request: options.request, guards: guards,
+      bulk: BulkMark(title: options.title(of: source), chunk: chunk))
     do throws(RegistryError) { return try registry.submit(command) } catch {
       throw .registry(error)
     }

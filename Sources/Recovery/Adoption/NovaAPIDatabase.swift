@@ -9,6 +9,8 @@ public final class NovaAPIDatabase {
   public let publicForm: ByteText
   /// When the snapshot was opened.
   public let snapshotAt: Timestamp
+  /// The file, as a retry of the same command names it again.
+  let path: String
   private let connection: SQLiteConnection
 
   /// Opens the database and a snapshot that lasts as long as this object.
@@ -18,6 +20,7 @@ public final class NovaAPIDatabase {
   ///   that the map needs isn't there.
   public init(path: String, publicForm: ByteText) throws(AdoptionError) {
     self.publicForm = publicForm
+    self.path = path
     do throws(ProjectionError) {
       connection = try SQLiteConnection(path: path, mode: .readOnly)
       try connection.execute("BEGIN")
@@ -36,9 +39,6 @@ public final class NovaAPIDatabase {
     }
     snapshotAt = .now
   }
-
-  /// The name of the bulk command that takes the map over, the same at each retry.
-  public var title: ByteText { ByteText("adopt \(publicForm)") }
 
   private static let tables = [
     ("cell_mappings", "id, uuid, name, transport_url, database_connection, disabled, created_at"),

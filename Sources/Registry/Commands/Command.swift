@@ -147,6 +147,15 @@ public struct Observation: Sendable {
   public var state: State
   public var evidence: Evidence?
 
+  /// What was found.
+  public var entity: EntityKey {
+    switch state {
+    case .cell(let id, _): .cell(id)
+    case .host(let name, _): .host(name)
+    case .instance(let id, _): .instance(id)
+    }
+  }
+
   public init(_ state: State, evidence: Evidence?) {
     self.state = state
     self.evidence = evidence

@@ -4,7 +4,7 @@ internal import Projections
 /// The rules for cells: from a change and the map to the events it takes.
 struct CellRules<Map: MapLookup> {
   let map: RuleMap<Map>
-  let keys: KeyRing
+  let sealer: any AddressSealer
 
   /// What one entry can hold of evidence, and of each address.
   static var maximumEvidence: Int { 2000 }
@@ -160,7 +160,7 @@ struct CellRules<Map: MapLookup> {
         .tooLarge("an address of more than \(CellRules.maximumAddressBytes) bytes"))
     }
     do throws(KeyError) {
-      return try keys.seal(
+      return try sealer.seal(
         address.original.exposedBytes(), publicForm: address.publicForm, of: id, field)
     } catch {
       throw .keys(error)
@@ -173,7 +173,7 @@ struct CellRules<Map: MapLookup> {
     _ given: GivenAddress, _ address: SealedAddress?, of id: CellID, _ field: AddressField
   ) -> Bool {
     guard let address, address.publicForm == given.publicForm else { return false }
-    guard let original = try? keys.open(address, of: id, field) else { return false }
+    guard let original = try? sealer.open(address, of: id, field) else { return false }
     return given.original.exposedBytes() == original
   }
 }

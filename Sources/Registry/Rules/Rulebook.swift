@@ -8,9 +8,9 @@ struct Rulebook<Map: MapLookup> {
   private let hosts: HostRules<Map>
   private let instances: InstanceRules<Map>
 
-  init(map: Map, keys: KeyRing) {
+  init(map: Map, sealer: any AddressSealer) {
     self.map = RuleMap(map: map)
-    cells = CellRules(map: self.map, keys: keys)
+    cells = CellRules(map: self.map, sealer: sealer)
     hosts = HostRules(map: self.map)
     instances = InstanceRules(map: self.map)
   }

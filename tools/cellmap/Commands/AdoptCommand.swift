@@ -43,7 +43,10 @@ struct AdoptCommand: ParsableCommand {
     if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     let source = try openSource()
-    if !dryRun, let answer = try session.earlierAnswer(to: source.title, change) {
+    let options = AdoptionOptions(
+      authorship: change.authorship, request: change.request, skipsInvalid: skipInvalid,
+      prunes: prune)
+    if !dryRun, let answer = try session.earlierAnswer(to: options.title(of: source), change) {
       return change.report(
         answer, store, done: "Adopted \(source.publicForm).",
         json: ["source": .printed(source.publicForm), "finished": counts(answer.finished)])
@@ -51,11 +54,9 @@ struct AdoptCommand: ParsableCommand {
     let adoption = MapAdoption(
       source: source, witness: LiveCells(try session.router(try addressBase())),
       keys: try session.keys(),
-      options: AdoptionOptions(
-        authorship: change.authorship, request: change.request, skipsInvalid: skipInvalid,
-        prunes: prune))
+      options: options)
     let (plan, outcome) = try work(adoption, session)
-    try session.close()
+    session.close()
     report(plan, outcome, source, at: session.journal.head.position)
     if dryRun, plan.problemCount > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
   }
@@ -63,10 +64,10 @@ struct AdoptCommand: ParsableCommand {
   private func work(
     _ adoption: MapAdoption<LiveCells>, _ session: StoreSession
   ) throws(CommandFailure) -> (AdoptionPlan, Outcome?) {
+    let index = try session.caughtUpIndex()
     let registry = try session.writer()
-    let index = try session.indexReader()
     do throws(AdoptionError) {
-      var plan = try adoption.plan(on: index, head: session.journal.head.position.index) {
+      var plan = try adoption.plan(on: index, head: session.journal.head.position) {
         Console.progress("comparing: \($0.instances.total) instances")
       }
       guard !dryRun else { return (plan, nil) }

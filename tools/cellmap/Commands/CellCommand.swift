@@ -94,7 +94,7 @@ struct CellAddCommand: ParsableCommand {
     let session = try StoreSession(store)
     let outcome = try session.submit(.addCell(id: id, draft), change)
     let added = try session.entity(of: outcome)
-    try session.close()
+    session.close()
     guard case .cell(let cell) = added else { return }
     change.report(
       outcome, store, done: "Added cell \(name), \(cell).",
@@ -185,7 +185,7 @@ struct CellRemoveCommand: ParsableCommand {
     let (id, _) = try session.cell(named: cell, change)
     let removal = ForcedRemoval(cell: id, options: change)
     let result = try removal.run(session)
-    try session.close()
+    session.close()
     change.report(
       result.outcome, store,
       done: "Removed; \(result.hosts) hosts unmapped, \(result.instances) mappings set to no cell.",
@@ -246,7 +246,7 @@ enum CellChange {
     let session = try StoreSession(store)
     let (id, label) = try session.cell(named: cell, options)
     let outcome = try session.submit(change(id), options)
-    try session.close()
+    session.close()
     options.report(
       outcome, store, done: "Cell \(label): \(done)",
       json: ["cell": .printed(id), "cell_name": .text(label)])

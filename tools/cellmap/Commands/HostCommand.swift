@@ -78,7 +78,7 @@ struct HostRemoveCommand: ParsableCommand {
     let name = ByteText(host)
     if !force { try checkIsEmpty(name, session) }
     let outcome = try session.submit(.unmapHost(name), change)
-    try session.close()
+    session.close()
     change.report(
       outcome, store, done: "Removed host \(host).", json: ["host": .text(host)])
   }

@@ -218,7 +218,7 @@ enum InstanceChange {
     _ change: Change, done: String
   ) throws(CommandFailure) {
     let outcome = try session.submit(change, options)
-    try session.close()
+    session.close()
     options.report(outcome, store, done: done, json: ["instance": .printed(id)])
   }
 }

@@ -36,7 +36,11 @@ struct ReplayCommand: ParsableCommand {
       }
       last = index
     }
-    let result = try IndexReplacement(session).run(into: into, through: last)
+    let replacement = IndexReplacement(session)
+    let result =
+      if let into { try replacement.run(into: into, through: last) } else {
+        try replacement.replace()
+      }
     if store.json {
       Console.print(
         JSONValue.object([
@@ -65,7 +69,8 @@ struct ReplayWorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay-worker", shouldDisplay: false)
   @OptionGroup var store: StoreOptions
-  @Option var into: String
+  /// Another file; without it a new generation is made.
+  @Option var into: String?
   @Option var through: UInt64?
 
   func run() throws {
@@ -73,11 +78,34 @@ struct ReplayWorkerCommand: ParsableCommand {
     do throws(JournalError) { journal = try EventJournal.open(store.folder) } catch {
       throw CommandFailure(error)
     }
-    let made = try ReplayRun.run(journal, into: into, through: through)
-    Console.print(
-      JSONValue.object([
-        "entries": .number(made.entries), "digest": .printed(made.digest),
-      ]).line)
+    var answer: [String: JSONValue] = [:]
+    let path: String
+    if let into {
+      path = into
+      _ = try ReplayRun.run(journal, into: into, through: through)
+    } else {
+      let generations = IndexGenerations(folder: journal.files.directory)
+      let number = try replay(journal, generations)
+      path = generations.path(of: number)
+      answer["generation"] = .number(number)
+    }
+    do throws(ProjectionError) {
+      let reader = try IndexReader(path: path)
+      answer["index"] = .text(path)
+      answer["entries"] = .number(try reader.checkpoint().position.index)
+      answer["digest"] = .printed(try reader.contentDigest())
+    } catch {
+      throw CommandFailure(error)
+    }
+    Console.print(JSONValue.object(answer).line)
+  }
+
+  private func replay(
+    _ journal: EventJournal, _ generations: IndexGenerations
+  ) throws(CommandFailure) -> UInt64 {
+    do throws(ProjectionError) { return try generations.replay(journal) } catch {
+      throw CommandFailure(error)
+    }
   }
 }
 

@@ -94,12 +94,18 @@ private final class RouteAsking {
     for ids: [InstanceID]
   ) throws(CommandFailure) -> (routes: [Route], router: CellRouter) {
     let first = try ask(ids)
+    let fault: IndexFault
     switch first.damage {
-    case .damaged(let path, let what)?:
-      try session.replaceDamagedIndex(.damaged(path: path, what: what))
-    case .fault(let fault)? where fault.isSafeToReplace:
-      try session.replaceDamagedIndex(fault)
+    case .damaged(let path, let what)?: fault = .damaged(path: path, what: what)
+    case .fault(let found)? where found.isSafeToReplace: fault = found
     default: return (first.routes, first.router)
+    }
+    do throws(CommandFailure) {
+      try session.replaceDamagedIndex(fault)
+    } catch {
+      // The cells themselves have answered, as far as they could.
+      Console.note("cellmap: The index could not be made again: \(Console.safe(error.message))")
+      return (first.routes, first.router)
     }
     router = nil
     let second = try ask(ids)

@@ -79,7 +79,7 @@ struct ForcedRemoval {
   private func indexed<Value>(
     _ session: StoreSession, _ read: (LiveMap<IndexReader>) throws(ProjectionError) -> Value
   ) throws(CommandFailure) -> Value {
-    _ = try session.indexReader()
+    _ = try session.caughtUpIndex()
     let map = try session.map()
     return try map.reading { () throws(ProjectionError) in try read(map.map) }
   }

@@ -11,68 +11,94 @@ struct IndexReplacement {
 
   /// What was made.
   struct Result {
-    let path: String
-    let entries: UInt64
-    let digest: String
-    let seconds: Double
-    /// Whether the index that served before has the same content; nil if it could not be read.
-    let agreesWithServing: Bool?
+    var path: String
+    var entries: UInt64
+    var digest: String
+    var seconds: Double
+    /// Whether the index that served before has the same content; nil if that was not asked, or it
+    /// could not be read.
+    var agreesWithServing: Bool?
   }
 
-  /// Replays into a new generation and makes it the one that serves, or into another file.
+  /// Replays into a file outside the generations; nothing of the store is changed.
   ///
-  /// - Parameters:
-  ///   - file: Another file; then nothing of the store is changed.
-  ///   - last: The last entry to replay, for another file only.
-  func run(into file: String? = nil, through last: UInt64? = nil) throws(CommandFailure) -> Result {
-    let began = ContinuousClock.now
-    var number: UInt64 = 0
-    if file == nil {
-      number = try projections { () throws(ProjectionError) in try session.index.nextNumber() }
-    }
-    let path = file ?? session.index.path(of: number)
-    var arguments = ["replay-worker", "--store", session.files.directory, "--into", path]
+  /// - Parameter last: The last entry to replay; nil for all.
+  func run(into file: String, through last: UInt64?) throws(CommandFailure) -> Result {
+    var arguments = ["--into", file]
     if let last { arguments += ["--through", "\(last)"] }
-    let answer: [String: Any]
+    return try work(arguments).result
+  }
+
+  /// Replays into a new generation, compares it with the one that serves, and lets it serve.
+  func replace() throws(CommandFailure) -> Result {
+    var (number, result) = try work([])
+    result.agreesWithServing = agreesWithServing(result)
+    try serve(number, if: { true })
+    return result
+  }
+
+  /// The same for an index that can't serve, without a comparison; whoever of several processes is
+  /// first does it for all.
+  func mend(_ fault: IndexFault) throws(CommandFailure) {
+    Console.note("cellmap: \(fault) Making it again now.")
+    let before = try? session.index.current()
+    let (number, _) = try work([])
+    try serve(
+      number, if: { before == nil ? !isServed : (try? session.index.current()) == before })
+  }
+
+  /// Runs the child process; the number is that of the new generation, 0 for another file.
+  private func work(
+    _ arguments: [String]
+  ) throws(CommandFailure) -> (number: UInt64, result: Result) {
+    let began = ContinuousClock.now
+    let answer = try ChildWork.run(
+      ["replay-worker", "--store", session.files.directory] + arguments)
+    let number = (answer["generation"] as? NSNumber)?.uint64Value ?? 0
+    return (
+      number,
+      Result(
+        path: answer["index"] as? String ?? "",
+        entries: (answer["entries"] as? NSNumber)?.uint64Value ?? 0,
+        digest: answer["digest"] as? String ?? "",
+        seconds: (ContinuousClock.now - began) / .seconds(1), agreesWithServing: nil)
+    )
+  }
+
+  /// Another process has made an index meanwhile.
+  private var isServed: Bool { (try? session.index.open(store: session.journal.store)) != nil }
+
+  /// Under the lease: takes in what was appended meanwhile, and switches; a generation that is not
+  /// needed, or can't serve, goes again.
+  private func serve(
+    _ number: UInt64, if isNeeded: () -> Bool
+  ) throws(CommandFailure) {
     do throws(CommandFailure) {
-      answer = try ChildWork.run(arguments)
+      try session.withLease(Cellmap.words) { () throws(CommandFailure) in
+        guard isNeeded() else {
+          return try projections { () throws(ProjectionError) in
+            try session.index.remove(number)
+          }
+        }
+        try projections { () throws(ProjectionError) in
+          _ = try session.index.catchUp(number, with: session.journal)
+          try session.index.switchCurrent(to: number)
+        }
+      }
     } catch {
-      if file == nil { try? session.index.remove(number) }
+      if (try? session.index.current())?.number != number { try? session.index.remove(number) }
       throw error
     }
-    let entries = (answer["entries"] as? NSNumber)?.uint64Value ?? 0
-    var digest = answer["digest"] as? String ?? ""
-    var agrees: Bool?
-    if file == nil { (digest, agrees) = try serve(number) }
-    let seconds = (ContinuousClock.now - began) / .seconds(1)
-    return Result(
-      path: path, entries: entries, digest: digest, seconds: seconds, agreesWithServing: agrees)
   }
 
-  /// Under the lease: takes in what was appended meanwhile, compares, switches.
-  private func serve(_ number: UInt64) throws(CommandFailure) -> (String, Bool?) {
-    try session.withLease("replay") { () throws(CommandFailure) in
-      let path = session.index.path(of: number)
-      let head = try projections { () throws(ProjectionError) in
-        try session.index.catchUp(number, with: session.journal)
-      }
-      let digest = try projections { () throws(ProjectionError) in
-        try IndexReader(path: path).contentDigest()
-      }
-      let serving = servingDigest(at: head)
-      try projections { () throws(ProjectionError) in
-        _ = try session.index.switchCurrent(to: number)
-      }
-      return (digest.description, serving.map { $0 == digest })
-    }
-  }
-
-  /// The content of the index that serves, if it can be read and has reached the head.
-  private func servingDigest(at head: IndexCheckpoint) -> Journal.Digest? {
+  /// Whether the index that serves has the content of the new one; told only if both have come to
+  /// the same entry.
+  private func agreesWithServing(_ result: Result) -> Bool? {
     guard let (_, reader) = try? session.index.open(store: session.journal.store),
-      let checkpoint = try? reader.checkpoint(), checkpoint.position == head.position
+      let checkpoint = try? reader.beginSnapshot(),
+      checkpoint.position.index == result.entries
     else { return nil }
-    return try? reader.checkIndex()
+    return (try? reader.checkIndex()).map { $0.description == result.digest }
   }
 
   private func projections<Value>(

@@ -52,24 +52,11 @@ final class StoreSession {
     }
   }
 
-  /// A reader of the index once it holds everything that was acknowledged, also by a writer that
-  /// ended before its entries were projected.
-  func indexReader() throws(CommandFailure) -> IndexReader {
-    if let registry {
-      do throws(RegistryError) { try registry.waitUntilProjected() } catch {
-        throw CommandFailure(error)
-      }
-    }
-    let map = try map()
-    guard !map.map.overlay.isEmpty else { return map.map.index }
-    try withLease(Cellmap.words) { () throws(CommandFailure) in
-      do throws(ProjectionError) {
-        _ = try index.catchUp(try index.open(store: journal.store).generation.number, with: journal)
-      } catch {
-        throw CommandFailure(error)
-      }
-    }
-    return try self.map().map.index
+  /// A reader of the index once it holds every entry of the journal; it has no snapshot open.
+  func caughtUpIndex() throws(CommandFailure) -> IndexReader {
+    let registry = try writer()
+    do throws(RegistryError) { try registry.projectTail() } catch { throw CommandFailure(error) }
+    return try openIndex()
   }
 
   /// The router over this store.
@@ -87,11 +74,10 @@ final class StoreSession {
     do throws(RegistryError) {
       return try openChecked()
     } catch .index(.fault(let fault)) where fault.isSafeToReplace {
-      Console.note("cellmap: \(fault) Making it again now.")
+      try IndexReplacement(self).mend(fault)
     } catch {
       throw CommandFailure(error)
     }
-    _ = try IndexReplacement(self).run()
     do throws(RegistryError) { return try openChecked() } catch { throw CommandFailure(error) }
   }
 
@@ -135,7 +121,7 @@ final class StoreSession {
     return made
   }
 
-  /// Makes a change, waits until the index has it, and closes the registry.
+  /// Makes a change, and returns once it is on disk.
   func submit(_ change: Change, _ options: ChangeOptions) throws(CommandFailure) -> Outcome {
     let command = options.command(change)
     let registry = try writer()
@@ -154,13 +140,12 @@ final class StoreSession {
 
   /// Makes the index again: one of its rows is not what its checksum says.
   func replaceDamagedIndex(_ fault: IndexFault) throws(CommandFailure) {
-    Console.note("cellmap: \(fault) Making it again now.")
     if let registry {
       // It fails to catch up on the damaged index; what it acknowledged is in the journal.
       try? registry.close()
       self.registry = nil
     }
-    _ = try IndexReplacement(self).run()
+    try IndexReplacement(self).mend(fault)
   }
 
   /// What a finished bulk command under the same request id was answered; nil if there is none.
@@ -228,10 +213,15 @@ final class StoreSession {
   }
 
   /// Lets the projector catch up and gives everything back.
-  func close() throws(CommandFailure) {
+  ///
+  /// What was answered is in the journal: an index that can't follow it now is worth a remark, and
+  /// the next writer brings it up.
+  func close() {
     defer { try? journal.syncHead() }
     guard let registry else { return }
-    do throws(RegistryError) { try registry.close() } catch { throw CommandFailure(error) }
+    do throws(RegistryError) { try registry.close() } catch {
+      Console.note("cellmap: The change is recorded; the index stays behind for now: \(error)")
+    }
   }
 }
 
