@@ -172,6 +172,9 @@ import Testing
     try withCommand { bed in
       try bed.makeAdoptedStore()
       #expect(try bed.run("cell", "remove", "alpha", "--reason", "t").status == 9)
+      let dry = try bed.done("cell", "remove", "alpha", "--force", "--dry-run", "--json").object
+      #expect(dry["hosts"] as? Int == 1 && dry["instances"] as? Int == 10)
+      #expect(try bed.done("cell", "show", "alpha", "--json").object["disabled"] as? Bool == false)
       let ran = try bed.done("cell", "remove", "alpha", "--force", "--reason", "t", "--json")
       #expect(try ran.object["hosts"] as? Int == 1 && ran.object["instances"] as? Int == 10)
       let left = try bed.done("instance", "list", "--cell", "none", "--count").out

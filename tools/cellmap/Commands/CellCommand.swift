@@ -176,13 +176,19 @@ struct CellRemoveCommand: ParsableCommand {
   @OptionGroup var change: ChangeOptions
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Flag(help: "Also a cell with hosts or mappings.") var force = false
+  @Flag(help: "With --force: shows what would change; nothing is written.") var dryRun = false
+
+  func validate() throws {
+    if dryRun, !force { throw ValidationError("--dry-run wants --force.") }
+  }
 
   func run() throws {
     guard force else {
       return try CellChange.run(store, change, cell, done: "Removed.") { .removeCell($0) }
     }
     let session = try StoreSession(store)
-    let (id, _) = try session.cell(named: cell, change)
+    let (id, label) = try session.cell(named: cell, change)
+    if dryRun { return try preview(id, label, session.map()) }
     let removal = ForcedRemoval(cell: id, options: change)
     let result = try removal.run(session)
     session.close()
@@ -193,6 +199,29 @@ struct CellRemoveCommand: ParsableCommand {
         "cell": .printed(id), "hosts": .number(result.hosts),
         "instances": .number(result.instances),
       ])
+  }
+
+  private func preview(
+    _ id: CellID, _ label: String, _ map: MapReading
+  ) throws(CommandFailure) {
+    guard id != .cell0 else {
+      throw CommandFailure(
+        Refusal.cell0("holds instances that never got a host; it can't be removed"))
+    }
+    let hosts = try map.hosts().filter { $0.row.record.cell == id }.count
+    let query = InstanceQuery(
+      project: nil, user: nil, cell: .cell(id), isQueuedForDelete: nil, after: nil)
+    let instances = try query.count(in: map)
+    guard store.json else {
+      return Console.say(
+        "A dry run: removing cell \(label) would unmap \(hosts) hosts and set \(instances) mappings "
+          + "to no cell.")
+    }
+    Console.print(
+      JSONValue.object([
+        "cell": .printed(id), "hosts": .number(hosts), "instances": .number(instances),
+        "dry_run": .flag(true), "changed": .flag(false), "position": .printed(map.head),
+      ]).line)
   }
 }
 
