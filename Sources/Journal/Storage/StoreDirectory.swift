@@ -41,7 +41,8 @@ enum StoreDirectory {
       guard !names.contains("CURRENT") else { throw .journalLost(path: files.directory) }
       return
     }
-    let others = names.subtracting(["LOCK", "lost+found"])
+    // `BEGINNING.new` is what an `init` leaves that was ended before it could say that it begins.
+    let others = names.subtracting(["LOCK", "lost+found", "BEGINNING.new"])
     guard others.isEmpty else {
       guard others.isDisjoint(with: ["HEAD", "CURRENT", "keys"]) else {
         throw .journalLost(path: files.directory)

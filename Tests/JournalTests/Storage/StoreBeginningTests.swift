@@ -64,6 +64,15 @@ import Testing
     }
   }
 
+  @Test func `an attempt ended before it could say that it begins is thrown away`() throws {
+    try withTemporaryDirectory { folder in
+      try Data().write(to: URL(filePath: folder + "/BEGINNING.new"))
+      #expect(throws: JournalError.noStore(path: folder)) { try EventJournal.open(folder) }
+      _ = try makeJournal(folder)
+      #expect(try names(folder) == ["LOCK", "HEAD", "journal.lmdb"])
+    }
+  }
+
   @Test func `a lost journal is not taken for an empty directory`() throws {
     try withTemporaryDirectory { folder in
       let directory = folder + "/s"
