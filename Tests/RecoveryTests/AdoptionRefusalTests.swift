@@ -1,3 +1,4 @@
+import Foundation
 import Journal
 import Projections
 import Recovery
@@ -98,19 +99,25 @@ import Testing
     }
   }
 
-  @Test func `refuses another source under the same request id`() throws {
+  @Test func `refuses another source, or other options, under the same request id`() throws {
     try withBed { bed in
       try bed.addCells()
       let request = RequestID(.random())
       try bed.adopt(Run(request: request))
       try bed.api.addInstance(1, "\(instance(1))", cell: 2)
       let count = try bed.entryCount()
-      let other = try NovaAPIDatabase(path: bed.api.path, publicForm: "sqlite:///elsewhere")
-      do throws(AdoptionError) {
-        try bed.adopt(Run(request: request), from: other)
-        Issue.record("was not refused")
-      } catch {
-        guard case .registry(.refused(.requestReused(request))) = error else { throw error }
+      let copy = bed.folder + "/copy.sqlite"
+      try FileManager.default.copyItem(atPath: bed.api.path, toPath: copy)
+      let other = try NovaAPIDatabase(path: copy, publicForm: "sqlite:///copy.sqlite")
+      for (run, source) in [
+        (Run(request: request), other), (Run(request: request, prunes: true), nil),
+      ] as [(Run, NovaAPIDatabase?)] {
+        do throws(AdoptionError) {
+          try bed.adopt(run, from: source)
+          Issue.record("was not refused")
+        } catch {
+          guard case .registry(.refused(.requestReused(request))) = error else { throw error }
+        }
       }
       #expect(try bed.entryCount() == count)
     }
