@@ -20,11 +20,16 @@ public struct LeaseHolder: Equatable, Sendable {
   }
 
   /// Read once: the lease is taken for each command of a lone caller.
-  private static let processStart = startOfThisProcess()
+  private static let processStart = start(ofProcess: getpid())
 
-  /// Field 22 of /proc/self/stat (proc(5)); the second field is in parentheses and may hold spaces.
-  private static func startOfThisProcess() -> UInt64 {
-    guard let bytes = try? SmallFile.read("/proc/self/stat", limit: 4096),
+  /// Whether the process is still there. One that isn't has left its name behind, and who took the
+  /// lease after it has not written down its own yet.
+  var isAlive: Bool { processStart != 0 && processStart == Self.start(ofProcess: processID) }
+
+  /// Field 22 of /proc/PID/stat (proc(5)); the second field is in parentheses and may hold spaces.
+  /// 0 if there is no such process.
+  private static func start(ofProcess id: Int32) -> UInt64 {
+    guard let bytes = try? SmallFile.read("/proc/\(id)/stat", limit: 4096),
       let end = bytes.lastIndex(of: UInt8(ascii: ")"))
     else { return 0 }
     let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))

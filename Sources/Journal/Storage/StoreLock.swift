@@ -8,7 +8,8 @@ internal import Synchronization
 @safe public final class StoreLock: Sendable {
   public let path: String
   private let descriptor: Int32
-  private let isWritable: Bool
+  /// Why the file can't be written; nil if it can.
+  private let denial: FileError?
   private let state = Mutex(State())
 
   private struct State {
@@ -32,8 +33,9 @@ internal import Synchronization
   /// - Throws: `inUse` if the journal is being replaced, `file`.
   public init(_ path: String) throws(JournalError) {
     var descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    let isWritable = descriptor >= 0
-    if !isWritable, errno == EACCES || errno == EROFS {
+    var denial: FileError?
+    if descriptor < 0, errno == EACCES || errno == EROFS {
+      denial = FileError("open", path, code: errno)
       descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     }
     guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
@@ -48,7 +50,7 @@ internal import Synchronization
     }
     self.path = path
     self.descriptor = descriptor
-    self.isWritable = isWritable
+    self.denial = denial
   }
 
   deinit { close(descriptor) }
@@ -65,7 +67,7 @@ internal import Synchronization
   public func acquire(
     command: String, timeoutMilliseconds: Int = defaultTimeoutMilliseconds
   ) throws(JournalError) -> WriteLease {
-    guard isWritable else { throw .file(FileError("open", path, code: EACCES)) }
+    if let denial { throw .file(denial) }
     if try takeLease() { return try lease(command) }
     let deadline = Self.now() + Int64(timeoutMilliseconds) * 1_000_000
     try changeWaiting(by: 1)
@@ -74,7 +76,8 @@ internal import Synchronization
       usleep(StoreLock.pollMicroseconds)
       if try takeLease() { return try lease(command) }
     }
-    throw .locked(path: path, holder: holder())
+    let holder = holder()
+    throw .locked(path: path, holder: holder?.isAlive == true ? holder : nil)
   }
 
   /// Whether someone waits for the lease: in another process, or through this opening.
