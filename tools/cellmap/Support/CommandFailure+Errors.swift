@@ -31,8 +31,11 @@ extension CommandFailure {
     let status: ExitStatus =
       switch error {
       case .fault(let fault) where !fault.isSafeToReplace: .integrity
+      // As where the journal meets it: nothing is damaged, and a newer program reads it.
+      case .unreadableEntry(_, .unknownEvent), .unreadableEntry(_, .newerFormat): .storage
       case .fault, .damaged, .outOfOrder, .unreadableEntry: .integrity
       case .fileExists: .usage
+      case .busy: .locked
       default: .storage
       }
     self.init(status, "\(error)")
