@@ -99,6 +99,9 @@ let package = Package(
     .testTarget(
       name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
       swiftSettings: common),
+    .testTarget(
+      name: "FaultTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
+      swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]
 )
