@@ -23,9 +23,6 @@ public struct StoreFiles: Equatable, Sendable {
   var beginning: String { path("BEGINNING") }
   var newJournal: String { path("journal.lmdb.new") }
 
-  public func index(generation: UInt64) -> String { path("index-\(generation).sqlite") }
-  public func history(generation: UInt64) -> String { path("history-\(generation).sqlite") }
-
   public func path(_ name: String) -> String {
     directory == "/" ? "/" + name : directory + "/" + name
   }

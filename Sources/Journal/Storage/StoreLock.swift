@@ -131,7 +131,7 @@ internal import Synchronization
   }
 
   private func lease(_ command: String) throws(JournalError) -> WriteLease {
-    let lease = WriteLease(lock: self, since: Self.now())
+    let lease = WriteLease(lock: self)
     var text = Array(LeaseHolder.current(command: command).text.utf8)
     text.append(contentsOf: repeatElement(0, count: max(0, StoreLock.holderBytes - text.count)))
     // A full disk must not stop the writer: without its name only the message to others suffers.
@@ -158,13 +158,9 @@ internal import Synchronization
 /// The right to write, held until it is released or let go of.
 public final class WriteLease: Sendable {
   public let lock: StoreLock
-  private let since: Int64
   private let isReleased = Mutex(false)
 
-  fileprivate init(lock: StoreLock, since: Int64) {
-    self.lock = lock
-    self.since = since
-  }
+  fileprivate init(lock: StoreLock) { self.lock = lock }
 
   deinit { release() }
 
@@ -180,7 +176,4 @@ public final class WriteLease: Sendable {
 
   /// Whether someone else waits for it.
   public var someoneWaits: Bool { lock.someoneWaits }
-
-  /// How long it has been held.
-  public var ageMilliseconds: Int { Int((StoreLock.now() - since) / 1_000_000) }
 }
