@@ -9,7 +9,8 @@ internal import Synchronization
 struct GroupWriter {
   /// The lease goes to another process that waits after so many groups, or so long a time.
   private static let groupsPerTurn = 16
-  private static let turnLength = Duration.milliseconds(100)
+  static let turnNanoseconds: UInt64 = 100_000_000
+  private static let turnLength = Duration.nanoseconds(Int64(turnNanoseconds))
   /// How long those who wait are given to see that the lease is free.
   private static let yieldMilliseconds = 20
 

@@ -8,7 +8,18 @@ internal import Synchronization
 /// has caught up and no writer is at work.
 ///
 /// It writes the index only while the lease is held here: the lease covers the index as well.
+///
+/// It lets entries gather: readers fold what the index lacks, so nobody waits for it, and a burst is
+/// acknowledged faster while the index's file and the second core are left to the writer. It begins
+/// once the writer has rested for `linger`, when an entry has waited for `maximumLag`, when
+/// `maximumBacklog` entries wait, or at once for whoever waits for it; then it catches up.
 final class ProjectorThread: Sendable {
+  /// How long the lease outlives a command that no other follows, so that a lone caller doesn't take
+  /// it anew for each.
+  static let lingerNanoseconds: UInt64 = 2_000_000
+  static let maximumLagNanoseconds: UInt64 = 1_000_000_000
+  static let maximumBacklog = UInt64(Overlay.capacity / 2)
+
   private struct State: ~Copyable {
     /// The last entry that is acknowledged, and the last that the index holds.
     var head: UInt64 = 0
@@ -16,6 +27,14 @@ final class ProjectorThread: Sendable {
     /// A writer is at work, so the lease is its to keep.
     var isWriterAtWork = false
     var lease: WriteLease?
+    /// When the lease was taken.
+    var leasedAt: UInt64 = 0
+    /// When something was acknowledged last, or the writer rested.
+    var activeAt: UInt64 = 0
+    /// When the oldest of the entries was acknowledged that the index lacks.
+    var behindSince: UInt64 = 0
+    /// When the thread looks by itself; it is woken for what is due before. 0 while it works.
+    var wakesAt: UInt64 = 0
     var isStopping = false
     /// Why the index stays behind, and the head at which it was tried; nil once it moved on.
     var failure: (error: RegistryError, head: UInt64)?
@@ -28,6 +47,22 @@ final class ProjectorThread: Sendable {
 
     /// There is nothing to project, or nothing that could be.
     var isDone: Bool { projected >= head || lastingFailure != nil || lease == nil }
+
+    mutating func releaseLease() {
+      lease?.release()
+      lease = nil
+    }
+
+    /// When there is something to do: to project, to give the lease back, or to end.
+    var dueAt: UInt64 {
+      if isDone {
+        if isStopping { return 0 }
+        return lease == nil || isWriterAtWork ? .max : activeAt + lingerNanoseconds
+      }
+      if isStopping || !waiters.isEmpty || head - projected >= maximumBacklog { return 0 }
+      let lagEnd = behindSince + maximumLagNanoseconds
+      return isWriterAtWork ? lagEnd : min(lagEnd, activeAt + lingerNanoseconds)
+    }
 
     /// The waiters whose entry is in the index, which wait no more.
     mutating func takeContent() -> [Waiter] {
@@ -96,37 +131,43 @@ final class ProjectorThread: Sendable {
   func beginLease(
     _ lease: WriteLease, projected: UInt64, head: UInt64, failure: RegistryError?
   ) {
-    let content = state.withLock { state in
+    let now = Self.now()
+    var content: [Waiter] = []
+    change { state in
       state.lease = lease
       state.head = head
       state.projected = projected
       state.failure = nil
-      return state.takeContent()
+      (state.leasedAt, state.activeAt, state.behindSince) = (now, now, now)
+      content = state.takeContent()
     }
     for waiter in content { waiter.wake() }
     if let failure { fail(failure, at: head) }
-    work.signal()
   }
 
   /// Says that entries up to `head` are acknowledged.
   func moved(to head: UInt64) {
-    state.withLock { $0.head = head }
-    work.signal()
+    let now = Self.now()
+    change { state in
+      if state.projected >= state.head { state.behindSince = now }
+      state.head = head
+      state.activeAt = now
+    }
   }
 
   /// Says that no writer is at work: the lease goes back once the index has caught up.
   func rest() {
-    state.withLock { $0.isWriterAtWork = false }
-    work.signal()
+    let now = Self.now()
+    change { state in
+      state.isWriterAtWork = false
+      state.activeAt = now
+    }
   }
 
   /// Gives the lease back after the batch that is being projected, for another writer that waits.
   func endLease() {
     projecting.withLock { _ in
-      state.withLock { state in
-        state.lease?.release()
-        state.lease = nil
-      }
+      state.withLock { $0.releaseLease() }
     }
   }
 
@@ -135,7 +176,7 @@ final class ProjectorThread: Sendable {
 
   /// Blocks until the index holds the entry at `index`.
   func wait(for index: UInt64) throws(RegistryError) {
-    let waiter = try state.withLock { state throws(RegistryError) -> Waiter? in
+    let waiter = try change { (state) throws(RegistryError) -> Waiter? in
       guard state.projected < index else { return nil }
       if let failure = state.lastingFailure { throw failure }
       let waiter = Waiter(for: index)
@@ -151,11 +192,10 @@ final class ProjectorThread: Sendable {
   /// Ends the thread once it has caught up, and returns then: the lease is given back and the index
   /// is closed. More than once is the same as once.
   func stop() throws(RegistryError) {
-    state.withLock { state in
+    change { state in
       state.isStopping = true
       state.isWriterAtWork = false
     }
-    work.signal()
     ended.wait()
     ended.signal()
     use(nil)
@@ -166,14 +206,71 @@ final class ProjectorThread: Sendable {
 
   // MARK: The thread
 
+  private static func now() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+  /// Changes the state, and wakes the thread if something is due before it would look by itself.
+  private func change<Result, Failure: Error>(
+    _ body: (inout State) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let (result, wakes) = try state.withLock { (state) throws(Failure) in
+      let result = try body(&state)
+      let dueAt = state.dueAt
+      guard dueAt < state.wakesAt else { return (result, false) }
+      state.wakesAt = dueAt
+      return (result, true)
+    }
+    if wakes { work.signal() }
+    return result
+  }
+
+  private enum Step {
+    case sleep(until: UInt64)
+    case project
+    case end
+  }
+
   private func run() {
     while true {
-      work.wait()
-      while projectSome() {}
-      if restOrStop() {
+      switch nextStep() {
+      case .sleep(until: .max): work.wait()
+      case .sleep(let time): _ = work.wait(timeout: DispatchTime(uptimeNanoseconds: time))
+      case .project: while projectSome(), !giveWay() {}
+      case .end:
         ended.signal()
         return
       }
+    }
+  }
+
+  /// What is due now; the lease is given back on the way if nobody needs it any more.
+  private func nextStep() -> Step {
+    state.withLock { state in
+      if state.dueAt > Self.now() {
+        state.wakesAt = state.dueAt
+        return .sleep(until: state.wakesAt)
+      }
+      state.wakesAt = 0
+      if !state.isDone { return .project }
+      state.releaseLease()
+      if state.isStopping { return .end }
+      state.wakesAt = state.dueAt
+      return .sleep(until: state.wakesAt)
+    }
+  }
+
+  /// Gives the lease back in the middle of a long tail if another process has waited for it long
+  /// enough and nobody here waits for the rest: whoever takes the lease projects that.
+  private func giveWay() -> Bool {
+    let lease = state.withLock { state in
+      let isFree = !state.isWriterAtWork && state.waiters.isEmpty && !state.isStopping
+      let isOver = Self.now() - state.leasedAt >= GroupWriter.turnNanoseconds
+      return isFree && isOver ? state.lease : nil
+    }
+    guard let lease, lease.someoneWaits else { return false }
+    return state.withLock { state in
+      guard !state.isWriterAtWork else { return false }
+      state.releaseLease()
+      return true
     }
   }
 
@@ -218,9 +315,11 @@ final class ProjectorThread: Sendable {
   }
 
   private func reached(_ index: UInt64) {
+    let now = Self.now()
     let content = state.withLock { state in
       state.projected = index
       state.failure = nil
+      state.behindSince = now
       return state.takeContent()
     }
     for waiter in content { waiter.wake() }
@@ -235,18 +334,6 @@ final class ProjectorThread: Sendable {
       return state.waiters.filter { $0.index <= head }
     }
     for waiter in waiters { waiter.wake(error) }
-  }
-
-  /// Gives the lease back if nobody needs it; true if the thread shall end.
-  private func restOrStop() -> Bool {
-    state.withLock { state in
-      let isDone = state.isDone
-      if !state.isWriterAtWork, isDone, let lease = state.lease {
-        lease.release()
-        state.lease = nil
-      }
-      return state.isStopping && isDone
-    }
   }
 }
 

@@ -28,10 +28,7 @@ public struct Digest: Hashable, Sendable {
 
   /// Appends the 32 bytes.
   public func append(to buffer: inout [UInt8]) {
-    buffer.append(bigEndian: words.0)
-    buffer.append(bigEndian: words.1)
-    buffer.append(bigEndian: words.2)
-    buffer.append(bigEndian: words.3)
+    buffer.append(bigEndianWords: [words.0, words.1, words.2, words.3])
   }
 
   public static func == (left: Self, right: Self) -> Bool { left.words == right.words }
@@ -53,5 +50,13 @@ extension [UInt8] {
   @inline(__always)
   mutating func append<Integer: FixedWidthInteger>(bigEndian value: Integer) {
     unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
+  }
+
+  /// Appends the bytes of several words at once, each most significant first.
+  @inline(__always)
+  mutating func append<let count: Int>(bigEndianWords words: [count of UInt64]) {
+    var words = words
+    for index in words.indices { words[index] = words[index].bigEndian }
+    unsafe Swift.withUnsafeBytes(of: words) { unsafe append(contentsOf: $0) }
   }
 }

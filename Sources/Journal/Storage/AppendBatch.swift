@@ -2,7 +2,8 @@
 ///
 /// It is used again for each commit, so that its buffers keep their size.
 struct AppendBatch {
-  /// Entries one after the other, then the root that stands behind the last.
+  /// Entries one after the other, each behind the byte that its leaf hash begins with, so that it is
+  /// hashed in one piece; then the root that stands behind the last.
   private var bytes: [UInt8] = []
   /// Where each entry ends; the last one with its root.
   private var ends: [Int] = []
@@ -13,7 +14,7 @@ struct AppendBatch {
   private var firstTileKey: UInt64 = 0
 
   /// Bytes that LMDB is given.
-  var byteCount: Int { bytes.count + tileBytes.count }
+  var byteCount: Int { bytes.count - ends.count + tileBytes.count }
 
   /// Encodes drafts as the entries after a tip, and moves the tip behind them.
   ///
@@ -30,17 +31,19 @@ struct AppendBatch {
     tileEnds.removeAll(keepingCapacity: true)
     firstIndex = tip.position.index + 1
     firstTileKey = TileLayout.key(ofTile: tip.position.index / UInt64(TileLayout.width))
-    for draft in drafts {
+    // By their places: a loop over the drafts would copy each, and count its references twice.
+    for offset in drafts.indices {
       let start = bytes.count
+      bytes.append(TreeHash.leafPrefix)
       let place = tip.chain.next(
-        opening: draft.openedEpoch, observedAt: draft.authorship.observedAt)
+        opening: drafts[offset].openedEpoch, observedAt: drafts[offset].authorship.observedAt)
       do throws(EntryError) {
-        try draft.append(to: &bytes, at: place.position, orderedAt: place.orderedAt)
+        try drafts[offset].append(to: &bytes, at: place.position, orderedAt: place.orderedAt)
       } catch {
         throw .invalidDraft(error)
       }
       ends.append(bytes.count)
-      add(TreeHash.leaf(bytes, in: start..<bytes.count), to: &tip)
+      add(TreeHash.leaf(prefixed: bytes, in: start..<bytes.count), to: &tip)
     }
     tip.root = tip.frontier.root
     tip.root.append(to: &bytes)
@@ -66,19 +69,21 @@ struct AppendBatch {
   /// Puts all records; may be called again in a new transaction.
   func put(into transaction: borrowing LMDBWriteTransaction) throws(LMDBError) {
     let entries = try transaction.database("entries", create: true)
-    try AppendBatch.put(bytes, ends, from: firstIndex, to: entries, in: transaction)
+    try AppendBatch.put(bytes, ends, gap: 1, from: firstIndex, to: entries, in: transaction)
     let tiles = try transaction.database("tiles", create: true)
-    try AppendBatch.put(tileBytes, tileEnds, from: firstTileKey, to: tiles, in: transaction)
+    try AppendBatch.put(
+      tileBytes, tileEnds, gap: 0, from: firstTileKey, to: tiles, in: transaction)
   }
 
+  /// - Parameter gap: Bytes in front of each record that are not part of it.
   private static func put(
-    _ bytes: [UInt8], _ ends: [Int], from key: UInt64, to database: LMDBDatabase,
+    _ bytes: [UInt8], _ ends: [Int], gap: Int, from key: UInt64, to database: LMDBDatabase,
     in transaction: borrowing LMDBWriteTransaction
   ) throws(LMDBError) {
     var start = 0
     for offset in 0..<ends.count {
       try transaction.append(
-        key + UInt64(offset), bytes, in: start..<ends[offset], to: database)
+        key + UInt64(offset), bytes, in: start + gap..<ends[offset], to: database)
       start = ends[offset]
     }
   }

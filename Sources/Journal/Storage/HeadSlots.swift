@@ -32,6 +32,11 @@ extension HeadWitness {
     return bytes
   }
 
+  /// What an unchecked slot says is its sequence.
+  static func sequence(ofSlotAt start: Int, of bytes: [UInt8]) -> UInt64 {
+    bytes.bigEndianWord(at: start + 80)
+  }
+
   init?(slotAt start: Int, of bytes: [UInt8]) {
     let checked = Array(bytes[start..<start + HeadWitness.checkedBytes])
     let end = start + HeadWitness.slotBytes
@@ -64,8 +69,13 @@ extension HeadWitness {
 
   private struct State {
     var descriptor: Int32 = -1
+    /// Which file is open: HEAD may have been deleted, or another put in its place.
+    var identity: FileIdentity?
+    /// The sequence of the newest slot that was read or written here.
     var sequence: UInt64 = 0
     var isDirty = false
+    /// Room for the two slots.
+    var content = [UInt8](repeating: 0, count: HeadSlots.bytes)
   }
 
   init(_ path: String) {
@@ -92,6 +102,10 @@ extension HeadWitness {
       if error.isMissing || error.code == EFBIG { return nil }
       throw .file(error)
     }
+    return newest(of: content)
+  }
+
+  private static func newest(of content: [UInt8]) -> HeadWitness? {
     guard content.count == bytes else { return nil }
     let first = HeadWitness(slotAt: 0, of: content)
     let second = HeadWitness(slotAt: HeadWitness.slotBytes, of: content)
@@ -106,9 +120,9 @@ extension HeadWitness {
     store: StoreID, position: Position, root: Digest, at time: Timestamp
   ) throws(JournalError) {
     try state.withLock { (state) throws(JournalError) in
-      // Another process may have written since: its sequence counts.
-      state.sequence = max(state.sequence, try HeadSlots.read(path)?.sequence ?? 0) + 1
       try openFile(&state)
+      readSequence(&state)
+      state.sequence += 1
       let witness = HeadWitness(
         store: store, position: position, root: root, writtenAt: time, sequence: state.sequence)
       let offset = Int(state.sequence % 2) * HeadWitness.slotBytes
@@ -132,9 +146,27 @@ extension HeadWitness {
     }
   }
 
-  /// Opens the file if it isn't open, and gives it its two slots if it hasn't got them.
+  /// Another process may have written since: its sequence counts.
+  private func readSequence(_ state: inout State) {
+    let count = unsafe pread(state.descriptor, &state.content, HeadSlots.bytes, 0)
+    guard count == HeadSlots.bytes else { return }
+    // Slots are checked only if one of them claims to be newer than what was seen here.
+    let claimed = max(
+      HeadWitness.sequence(ofSlotAt: 0, of: state.content),
+      HeadWitness.sequence(ofSlotAt: HeadWitness.slotBytes, of: state.content))
+    guard claimed > state.sequence else { return }
+    state.sequence = max(
+      state.sequence, HeadSlots.newest(of: state.content)?.sequence ?? 0)
+  }
+
+  /// Opens the file if it isn't open, or isn't the one in place any more, and gives it its two slots
+  /// if it hasn't got them.
   private func openFile(_ state: inout State) throws(JournalError) {
-    guard state.descriptor < 0 else { return }
+    if state.descriptor >= 0 {
+      if state.identity == FileIdentity(ofPath: path) { return }
+      close(state.descriptor)
+      state.descriptor = -1
+    }
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
     let code = posix_fallocate(descriptor, 0, off_t(HeadSlots.bytes))
@@ -144,5 +176,6 @@ extension HeadWitness {
       throw .file(error)
     }
     state.descriptor = descriptor
+    state.identity = try? FileIdentity(ofOpen: descriptor, path: path)
   }
 }

@@ -24,6 +24,26 @@ public enum TreeHash {
     }
   }
 
+  /// What stands in front of an entry in its leaf hash.
+  static let leafPrefix: UInt8 = 0
+
+  /// The leaf hash of an entry that stands in a buffer behind `leafPrefix`; the range covers both.
+  // Hot path: once an entry on append.
+  static func leaf(prefixed buffer: [UInt8], in range: Range<Int>) -> Digest {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= buffer.count
+        && buffer[range.lowerBound] == leafPrefix, "a leaf lies in its buffer behind its prefix")
+    return unsafe buffer.withUnsafeBytes { bytes in
+      unsafe digest(of: UnsafeRawBufferPointer(rebasing: bytes[range]))
+    }
+  }
+
+  @unsafe private static func digest(of bytes: UnsafeRawBufferPointer) -> Digest {
+    var hash = SHA256()
+    unsafe hash.update(bufferPointer: bytes)
+    return digest(of: hash.finalize())
+  }
+
   /// SHA-256(`01` ‖ left ‖ right).
   // Hot path: about once an entry on append.
   public static func node(_ left: Digest, _ right: Digest) -> Digest {
@@ -31,9 +51,7 @@ public enum TreeHash {
       unsafe bytes[0] = 1
       unsafe left.store(into: bytes, at: 1)
       unsafe right.store(into: bytes, at: 33)
-      var hash = SHA256()
-      unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
-      return digest(of: hash.finalize())
+      return unsafe digest(of: UnsafeRawBufferPointer(bytes))
     }
   }
 

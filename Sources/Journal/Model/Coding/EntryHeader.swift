@@ -22,21 +22,14 @@ public struct EntryHeader: Hashable, Sendable {
 
   /// Appends the 72 bytes.
   func append(to bytes: inout [UInt8]) {
-    bytes.append(EntryHeader.format)
-    bytes.append(schemaVersion)
-    bytes.append(bigEndian: kind)
-    bytes.append(bigEndian: entryLength)
-    bytes.append(bigEndian: position.epoch)
-    bytes.append(entityKind.rawValue)
-    bytes.append(0)
-    bytes.append(bigEndian: 0 as UInt16)
-    bytes.append(bigEndian: position.index)
-    bytes.append(bigEndian: observedAt.microseconds)
-    bytes.append(bigEndian: orderedAt.microseconds)
-    bytes.append(bigEndian: request.uuid.high)
-    bytes.append(bigEndian: request.uuid.low)
-    bytes.append(bigEndian: entityKey.high)
-    bytes.append(bigEndian: entityKey.low)
+    let first =
+      UInt64(EntryHeader.format) << 56 | UInt64(schemaVersion) << 48 | UInt64(kind) << 32
+      | UInt64(entryLength)
+    bytes.append(bigEndianWords: [
+      first, UInt64(position.epoch) << 32 | UInt64(entityKind.rawValue) << 24, position.index,
+      UInt64(bitPattern: observedAt.microseconds), UInt64(bitPattern: orderedAt.microseconds),
+      request.uuid.high, request.uuid.low, entityKey.high, entityKey.low,
+    ])
   }
 
   /// Reads the fixed part of an entry that begins at `start`; the entry may be followed by more.

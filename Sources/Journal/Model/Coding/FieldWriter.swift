@@ -6,9 +6,9 @@ struct FieldWriter {
 
   mutating func text(_ tag: FieldTag, _ value: ByteText?) {
     guard let value else { return }
-    let utf8 = value.string.utf8
-    header(tag, length: utf8.count)
-    bytes.append(contentsOf: utf8)
+    let utf8 = unsafe value.string.utf8Span.span.bytes
+    header(tag, length: utf8.byteCount)
+    unsafe utf8.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
   }
 
   mutating func blob(_ tag: FieldTag, _ value: [UInt8]) {
@@ -29,8 +29,7 @@ struct FieldWriter {
   }
 
   mutating func append(_ value: UUID128) {
-    bytes.append(bigEndian: value.high)
-    bytes.append(bigEndian: value.low)
+    bytes.append(bigEndianWords: [value.high, value.low])
   }
 
   mutating func digest(_ tag: FieldTag, _ value: Digest?) {
@@ -80,11 +79,12 @@ struct FieldWriter {
     }
   }
 
+  @inline(__always)
   private mutating func header(_ tag: FieldTag, length: Int) {
-    bytes.append(tag.rawValue)
     if length < 0x80 {
-      bytes.append(UInt8(length))
+      bytes.append(bigEndian: UInt16(tag.rawValue) << 8 | UInt16(length))
     } else {
+      bytes.append(tag.rawValue)
       bytes.append(contentsOf: FieldWriter.lengthBytes(length))
     }
   }
