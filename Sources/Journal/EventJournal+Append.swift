@@ -26,28 +26,28 @@ extension EventJournal {
     precondition(
       (1...EventJournal.maximumBatch).contains(drafts.count), "a batch has 1 to 65,536 entries")
     return try state.withLock { (state) throws(JournalError) in
-      try checkPlace(&state, always: true)
+      let checksPlaces = try checkPlace(&state, under: lease)
       try catchUp(&state)
       guard state.tip.position == expected else {
         throw .staleHead(expected: expected, actual: state.tip.position)
       }
       var tip = state.tip
       try state.batch.fill(with: drafts, after: &tip)
-      try commit(&state)
+      try commit(&state, checksPlaces: checksPlaces)
       tip.transactionID = state.tip.transactionID + 1
       state.tip = tip
       publish(tip)
-      writeHead(&state)
+      writeHead(&state, checksPlace: checksPlaces)
       return tip.head
     }
   }
 
-  private func commit(_ state: inout State) throws(JournalError) {
+  private func commit(_ state: inout State, checksPlaces: Bool) throws(JournalError) {
     let environment = try environment(&state)
     let batch = state.batch
     do throws(LMDBWriteError) {
       try environment.write(
-        after: state.tip.transactionID, growthBytes: batch.byteCount
+        after: state.tip.transactionID, growthBytes: batch.byteCount, checksPlace: checksPlaces
       ) { (transaction) throws(LMDBError) in
         try batch.put(into: transaction)
       }
@@ -98,10 +98,11 @@ extension EventJournal {
 
   /// Writes the HEAD slot. The commit is on disk already and stays true if this fails: HEAD is then
   /// behind, which opening accepts.
-  private func writeHead(_ state: inout State) {
+  private func writeHead(_ state: inout State, checksPlace: Bool) {
     let now = EventJournal.monotonicNanoseconds()
     try? headSlots.write(
-      store: store, position: state.tip.position, root: state.tip.root, at: .now)
+      store: store, position: state.tip.position, root: state.tip.root, at: .now,
+      checksPlace: checksPlace)
     guard now - state.headSyncedAt > 1_000_000_000 else { return }
     state.headSyncedAt = now
     try? headSlots.sync()

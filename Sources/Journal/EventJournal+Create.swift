@@ -56,7 +56,7 @@ public final class StoreBeginning: Sendable {
     do throws(LMDBError) {
       let environment = try LMDBEnvironment.shared(path, mapSizeBytes: mapSizeBytes)
       do throws(LMDBWriteError) {
-        try environment.write(after: 0, growthBytes: batch.byteCount) {
+        try environment.write(after: 0, growthBytes: batch.byteCount, checksPlace: true) {
           [store] (transaction) throws(LMDBError) in
           let main = try transaction.database(nil, create: false)
           try transaction.put(StoreRecord.key, StoreRecord(store: store).bytes, into: main)

@@ -46,6 +46,8 @@ public final class EventJournal: Sendable {
     var isInDoubt = false
     var headSyncedAt: Int64 = 0
     var placeCheckedAt: Int64 = 0
+    /// The lease under which the files' places were looked at last.
+    var placeCheckedUnder: UInt64 = 0
   }
 
   init(
@@ -83,7 +85,7 @@ public final class EventJournal: Sendable {
   ///   (looked at each second).
   public func refresh() throws(JournalError) -> Head {
     try state.withLock { (state) throws(JournalError) in
-      try checkPlace(&state, always: false)
+      _ = try checkPlace(&state, under: nil)
       try catchUp(&state)
       return state.tip.head
     }
@@ -114,11 +116,22 @@ public final class EventJournal: Sendable {
     state.isInDoubt = false
   }
 
-  func checkPlace(_ state: inout State, always: Bool) throws(JournalError) {
+  /// Looks whether the journal's file is still in its place: with each lease, and each second.
+  ///
+  /// - Returns: Whether it looked, so that other files are looked at as well.
+  /// - Throws: `replaced`.
+  func checkPlace(_ state: inout State, under lease: WriteLease?) throws(JournalError) -> Bool {
     let now = EventJournal.monotonicNanoseconds()
-    guard always || now - state.placeCheckedAt > 1_000_000_000 else { return }
-    state.placeCheckedAt = now
-    guard file.isInPlace else { throw .replaced(path: files.journal) }
+    let number = lease?.number ?? state.placeCheckedUnder
+    guard number != state.placeCheckedUnder || now - state.placeCheckedAt > 1_000_000_000 else {
+      return false
+    }
+    (state.placeCheckedAt, state.placeCheckedUnder) = (now, number)
+    guard file.isInPlace else {
+      state.placeCheckedAt = 0
+      throw .replaced(path: files.journal)
+    }
+    return true
   }
 
   static func monotonicNanoseconds() -> Int64 {

@@ -5,14 +5,14 @@ public import Projections
 ///
 /// Belongs to one thread at a time.
 public final class ChangePreview {
-  private let map: LiveMap<IndexReader>
-  private let rules: Rulebook<LiveMap<IndexReader>>
+  private let map: LiveMap
+  private let rules: Rulebook<LiveMap>
   private var nextIndex: UInt64
 
   /// - Parameters:
   ///   - map: A snapshot at `head`, which the preview changes.
   ///   - head: The last entry in it.
-  public init(map: LiveMap<IndexReader>, head: UInt64, keys: KeyRing) {
+  public init(map: LiveMap, head: UInt64, keys: KeyRing) {
     self.map = map
     self.rules = Rulebook(map: map, sealer: PreviewSealer(keys: keys))
     nextIndex = head + 1
@@ -25,7 +25,8 @@ public final class ChangePreview {
   ///
   /// - Throws: `refused`, `index` or `keys`.
   public func events(_ observation: Observation) throws(RegistryError) -> [Event] {
-    let events = try rules.events(of: observation) { (cell) throws(RegistryError) in
+    var events: [Event] = []
+    try rules.take(observation, into: &events) { (cell) throws(RegistryError) in
       try map.index.contentCounts(of: cell)
     }
     if case .instance = observation.state { return events }

@@ -27,7 +27,7 @@ struct GroupSession {
   /// - Throws: `index` or `journal`; what stops one command alone is a decision, not an error, and
   ///   leaves nothing of it in the map.
   mutating func decide(
-    on map: LiveMap<IndexReader>, after head: Position
+    on map: LiveMap, after head: Position
   ) throws(RegistryError) {
     let rules = Rulebook(map: map, sealer: keys)
     for pending in commands {
@@ -46,8 +46,8 @@ struct GroupSession {
   }
 
   private mutating func decide(
-    _ command: Command, _ rules: Rulebook<LiveMap<IndexReader>>,
-    _ map: LiveMap<IndexReader>, after head: Position
+    _ command: Command, _ rules: Rulebook<LiveMap>,
+    _ map: LiveMap, after head: Position
   ) throws(RegistryError) -> Decision {
     let content = keys.digest(of: CommandContent(of: command).bytes)
     let earlier = try rules.request(command.request)
@@ -62,6 +62,7 @@ struct GroupSession {
     try rules.decide(command, after: earlier) { (cell) throws(RegistryError) in
       try map.index.contentCounts(of: cell)
     } accept: { (events, evidence) throws(RegistryError) in
+      drafts.reserveCapacity(draftCount + command.change.pieceCount)
       for event in events {
         let index = head.index + UInt64(drafts.count) + 1
         let change = EntryChange(

@@ -25,7 +25,7 @@ struct GroupWriter {
   /// What a writer knows while the lease is held.
   private struct Turn {
     var lease: WriteLease?
-    var map: LiveMap<IndexReader>?
+    var map: LiveMap?
     var generation: IndexGeneration?
     var head = Position.start
     /// The overlay isn't the fold of the tail: entries of another writer, or a failed commit.
@@ -197,7 +197,7 @@ struct GroupWriter {
   /// has reached, or is folded again from the journal.
   private mutating func refreshView(
     needsWholeIndex: Bool
-  ) throws(RegistryError) -> LiveMap<IndexReader> {
+  ) throws(RegistryError) -> LiveMap {
     guard let map = turn.map else { preconditionFailure("a turn begins with an open index") }
     if turn.isStale {
       try refreshHead()

@@ -1,7 +1,7 @@
 public import Journal
 public import Projections
 
-extension LiveMap where Index == IndexReader {
+extension LiveMap {
   /// Opens a snapshot of the index and folds the journal's entries after it: the map at the head.
   ///
   /// - Returns: The head; entries that come later are not in the map.

@@ -8,7 +8,7 @@ import Testing
 
   /// A live map over the index of the first entries of a history, and the entries after them.
   private func withLiveMap(
-    _ body: (LiveMap<IndexReader>, ArraySlice<EntryChange>) throws -> Void
+    _ body: (LiveMap, ArraySlice<EntryChange>) throws -> Void
   ) throws {
     let history = RandomHistory(seed: 71, count: 1_500)
     try withTemporaryFolder { folder in
@@ -20,7 +20,7 @@ import Testing
     }
   }
 
-  private func expectSame(_ map: LiveMap<IndexReader>, as overlay: Overlay) {
+  private func expectSame(_ map: LiveMap, as overlay: Overlay) {
     #expect(map.overlay.count == overlay.count)
     #expect(map.overlay.changedCells == overlay.changedCells)
     #expect(map.overlay.changedHosts == overlay.changedHosts)

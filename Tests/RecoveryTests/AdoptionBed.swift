@@ -104,7 +104,7 @@ final class AdoptionBed {
   }
 
   /// The map as it is now.
-  func map() throws -> LiveMap<IndexReader> {
+  func map() throws -> LiveMap {
     let journal = try EventJournal.open(store)
     let map = LiveMap(over: try generations.open(store: journal.store).reader)
     _ = try map.readHead(of: journal)

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Text from outside, equal only if its UTF-8 bytes are equal.
 ///
 /// Swift's `String` finds "é" and "e" + U+0301 equal; LMDB, SQLite, SHA-256 and Nova don't. Names,
@@ -15,7 +17,13 @@ public struct ByteText: Hashable, Comparable, Sendable {
   }
 
   public static func == (left: Self, right: Self) -> Bool {
-    left.string.utf8.elementsEqual(right.string.utf8)
+    let (left, right) = (left.string.utf8Span.span, right.string.utf8Span.span)
+    guard left.count == right.count else { return false }
+    return unsafe left.withUnsafeBufferPointer { left in
+      unsafe right.withUnsafeBufferPointer { right in
+        unsafe left.count == 0 || memcmp(left.baseAddress!, right.baseAddress!, left.count) == 0
+      }
+    }
   }
 
   public static func < (left: Self, right: Self) -> Bool {

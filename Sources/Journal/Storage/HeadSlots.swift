@@ -18,23 +18,18 @@ extension HeadWitness {
   private static let checkedBytes = 88
 
   var slot: [UInt8] {
-    var bytes = HeadWitness.magic
-    bytes.append(bigEndian: HeadWitness.format)
-    bytes.append(bigEndian: position.epoch)
-    bytes.append(bigEndian: store.uuid.high)
-    bytes.append(bigEndian: store.uuid.low)
-    bytes.append(bigEndian: position.index)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(HeadWitness.slotBytes)
+    bytes.append(contentsOf: HeadWitness.magic)
+    bytes.append(bigEndianWords: [
+      UInt64(HeadWitness.format) << 32 | UInt64(position.epoch), store.uuid.high, store.uuid.low,
+      position.index,
+    ])
     root.append(to: &bytes)
-    bytes.append(bigEndian: writtenAt.microseconds)
-    bytes.append(bigEndian: sequence)
+    bytes.append(bigEndianWords: [UInt64(bitPattern: writtenAt.microseconds), sequence])
     TreeHash.plain(bytes).append(to: &bytes)
     bytes.append(contentsOf: repeatElement(0, count: HeadWitness.slotBytes - bytes.count))
     return bytes
-  }
-
-  /// What an unchecked slot says is its sequence.
-  static func sequence(ofSlotAt start: Int, of bytes: [UInt8]) -> UInt64 {
-    bytes.bigEndianWord(at: start + 80)
   }
 
   init?(slotAt start: Int, of bytes: [UInt8]) {
@@ -74,8 +69,6 @@ extension HeadWitness {
     /// The sequence of the newest slot that was read or written here.
     var sequence: UInt64 = 0
     var isDirty = false
-    /// Room for the two slots.
-    var content = [UInt8](repeating: 0, count: HeadSlots.bytes)
   }
 
   init(_ path: String) {
@@ -115,13 +108,17 @@ extension HeadWitness {
 
   /// Writes the slot that is not the newer one. Only under the write lease.
   ///
+  /// - Parameter checksPlace: Whether to look if the file is still the one that was opened, and if
+  ///   another process has written it since; with each lease at least.
   /// - Throws: `file`; the other slot is as it was.
   func write(
-    store: StoreID, position: Position, root: Digest, at time: Timestamp
+    store: StoreID, position: Position, root: Digest, at time: Timestamp, checksPlace: Bool = true
   ) throws(JournalError) {
     try state.withLock { (state) throws(JournalError) in
-      try openFile(&state)
-      readSequence(&state)
+      if checksPlace || state.descriptor < 0 {
+        try openFile(&state)
+        readSequence(&state)
+      }
       state.sequence += 1
       let witness = HeadWitness(
         store: store, position: position, root: root, writtenAt: time, sequence: state.sequence)
@@ -148,15 +145,10 @@ extension HeadWitness {
 
   /// Another process may have written since: its sequence counts.
   private func readSequence(_ state: inout State) {
-    let count = unsafe pread(state.descriptor, &state.content, HeadSlots.bytes, 0)
+    var content = [UInt8](repeating: 0, count: HeadSlots.bytes)
+    let count = unsafe pread(state.descriptor, &content, HeadSlots.bytes, 0)
     guard count == HeadSlots.bytes else { return }
-    // Slots are checked only if one of them claims to be newer than what was seen here.
-    let claimed = max(
-      HeadWitness.sequence(ofSlotAt: 0, of: state.content),
-      HeadWitness.sequence(ofSlotAt: HeadWitness.slotBytes, of: state.content))
-    guard claimed > state.sequence else { return }
-    state.sequence = max(
-      state.sequence, HeadSlots.newest(of: state.content)?.sequence ?? 0)
+    state.sequence = max(state.sequence, HeadSlots.newest(of: content)?.sequence ?? 0)
   }
 
   /// Opens the file if it isn't open, or isn't the one in place any more, and gives it its two slots

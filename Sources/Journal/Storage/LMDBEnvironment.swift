@@ -73,14 +73,15 @@ internal import Synchronization
   ///   - last: The last committed transaction, as the caller saw it in the file. If LMDB would write
   ///     another one than the next, its lock file is not the one the others used: it is opened anew.
   ///   - growthBytes: At least how much the map grows by.
+  ///   - checksPlace: Whether to look if LMDB's two files are still those that were opened.
   /// - Throws: `LMDBWriteError`; unless it says `commit`, nothing was written.
   func write(
-    after last: UInt64, growthBytes: Int,
+    after last: UInt64, growthBytes: Int, checksPlace: Bool,
     _ body: (borrowing LMDBWriteTransaction) throws(LMDBError) -> Void
   ) throws(LMDBWriteError) {
     try state.withLock { (state) throws(LMDBWriteError) in
       do throws(LMDBError) {
-        try state.prepare()
+        try state.prepare(checksPlace: checksPlace)
       } catch {
         throw .begin(error)
       }

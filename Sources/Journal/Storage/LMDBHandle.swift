@@ -50,8 +50,8 @@ internal import Glibc
 
   /// Opens the environment anew if it was closed or its files were replaced, and once a minute lets
   /// go of the places of readers that died: a tool of somebody else's may leave one behind.
-  mutating func prepare() throws(LMDBError) {
-    if unsafe handle != nil, !isInPlace { close() }
+  mutating func prepare(checksPlace: Bool) throws(LMDBError) {
+    if checksPlace, unsafe handle != nil, !isInPlace { close() }
     if unsafe handle == nil { try open() }
     var now = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &now)

@@ -158,7 +158,10 @@ internal import Synchronization
 /// The right to write, held until it is released or let go of.
 public final class WriteLease: Sendable {
   public let lock: StoreLock
+  /// Tells the leases of this process apart; from 1.
+  let number = WriteLease.count.add(1, ordering: .relaxed).newValue
   private let isReleased = Mutex(false)
+  private static let count = Atomic<UInt64>(0)
 
   fileprivate init(lock: StoreLock) { self.lock = lock }
 

@@ -4,14 +4,14 @@ public import Journal
 /// index has not reached yet.
 ///
 /// Belongs to one thread at a time; its owner opens the snapshot and moves it on.
-public final class LiveMap<Index: MapLookup>: MapLookup {
-  public let index: Index
+public final class LiveMap: MapLookup {
+  public let index: IndexReader
   public private(set) var overlay = Overlay()
 
   /// What was read of the open snapshot.
-  private let rows: SnapshotRows<Index>
+  private let rows: SnapshotRows
 
-  public init(over index: Index) {
+  public init(over index: IndexReader) {
     self.index = index
     rows = SnapshotRows(of: index)
   }

@@ -52,23 +52,23 @@ public struct Overlay: Sendable {
     if change.request.id != .none {
       let before = try request(change.request.id, over: index)
       let after = RequestRow.folded(change, into: before)
-      replaced?.append(.request(change.request.id, requests[change.request.id]))
-      requests[change.request.id] = Slot(row: after, index: place)
+      let slot = requests.updateValue(Slot(row: after, index: place), forKey: change.request.id)
+      replaced?.append(.request(change.request.id, slot))
       touched.append((place, .request(change.request.id)))
     }
     switch change.event {
     case .cell(let id, let event):
       let row = CellRow.folded(event, at: place, into: try cell(id, over: index))
-      replaced?.append(.cell(id, cells[id]))
-      cells[id] = Slot(row: row, index: place)
+      let slot = cells.updateValue(Slot(row: row, index: place), forKey: id)
+      replaced?.append(.cell(id, slot))
     case .host(let name, let event):
       let row = HostRow.folded(event, at: place, into: try host(name, over: index))
-      replaced?.append(.host(name, hosts[name]))
-      hosts[name] = Slot(row: row, index: place)
+      let slot = hosts.updateValue(Slot(row: row, index: place), forKey: name)
+      replaced?.append(.host(name, slot))
     case .instance(let id, let event):
       let row = InstanceRow.folded(event, at: place, into: try instance(id, over: index))
-      replaced?.append(.instance(id, instances[id]))
-      instances[id] = Slot(row: row, index: place)
+      let slot = instances.updateValue(Slot(row: row, index: place), forKey: id)
+      replaced?.append(.instance(id, slot))
     case .conflict, .store: return
     }
     touched.append((place, .entity(change.event.entity)))

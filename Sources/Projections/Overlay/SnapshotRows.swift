@@ -4,21 +4,23 @@ internal import Journal
 /// a row, and folding in the entry that they decide on asks for it again.
 ///
 /// Belongs to one thread at a time; its owner says when the snapshot moves.
-final class SnapshotRows<Index: MapLookup>: MapLookup {
+final class SnapshotRows: MapLookup {
   /// Rows of one kind that are kept; beyond it all are forgotten.
-  private static var limit: Int { 4_096 }
+  private static let limit = 4_096
 
-  private let index: Index
+  private let index: IndexReader
   private var cells: [CellID: CellRow?] = [:]
-  private var instances: [InstanceID: InstanceRow?] = [:]
+  /// The instance that was asked for last. Keeping more cost more than it saved: an instance is
+  /// rarely named twice in a group.
+  private var lastInstance: (id: InstanceID, row: InstanceRow?)?
   private var requests: [RequestID: RequestRow?] = [:]
 
-  init(of index: Index) { self.index = index }
+  init(of index: IndexReader) { self.index = index }
 
   /// Forgets all rows: the snapshot has moved.
   func forget() {
     cells.removeAll(keepingCapacity: true)
-    instances.removeAll(keepingCapacity: true)
+    lastInstance = nil
     requests.removeAll(keepingCapacity: true)
   }
 
@@ -30,9 +32,9 @@ final class SnapshotRows<Index: MapLookup>: MapLookup {
   }
 
   func instance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow? {
-    if let known = instances[id] { return known }
+    if let known = lastInstance, known.id == id { return known.row }
     let row = try index.instance(id)
-    Self.keep(row, under: id, in: &instances)
+    lastInstance = (id, row)
     return row
   }
 
@@ -49,6 +51,7 @@ final class SnapshotRows<Index: MapLookup>: MapLookup {
     try index.departure(of: entity)
   }
 
+  @inline(__always)
   private static func keep<Key: Hashable, Row>(
     _ row: Row?, under key: Key, in rows: inout [Key: Row?]
   ) {

@@ -77,33 +77,39 @@ struct InstanceRules<Map: MapLookup> {
     return [.instance(id, .hostSeen(sighting))]
   }
 
-  /// The events that make the map hold what was observed.
-  func take(_ id: InstanceID, _ record: InstanceRecord?) throws(RegistryError) -> [Event] {
+  /// Appends the events that make the map hold what was observed.
+  // Hot path: at most 1 µs beside the look into the map, no allocation of its own.
+  func take(
+    _ id: InstanceID, _ record: InstanceRecord?, into events: inout [Event]
+  ) throws(RegistryError) {
     let before = try map.instance(id)?.record
-    guard let record else { return before.map { [.instance(id, .unmapped($0))] } ?? [] }
+    guard let record else {
+      if let before { events.append(.instance(id, .unmapped(before))) }
+      return
+    }
     do throws(Refusal) { try NameRules.check(record.owner) } catch { throw .refused(error) }
     if let cell = record.cell, before?.cell != cell {
       guard try !existingCell(cell).isBeingRemoved else {
         throw .refused(.cellBeingRemoved(cell))
       }
     }
-    guard let before else { return [.instance(id, .mapped(record))] }
-    var events: [InstanceEvent] = []
-    if before.cell != record.cell { events.append(.moved(from: before.cell, to: record.cell)) }
+    guard let before else { return events.append(.instance(id, .mapped(record))) }
+    if before.cell != record.cell {
+      events.append(.instance(id, .moved(from: before.cell, to: record.cell)))
+    }
     if before.owner != record.owner {
-      events.append(.ownerChanged(from: before.owner, to: record.owner))
+      events.append(.instance(id, .ownerChanged(from: before.owner, to: record.owner)))
     }
     if before.isQueuedForDelete != record.isQueuedForDelete {
-      events.append(
-        .deletionMarkChanged(from: before.isQueuedForDelete, to: record.isQueuedForDelete))
+      let (from, to) = (before.isQueuedForDelete, record.isQueuedForDelete)
+      events.append(.instance(id, .deletionMarkChanged(from: from, to: to)))
     }
     if before.row != record.row {
-      events.append(.rowRecorded(from: before.row, to: record.row))
+      events.append(.instance(id, .rowRecorded(from: before.row, to: record.row)))
     }
     // Seeing an instance where it was seen before is no news.
     if let sighting = record.lastSeen, before.lastSeen?.host != sighting.host {
-      events.append(.hostSeen(sighting))
+      events.append(.instance(id, .hostSeen(sighting)))
     }
-    return events.map { .instance(id, $0) }
   }
 }

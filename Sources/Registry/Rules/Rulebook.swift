@@ -40,9 +40,12 @@ struct Rulebook<Map: MapLookup> {
     }
     switch command.change {
     case .take(let observations):
-      for observation in observations {
-        let events = try events(of: observation, counts: counts)
-        if !events.isEmpty { try accept(events, observation.evidence) }
+      var events: [Event] = []
+      let observations = observations.span
+      for place in observations.indices {
+        events.removeAll(keepingCapacity: true)
+        try take(observations[place], into: &events, counts: counts)
+        if !events.isEmpty { try accept(events, observations[place].evidence) }
       }
     case .emptyCell(let id, let names, let instances):
       try empty(id, hosts: names, instances: instances) { (event) throws(RegistryError) in
@@ -122,16 +125,16 @@ struct Rulebook<Map: MapLookup> {
     }
   }
 
-  /// The events that make the map hold what was observed.
+  /// Appends the events that make the map hold what was observed.
   ///
   /// - Parameter counts: Only asked for a cell that is gone.
-  func events(
-    of observation: Observation, counts: Counts
-  ) throws(RegistryError) -> [Event] {
+  func take(
+    _ observation: Observation, into events: inout [Event], counts: Counts
+  ) throws(RegistryError) {
     switch observation.state {
-    case .cell(let id, let draft): try take(id, draft, counts: counts)
-    case .host(let name, let record): try hosts.take(name, record)
-    case .instance(let id, let record): try instances.take(id, record)
+    case .cell(let id, let draft): events += try take(id, draft, counts: counts)
+    case .host(let name, let record): events += try hosts.take(name, record)
+    case .instance(let id, let record): try instances.take(id, record, into: &events)
     }
   }
 

@@ -77,7 +77,7 @@ struct ForcedRemoval {
 
   /// Asks the index once it has reached everything that was acknowledged.
   private func indexed<Value>(
-    _ session: StoreSession, _ read: (LiveMap<IndexReader>) throws(ProjectionError) -> Value
+    _ session: StoreSession, _ read: (LiveMap) throws(ProjectionError) -> Value
   ) throws(CommandFailure) -> Value {
     _ = try session.caughtUpIndex()
     let map = try session.map()

@@ -227,7 +227,7 @@ final class StoreSession {
 
 /// The map as it was read, and where it is true.
 struct MapReading {
-  let map: LiveMap<IndexReader>
+  let map: LiveMap
   let head: Position
 
   func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {

@@ -81,10 +81,10 @@ struct FieldWriter {
 
   @inline(__always)
   private mutating func header(_ tag: FieldTag, length: Int) {
+    bytes.append(tag.rawValue)
     if length < 0x80 {
-      bytes.append(bigEndian: UInt16(tag.rawValue) << 8 | UInt16(length))
+      bytes.append(UInt8(truncatingIfNeeded: length))
     } else {
-      bytes.append(tag.rawValue)
       bytes.append(contentsOf: FieldWriter.lengthBytes(length))
     }
   }
