@@ -30,6 +30,8 @@ struct GroupWriter {
     var head = Position.start
     /// The overlay isn't the fold of the tail: entries of another writer, or a failed commit.
     var isStale = true
+    /// The checkpoint of the snapshot that is open.
+    var snapshot: UInt64?
     var began = ContinuousClock.now
     var groups = 0
   }
@@ -92,9 +94,14 @@ struct GroupWriter {
   mutating func takeTurn() throws(RegistryError) { try beginTurn() }
 
   /// No commands wait: the projector gives the lease back once it has caught up.
-  func rest() {
-    try? turn.map?.index.endSnapshot()
+  mutating func rest() {
+    endSnapshot()
     projector.rest()
+  }
+
+  private mutating func endSnapshot() {
+    try? turn.map?.index.endSnapshot()
+    turn.snapshot = nil
   }
 
   /// Lets go of the index.
@@ -130,8 +137,8 @@ struct GroupWriter {
   /// Gives the lease back with the tail unprojected: whoever takes it goes on from the checkpoint.
   ///
   /// Who waits looks once a millisecond, so taking the lease again at once would starve it.
-  private func letOthersWrite() {
-    try? turn.map?.index.endSnapshot()
+  private mutating func letOthersWrite() {
+    endSnapshot()
     projector.endLease()
     for _ in 0..<GroupWriter.yieldMilliseconds where lock.someoneWaits { usleep(1000) }
   }
@@ -170,6 +177,7 @@ struct GroupWriter {
       }
       guard let reader = turn.map?.index else { preconditionFailure("the index was opened") }
       try reader.endSnapshot()
+      turn.snapshot = nil
       checkpoint = try reader.checkpoint()
       path = reader.path
     } catch {
@@ -204,6 +212,10 @@ struct GroupWriter {
       projector.moved(to: turn.head.index)
     }
     if needsWholeIndex { try projector.wait(for: turn.head.index) }
+    // While the index stands still, the open snapshot and what was read of it stay true.
+    if !turn.isStale, let open = turn.snapshot, open == projector.projected {
+      if turn.head.index - open <= UInt64(Overlay.capacity) { return map }
+    }
     var checkpoint = try map.snapshot().position.index
     if turn.head.index - checkpoint > UInt64(Overlay.capacity) {
       try projector.wait(for: turn.head.index - UInt64(Overlay.capacity / 2))
@@ -215,6 +227,7 @@ struct GroupWriter {
       turn.isStale = false
     }
     map.drop(upTo: checkpoint)
+    turn.snapshot = checkpoint
     return map
   }
 

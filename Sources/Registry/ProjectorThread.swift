@@ -117,6 +117,9 @@ final class ProjectorThread: Sendable {
     }
   }
 
+  /// The last entry that the index holds.
+  var projected: UInt64 { state.withLock { $0.projected } }
+
   /// Whether the index could not be written the last time.
   var hasFailed: Bool { state.withLock { $0.failure != nil } }
 
@@ -245,15 +248,17 @@ final class ProjectorThread: Sendable {
   /// What is due now; the lease is given back on the way if nobody needs it any more.
   private func nextStep() -> Step {
     state.withLock { state in
-      if state.dueAt > Self.now() {
-        state.wakesAt = state.dueAt
-        return .sleep(until: state.wakesAt)
+      let now = Self.now()
+      if state.dueAt <= now {
+        state.wakesAt = 0
+        if !state.isDone { return .project }
+        state.releaseLease()
+        if state.isStopping { return .end }
       }
-      state.wakesAt = 0
-      if !state.isDone { return .project }
-      state.releaseLease()
-      if state.isStopping { return .end }
-      state.wakesAt = state.dueAt
+      // While the lease is held it looks often enough that no rest of a writer needs to wake it:
+      // that would cost as much as all the rest of a command.
+      state.wakesAt =
+        state.lease == nil ? state.dueAt : min(state.dueAt, now + Self.lingerNanoseconds)
       return .sleep(until: state.wakesAt)
     }
   }

@@ -15,6 +15,26 @@ public struct Digest: Hashable, Sendable {
     self.words = (words[0], words[1], words[2], words[3])
   }
 
+  /// The digest of 32 bytes in place; nil for any other count.
+  @inline(__always)
+  public init?(bytes: RawSpan) {
+    guard let digest = unsafe bytes.withUnsafeBytes({ unsafe Digest(rawBytes: $0) }) else {
+      return nil
+    }
+    self = digest
+  }
+
+  @inline(__always)
+  @unsafe init?(rawBytes bytes: UnsafeRawBufferPointer) {
+    guard bytes.count == 32 else { return nil }
+    words = unsafe (
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
+    )
+  }
+
   /// The digest in four words, most significant first.
   public init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
 

@@ -10,7 +10,8 @@ public final class KeyRing: Sendable {
   private let directory: String
   private let store: StoreID
   private let master: StoredKey
-  private let hmac: SymmetricKey
+  /// The HMAC with its key taken in: each use is a copy.
+  private let hmac: HMAC<SHA256>
   private let dataKeys: Mutex<[KeyID: DataKey]>
 
   private init(
@@ -20,7 +21,7 @@ public final class KeyRing: Sendable {
     self.directory = directory
     self.store = store
     self.master = master
-    self.hmac = hmac.key
+    self.hmac = HMAC(key: hmac.key)
     self.dataKeys = Mutex(dataKeys)
   }
 
@@ -57,8 +58,11 @@ public final class KeyRing: Sendable {
 
   /// The HMAC-SHA-256 of bytes under the store's own key, which is never rotated.
   public func digest(of bytes: [UInt8]) -> Digest {
-    let code = HMAC<SHA256>.authenticationCode(for: bytes, using: hmac)
-    return Digest(bytes: Array(code))!  // HMAC-SHA-256 has 32 bytes
+    var code = hmac
+    code.update(data: bytes)
+    let digest = unsafe code.finalize().withUnsafeBytes { unsafe Digest(rawBytes: $0) }
+    guard let digest else { preconditionFailure("HMAC-SHA-256 has 32 bytes") }
+    return digest
   }
 
   /// Seals the whole text of an address for its place, under the cell's newest data key.

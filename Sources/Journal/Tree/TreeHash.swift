@@ -61,15 +61,9 @@ public enum TreeHash {
   }
 
   private static func digest(of hash: SHA256Digest) -> Digest {
-    unsafe hash.withUnsafeBytes { bytes in
-      unsafe Digest(
-        words: (
-          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
-          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
-          UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
-        ))
-    }
+    let digest = unsafe hash.withUnsafeBytes { bytes in unsafe Digest(rawBytes: bytes) }
+    guard let digest else { preconditionFailure("SHA-256 has 32 bytes") }
+    return digest
   }
 }
 

@@ -165,7 +165,8 @@ struct RowReader {
   }
 
   mutating func digest() throws(ProjectionError) -> Digest {
-    guard let digest = Digest(bytes: try blob()) else { throw unreadable("a digest of 32 bytes") }
+    let digest = try statement.withBlob(next()) { Digest(bytes: $0) }
+    guard let digest else { throw unreadable("a digest of 32 bytes") }
     return digest
   }
 

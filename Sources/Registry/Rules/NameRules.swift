@@ -48,8 +48,7 @@ enum NameRules {
     guard text.string.utf8.count <= 4096 else {
       throw .badName(what: "The reason", why: "must have at most 4,096 bytes")
     }
-    let scalars = text.string.unicodeScalars.filter { $0 != "\n" }
-    guard !scalars.contains(where: controls) else {
+    guard !text.string.unicodeScalars.contains(where: { $0 != "\n" && controls($0) }) else {
       throw .badName(
         what: "The reason \(visible(text))", why: "holds a control or a bidirectional mark")
     }
