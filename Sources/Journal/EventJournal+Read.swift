@@ -54,15 +54,34 @@ extension EventJournal {
     var chunk = EntryChunk()
     var next = index + 1
     while next <= end {
-      let tileEnd = ((next - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
-      let range = next...min(end, tileEnd)
-      try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-        try chunk.read(range, from: snapshot, tip: tip)
-      }
-      for entry in 0..<chunk.headers.count {
+      try read(&chunk, from: next, through: end, tip: tip)
+      for entry in 0..<chunk.count {
         try body(chunk.headers[entry], chunk.bytes, chunk.starts[entry])
       }
-      next = range.upperBound + 1
+      next += UInt64(chunk.count)
+    }
+  }
+
+  /// The entries of one tile, or a part of them: those from `first` on, up to the end of its tile
+  /// and none beyond `last`, which is at most the head that this process knows.
+  ///
+  /// - Throws: As `forEachEntry`.
+  public func chunk(
+    from first: UInt64, through last: UInt64
+  ) throws(JournalError) -> EntryChunk {
+    let tip = self.tip
+    precondition(first > 0 && first <= last && last <= tip.position.index, "entries that are there")
+    var chunk = EntryChunk()
+    try read(&chunk, from: first, through: last, tip: tip)
+    return chunk
+  }
+
+  private func read(
+    _ chunk: inout EntryChunk, from first: UInt64, through last: UInt64, tip: JournalTip
+  ) throws(JournalError) {
+    let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
+    try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+      try chunk.read(first...min(last, tileEnd), from: snapshot, tip: tip)
     }
   }
 
@@ -120,11 +139,16 @@ extension EventJournal {
   }
 }
 
-/// Entries of one tile, read and checked.
-struct EntryChunk {
-  private(set) var bytes: [UInt8] = []
-  private(set) var starts: [Int] = []
+/// Entries of one tile, read and checked: their places, and their leaf hashes in the tree.
+public struct EntryChunk: Sendable {
+  /// The entries, one after the other.
+  public private(set) var bytes: [UInt8] = []
+  /// Where each entry begins.
+  public private(set) var starts: [Int] = []
   private(set) var headers: [EntryHeader] = []
+
+  /// How many entries there are.
+  public var count: Int { starts.count }
 
   /// Reads entries that lie in one tile, and compares their leaf hashes with the tile's.
   mutating func read(

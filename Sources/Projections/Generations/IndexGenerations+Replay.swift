@@ -1,9 +1,6 @@
 public import Journal
 
 extension IndexGenerations {
-  /// Entries between two reports of progress.
-  public static let replayStep = 16_384
-
   /// Makes a new generation from a journal, beside the one that serves, which nothing disturbs.
   ///
   /// Blocks for some microseconds an entry; needs no lease. It reads every old entry, so a serving
@@ -76,34 +73,20 @@ extension IndexReplay {
     let last = min(index ?? head, head)
     let replay = try IndexReplay(
       store: journal.store, into: path, entries: last, scratch: folder)
-    while replay.lastPosition.index < last {
-      let reached = replay.lastPosition.index
-      try replay.take(
-        journal, after: reached,
-        limit: Int(min(last - reached, UInt64(IndexGenerations.replayStep))))
+    var runs = EntryRuns(of: journal, through: last)
+    while let chunks = try runs.next() {
+      for chunk in chunks {
+        for start in chunk.starts { try replay.add(chunk.bytes, at: start) }
+      }
       progress(replay.lastPosition.index)
     }
     let root = try reading { () throws(JournalError) in try journal.root(at: last) }
     return try replay.finish(root: root)
   }
-
-  /// Takes in the entries after `index`, at most `limit`.
-  private func take(
-    _ journal: EventJournal, after index: UInt64, limit: Int
-  ) throws(ProjectionError) {
-    var failure: ProjectionError?
-    try reading { () throws(JournalError) in
-      try journal.forEachEntry(after: index, limit: limit) { (_, bytes, start) in
-        guard failure == nil else { return }
-        do throws(ProjectionError) { try add(bytes, at: start) } catch { failure = error }
-      }
-    }
-    if let failure { throw failure }
-  }
 }
 
 /// Calls the journal, and gives its errors as this room's.
-private func reading<Result>(
+func reading<Result>(
   _ body: () throws(JournalError) -> Result
 ) throws(ProjectionError) -> Result {
   do throws(JournalError) {

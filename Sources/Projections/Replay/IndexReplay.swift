@@ -112,11 +112,7 @@ public final class IndexReplay {
   public func finish(root: Digest) throws(ProjectionError) -> IndexCheckpoint {
     try catchUpRequest()
     try folder.write(to: writer)
-    var bytes: [UInt8] = []
-    for partition in 0..<partitions.count {
-      try partitions.take(partition, into: &bytes)
-      if !bytes.isEmpty { try load(bytes) }
-    }
+    try load(PartitionFolder(partitions))
     try connection.execute(IndexSchema.indexes)
     let checkpoint = IndexCheckpoint(
       position: position, root: position.index == 0 ? IndexCheckpoint.start.root : root)
@@ -128,54 +124,24 @@ public final class IndexReplay {
     return checkpoint
   }
 
-  /// Where an entry about an instance is in a partition; ordered by the instance, then by time.
-  private struct EventPlace: Comparable {
-    let id: UUID128
-    let place: Int
-
-    static func < (left: Self, right: Self) -> Bool {
-      if left.id.high != right.id.high { return left.id.high < right.id.high }
-      if left.id.low != right.id.low { return left.id.low < right.id.low }
-      return left.place < right.place
-    }
-  }
-
-  /// Folds the entries of one partition and loads the rows that are left, in the order of the keys.
-  ///
-  /// Sorting places and folding one instance at a time keeps a single row alive; a dictionary of
-  /// rows cost as much as the inserts.
-  private func load(_ bytes: [UInt8]) throws(ProjectionError) {
-    var events: [EventPlace] = []
-    var place = 0
-    while place < bytes.count {
-      events.append(EventPlace(id: EntryHeader.entityKey(of: bytes, at: place), place: place))
-      place += EntryHeader.entryLength(of: bytes, at: place)
-    }
-    events.sort()
-    var next = 0
-    while next < events.count {
-      let id = InstanceID(events[next].id)
-      var row: InstanceRow?
-      var index: UInt64 = 0
-      while next < events.count, events[next].id == id.uuid {
-        let change = try Self.change(bytes, at: events[next].place, nil)
-        guard case .instance(_, let event) = change.event else {
-          preconditionFailure("only entries about instances are set aside")
+  /// Loads what is left of the instances, in the order of the keys; while rows go into the file, the
+  /// next partition is folded.
+  private func load(_ folder: PartitionFolder) throws(ProjectionError) {
+    let lookahead = Lookahead(ahead: 2) { folder.next() }
+    while let instances = try lookahead.next() {
+      for instance in instances {
+        if let row = instance.row {
+          try writer.instances.write(instance.id, from: nil, to: row, buckets: &writer.buckets)
+        } else {
+          let key = DepartedTable.Key(.instance(instance.id))
+          try writer.departed.write(
+            key, from: nil, to: instance.lastIndex, buckets: &writer.buckets)
         }
-        index = change.position.index
-        row = InstanceRow.folded(event, at: index, into: row)
-        next += 1
-      }
-      if let row {
-        try writer.instances.write(id, from: nil, to: row, buckets: &writer.buckets)
-      } else {
-        let key = DepartedTable.Key(.instance(id))
-        try writer.departed.write(key, from: nil, to: index, buckets: &writer.buckets)
       }
     }
   }
 
-  private static func change(
+  static func change(
     _ bytes: [UInt8], at start: Int, _ index: UInt64?
   ) throws(ProjectionError) -> EntryChange {
     do throws(EntryError) {

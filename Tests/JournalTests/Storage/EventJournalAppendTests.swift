@@ -254,7 +254,7 @@ extension EventJournal {
     leaves.append(TreeHash.leaf(bytes))
     let value = bytes + TreeFrontier.root(of: leaves).bytes
     let environment = try LMDBEnvironment.shared(files.journal)
-    try environment.write(after: lastTransactionID, growthBytes: 0) {
+    try environment.write(after: lastTransactionID, growthBytes: 0, checksPlace: true) {
       (transaction) throws(LMDBError) in
       let entries = try transaction.database("entries", create: false)
       try transaction.append(
