@@ -1,3 +1,5 @@
+internal import Dispatch
+
 /// The records of one commit, made in memory before the transaction begins.
 ///
 /// It is used again for each commit, so that its buffers keep their size.
@@ -31,23 +33,44 @@ struct AppendBatch {
     tileEnds.removeAll(keepingCapacity: true)
     firstIndex = tip.position.index + 1
     firstTileKey = TileLayout.key(ofTile: tip.position.index / UInt64(TileLayout.width))
-    // By their places: a loop over the drafts would copy each, and count its references twice.
-    for offset in drafts.indices {
-      let start = bytes.count
+    for draft in drafts {
       bytes.append(TreeHash.leafPrefix)
       let place = tip.chain.next(
-        opening: drafts[offset].openedEpoch, observedAt: drafts[offset].authorship.observedAt)
+        opening: draft.openedEpoch, observedAt: draft.authorship.observedAt)
       do throws(EntryError) {
-        try drafts[offset].append(to: &bytes, at: place.position, orderedAt: place.orderedAt)
+        try draft.append(to: &bytes, at: place.position, orderedAt: place.orderedAt)
       } catch {
         throw .invalidDraft(error)
       }
       ends.append(bytes.count)
-      add(TreeHash.leaf(prefixed: bytes, in: start..<bytes.count), to: &tip)
     }
+    for leaf in leaves() { add(leaf, to: &tip) }
     tip.root = tip.frontier.root
     tip.root.append(to: &bytes)
     ends[ends.count - 1] = bytes.count
+  }
+
+  /// Entries above which a second thread hashes half of them: below, waking it takes longer.
+  private static let sharedHashing = 256
+
+  /// The leaf hashes of the entries. They are more than half of what an entry costs here.
+  private func leaves() -> [Digest] {
+    guard ends.count >= Self.sharedHashing else { return ends.indices.map(leaf) }
+    return unsafe [Digest](unsafeUninitializedCapacity: ends.count) { buffer, count in
+      // Each half is written by one thread, and both are done before the buffer is let go of.
+      nonisolated(unsafe) let digests = unsafe buffer
+      let middle = ends.count / 2
+      DispatchQueue.concurrentPerform(iterations: 2) { half in
+        for place in half == 0 ? 0..<middle : middle..<ends.count {
+          unsafe digests.initializeElement(at: place, to: leaf(place))
+        }
+      }
+      count = ends.count
+    }
+  }
+
+  private func leaf(_ place: Int) -> Digest {
+    TreeHash.leaf(prefixed: bytes, in: (place == 0 ? 0 : ends[place - 1])..<ends[place])
   }
 
   @inline(__always)
