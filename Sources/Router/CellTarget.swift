@@ -152,6 +152,9 @@ struct CellDirectory: Sendable {
   /// The cell at a number; nil if it is gone, or came later than this directory.
   func target(at number: Int) -> CellTarget? { number < targets.count ? targets[number] : nil }
 
+  /// No cell is known, not even cell0: nothing was read yet.
+  var isEmpty: Bool { targets.allSatisfy { $0 == nil } }
+
   /// All cells, by UUID.
   var all: [CellTarget] { targets.compactMap(\.self).sorted { $0.id < $1.id } }
 

@@ -69,20 +69,27 @@ struct FollowingStep {
   }
 
   /// The cells at the head, where no index can be read: those that were known, and what entries say
-  /// of them. Instances must be looked for in the cells.
+  /// of them; where none was, all entries about cells are read, once. Instances must be looked for
+  /// in the cells.
+  ///
+  /// - Throws: `journal`.
   mutating func follow(without error: ProjectionError) throws(RouterError) -> MapSnapshot {
+    if old.index.readers == nil { evidence = old.evidence }
+    try readHead()
+    position = head
     var cells = old.cells
-    if isFirst {
-      try readHead()
-      position = head
-    } else {
-      try readHead()
+    if !cells.isEmpty {
       try readTail(folding: .max, over: nil)
-      for change in changedCells {
-        guard case .cell(let id, let event) = change.event else { continue }
-        let before = cells.target(id)?.row
-        cells.set(id, to: CellRow.folded(event, at: change.position.index, into: before))
+    } else if !error.putsJournalInDoubt {
+      let changes = try onJournal { () throws(JournalError) in
+        try journal.changes(of: .cell, after: 0)
       }
+      for change in changes { note(change) }
+    }
+    for change in changedCells {
+      guard case .cell(let id, let event) = change.event else { continue }
+      let before = cells.target(id)?.row
+      cells.set(id, to: CellRow.folded(event, at: change.position.index, into: before))
     }
     return snapshot(cells, .unusable(error))
   }
@@ -144,16 +151,35 @@ struct FollowingStep {
   ) throws(RouterError) {
     let index = change.position.index
     if index > old.position.index {
-      switch change.event {
-      case .instance(let id, _): if !touchesUnknown { touched.insert(id) }
-      case .cell: changedCells.append(change)
-      case .host, .conflict, .store: break
+      if case .instance(let id, _) = change.event, !touchesUnknown { touched.insert(id) }
+      if reader == nil {
+        note(change)
+      } else if case .cell = change.event {
+        changedCells.append(change)
       }
     }
     guard index > folded, let reader else { return }
     try onIndex { () throws(ProjectionError) in try overlay.apply(change, over: reader) }
-    if case .cell(let id, .identityRecorded(let identity)) = change.event {
-      evidence.append(.init(index: index, cell: id, identity: identity))
-    }
+    noteEvidence(change)
+  }
+
+  /// Takes in what an entry says of a cell, where no index says it.
+  private mutating func note(_ change: EntryChange) {
+    guard case .cell = change.event else { return }
+    changedCells.append(change)
+    noteEvidence(change)
+  }
+
+  private mutating func noteEvidence(_ change: EntryChange) {
+    guard case .cell(let id, .identityRecorded(let identity)) = change.event else { return }
+    evidence.append(.init(index: change.position.index, cell: id, identity: identity))
+  }
+}
+
+extension ProjectionError {
+  /// The index is a witness that the journal may be the wrong one, or an old copy: then its entries
+  /// are no ground to stand on.
+  fileprivate var putsJournalInDoubt: Bool {
+    if case .fault(let fault) = self { !fault.isSafeToReplace } else { false }
   }
 }

@@ -13,7 +13,7 @@ final class MapSnapshot: Sendable {
   /// Entries after the index's checkpoint, up to `position`.
   let overlay: Overlay
   let cells: CellDirectory
-  /// Evidence in entries that the index may lack.
+  /// Evidence in entries that the index may lack; all that was read of, where there is no index.
   let evidence: [PendingEvidence]
   let index: IndexState
 
@@ -62,17 +62,18 @@ final class MapSnapshot: Sendable {
 extension MapSnapshot {
   /// Some of what is recorded of a cell, and instances that its database should have.
   func recorded(of cell: CellID, limit: Int) throws(ProjectionError) -> RecordedIdentity {
-    guard case .open(let readers) = index else {
-      // Without an index nothing is known that would prove the cell; the cache's mappings of
-      // before are no evidence.
-      return RecordedIdentity(services: [], computeNodes: [], instances: [])
-    }
     let pending = evidence.filter { $0.cell == cell }
     let isReplaced = pending.contains { $0.identity.replacesEarlier }
     let afterReplacement =
       pending.lastIndex { $0.identity.replacesEarlier }.map { pending[$0...] } ?? pending[...]
     var services = Set(afterReplacement.flatMap(\.identity.services))
     var nodes = Set(afterReplacement.flatMap(\.identity.computeNodes))
+    guard case .open(let readers) = index else {
+      // The cache's mappings of before are no evidence; what entries record is.
+      return RecordedIdentity(
+        services: Self.sample(services, limit), computeNodes: Self.sample(nodes, limit),
+        instances: [])
+    }
     let instances = try readers.with { reader throws(ProjectionError) in
       for item in isReplaced ? [] : try reader.identities(of: cell) {
         switch item.kind {

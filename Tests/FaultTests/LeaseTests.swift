@@ -90,6 +90,34 @@ import Testing
     }
   }
 
+  @Test func `routes come from the cells while no index can be made`() throws {
+    try withTemporaryFolder { folder in
+      let sample = try SampleStore(in: folder, instances: 60)
+      let expected = try sample.cloud.expectedCells()
+      let holder = try EventJournal.open(sample.store)
+      let lease = try holder.lock.acquire(command: "something that hangs")
+      unlink(sample.currentPath)
+      let (instance, cell) = try #require(expected.first { $0.value != nil })
+      let words = [
+        "--store", sample.store, "--json", "--base", sample.cloud.folder + "/nova.conf",
+        "--base-directory", sample.cloud.folder,
+      ]
+      let route = try Cellmap.run(["route", instance] + words)
+      #expect(route.status == 0, "\(route.summary)")
+      #expect(route.object["cell_name"] as? String == cell, "\(route.summary)")
+      #expect(route.object["searched_because"] as? String == "index damaged")
+      #expect(route.object["database"] is String && route.object["queue"] is String)
+      #expect(route.errors.contains("something that hangs"), "\(route.summary)")
+      // Nobody can say that there is no such instance: it may wait for its cell.
+      let unknown = try Cellmap.run(["route", UUID().uuidString] + words)
+      #expect(unknown.status == 5, "\(unknown.summary)")
+      #expect(unknown.errors.contains("replay"), "\(unknown.summary)")
+      #expect(try IndexGenerations(folder: sample.store).numbers() == [1])
+      lease.release()
+      #expect(try sample.wrongRoutes() == [])
+    }
+  }
+
   @Test func `a killed holder frees the lease at once`() throws {
     try withTemporaryFolder { folder in
       let sample = try SampleStore(in: folder, instances: 1_500, isAdopted: false)

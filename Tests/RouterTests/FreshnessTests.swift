@@ -282,13 +282,61 @@ import Testing
     }
   }
 
-  @Test func `without any index there is nothing to say`() throws {
+  @Test func `without any index the cells are those of the journal`() throws {
     try withStore { store in
-      _ = try store.addCell(1)
+      let (first, firstFile) = try store.addCell(1)
+      let (second, secondFile) = try store.addCell(2)
+      let id = try store.addInstance(second, secondFile, ["host": "'h'"])
+      try store.append(.cell(first, .removed(store.record(first, "cell1", database: nil))))
       #expect(unlink(store.folder + "/store/CURRENT") == 0)
       let router = try store.router()
-      #expect(throws: RouterError.index(.fault(.noCurrent))) {
-        try router.route(InstanceID(uuid(3, 1)), until: soon())
+      guard case .foundBySearch(let live, let search) = try router.outcome(id) else {
+        Issue.record("the cells are asked")
+        return
+      }
+      #expect(live.placement.host == "h")
+      #expect(live.target.publicQueue == "rabbit://nova:****@127.0.0.1:5672/cell2")
+      #expect(live.isCellProven)
+      #expect(search.answered == [second])
+      // A change of a cell acts at the next call here too.
+      let (third, thirdFile) = try store.addCell(3)
+      let other = InstanceID(uuid(3, 90))
+      try thirdFile.add(other, ["host": "'new'"])
+      #expect(try router.outcome(other).summary == "found by search new")
+      #expect(try router.cells().map(\.id) == [.cell0, second, third].sorted())
+      #expect(firstFile.path != thirdFile.path)
+    }
+  }
+
+  @Test func `without any index another cell's database is refused all the same`() throws {
+    try withStore { store in
+      let (_, firstFile) = try store.addCell(1)
+      let (second, secondFile) = try store.addCell(2)
+      let id = try store.addInstance(second, secondFile)
+      #expect(unlink(store.folder + "/store/CURRENT") == 0)
+      #expect(rename(secondFile.path, firstFile.path) == 0)
+      guard case .unknown(let search?) = try store.router().outcome(id) else {
+        Issue.record("no answer from a database that isn't its cell's")
+        return
+      }
+      #expect(search.answered.isEmpty && !search.isComplete)
+    }
+  }
+
+  @Test func `an index that puts the journal in doubt leaves nothing to say`() throws {
+    try withStore { store in
+      let (cell, file) = try store.addCell(1)
+      let id = try store.addInstance(cell, file)
+      try withStore { other in
+        let (ours, theirs) = (store.generations.path(of: 1), other.generations.path(of: 1))
+        for suffix in ["", "-wal", "-shm"] {
+          unlink(ours + suffix)
+          try? FileManager.default.copyItem(atPath: theirs + suffix, toPath: ours + suffix)
+        }
+        let router = try store.router()
+        #expect(
+          throws: RouterError.index(.fault(.otherStore(path: ours, found: other.journal.store)))
+        ) { try router.route(id, until: soon()) }
       }
     }
   }

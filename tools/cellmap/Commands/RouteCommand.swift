@@ -77,12 +77,15 @@ struct RouteCommand: ParsableCommand {
   }
 }
 
-/// Asks the router; an index in which a question meets damage is made again first.
+/// Asks the router; an index in which a question meets damage is made again first. Where that can't
+/// be done now, the cells' own answers stand.
 private final class RouteAsking {
   private let session: StoreSession
   private let base: AddressBase
   private let deadline: Duration
   private var router: CellRouter?
+  /// It was tried once to make the index again, in vain: a second try would wait as long.
+  private var hasGivenUp = false
 
   init(session: StoreSession, base: AddressBase, deadline: Duration) {
     self.session = session
@@ -94,17 +97,13 @@ private final class RouteAsking {
     for ids: [InstanceID]
   ) throws(CommandFailure) -> (routes: [Route], router: CellRouter) {
     let first = try ask(ids)
-    let fault: IndexFault
-    switch first.damage {
-    case .damaged(let path, let what)?: fault = .damaged(path: path, what: what)
-    case .fault(let found)? where found.isSafeToReplace: fault = found
-    default: return (first.routes, first.router)
+    guard !hasGivenUp, let fault = first.damage?.replaceableFault else {
+      return (first.routes, first.router)
     }
     do throws(CommandFailure) {
       try session.replaceDamagedIndex(fault)
     } catch {
-      // The cells themselves have answered, as far as they could.
-      Console.note("cellmap: The index could not be made again: \(Console.safe(error.message))")
+      giveUp(error)
       return (first.routes, first.router)
     }
     router = nil
@@ -115,13 +114,38 @@ private final class RouteAsking {
   private func ask(
     _ ids: [InstanceID]
   ) throws(CommandFailure) -> (routes: [Route], router: CellRouter, damage: ProjectionError?) {
-    if router == nil { router = try session.router(base) }
-    guard let router else { preconditionFailure("the router was made") }
+    let router = try openRouter()
     do throws(RouterError) {
       let routes = try router.routes(for: ids, until: .now + deadline)
       return (routes, router, try router.indexDamage())
     } catch {
       throw CommandFailure(error)
+    }
+  }
+
+  private func openRouter() throws(CommandFailure) -> CellRouter {
+    if let router { return router }
+    let (made, why) = try session.routerOverCells(base)
+    if let why { giveUp(why) }
+    router = made
+    return made
+  }
+
+  private func giveUp(_ why: CommandFailure) {
+    hasGivenUp = true
+    Console.note(
+      "cellmap: The index could not be made again, so the cells are asked: "
+        + Console.safe(why.message))
+  }
+}
+
+extension ProjectionError {
+  /// The fault of an index that may simply be made again.
+  fileprivate var replaceableFault: IndexFault? {
+    switch self {
+    case .damaged(let path, let what): .damaged(path: path, what: what)
+    case .fault(let fault) where fault.isSafeToReplace: fault
+    default: nil
     }
   }
 }

@@ -174,17 +174,29 @@ final class RouteOutput {
     _ id: InstanceID, _ search: CellSearch?
   ) -> (status: ExitStatus, text: String) {
     guard let search else { return (.unknown, "There is no mapping of instance \(id).") }
-    if search.isComplete {
+    let silent = "\(search.failed.count) cells that might have it did not answer."
+    switch (search.reason, search.isComplete) {
+    case (.coverageIncomplete, true):
       return (
         .unknown,
         "There is no mapping of instance \(id), and no cell of incomplete coverage has it."
       )
+    case (.coverageIncomplete, false):
+      return (.partial, "There is no mapping of instance \(id), and \(silent)")
+    case (.indexDamaged, true):
+      // No cell has an instance that is not scheduled yet: only the map knows of it.
+      return (
+        .partial,
+        "No cell has instance \(id). Whether it is known, and not scheduled yet, can be said when "
+          + "the index is there again: 'cellmap replay'."
+      )
+    case (.indexDamaged, false):
+      return (
+        .partial,
+        "The cells that answered don't have instance \(id), and \(silent) What the map says can be "
+          + "read when the index is there again: 'cellmap replay'."
+      )
     }
-    return (
-      .partial,
-      "There is no mapping of instance \(id), and \(search.failed.count) cells that might "
-        + "have it did not answer."
-    )
   }
 }
 

@@ -62,6 +62,29 @@ final class StoreSession {
   /// The router over this store.
   func router(_ base: AddressBase) throws(CommandFailure) -> CellRouter {
     _ = try openIndex()
+    return try makeRouter(base)
+  }
+
+  /// The router for questions that the cells can answer too: an index that can't serve is made again
+  /// first, if that can be done now.
+  ///
+  /// - Returns: The router, and why the index could not be made; the router then asks the cells, and
+  ///   takes up an index that another process makes.
+  func routerOverCells(
+    _ base: AddressBase
+  ) throws(CommandFailure) -> (router: CellRouter, whyWithoutIndex: CommandFailure?) {
+    var why: CommandFailure?
+    do throws(RegistryError) {
+      _ = try openChecked()
+    } catch .index(.fault(let fault)) where fault.isSafeToReplace {
+      do throws(CommandFailure) { try IndexReplacement(self).mend(fault) } catch { why = error }
+    } catch {
+      throw CommandFailure(error)
+    }
+    return (try makeRouter(base), why)
+  }
+
+  private func makeRouter(_ base: AddressBase) throws(CommandFailure) -> CellRouter {
     do throws(RouterError) {
       return try CellRouter(journal: journal, index: index, keys: try? keys(), base: base)
     } catch {
