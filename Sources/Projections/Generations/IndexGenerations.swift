@@ -64,14 +64,19 @@ public struct IndexGenerations: Sendable {
     store: StoreID
   ) throws(ProjectionError) -> (generation: IndexGeneration, reader: IndexReader) {
     let generation = try current()
-    let path = path(of: generation.number)
+    return (generation, try open(generation.number, store: store))
+  }
+
+  /// Opens a generation, whether or not it serves; throws as the other.
+  func open(_ number: UInt64, store: StoreID) throws(ProjectionError) -> IndexReader {
+    let path = path(of: number)
     do throws(ProjectionError) {
       let reader = try IndexReader(path: path)
       _ = try reader.checkpoint()
       guard reader.store == store else {
         throw .fault(.otherStore(path: path, found: reader.store))
       }
-      return (generation, reader)
+      return reader
     } catch {
       throw Self.asFault(error, path: path)
     }

@@ -57,6 +57,7 @@ struct VerifyWorkerCommand: ParsableCommand {
   @Flag var journalOnly = false
 
   func run() throws {
+    ChildWork.joinParent()
     let journal: EventJournal
     let verified: EventJournal.Verification
     do throws(JournalError) {
@@ -90,7 +91,7 @@ struct VerifyWorkerCommand: ParsableCommand {
     }
     do throws(JournalError) { _ = try journal.refresh() } catch { throw CommandFailure(error) }
     try StoreSession.check(checkpoint, at: path, against: journal)
-    let scratch = journal.files.path("verify-\(getpid()).sqlite")
+    let scratch = index.scratchPath
     defer { for suffix in ["", "-wal", "-shm"] { unlink(scratch + suffix) } }
     let replayed = try ReplayRun.run(
       journal, into: scratch, through: checkpoint.position.index)

@@ -9,14 +9,33 @@ struct ReplayCommand: ParsableCommand {
     commandName: "replay", abstract: "Makes the index again from the journal.",
     discussion: """
       The new index is made beside the one that serves, compared with it, and takes its place; the
-      old file stays. With --into it is made in another file, and nothing of the store changes.
+      old file stays, and --switch-to lets it serve again. With --into the index is made in another
+      file, and nothing of the store changes.
       """)
   @OptionGroup var store: StoreOptions
   @Option(help: "Into another file, which must not exist.") var into: String?
   @Option(help: "Only up to an entry (an index or a position such as 1:42); wants --into.")
   var to: String?
 
+  @Flag(help: "Shows the index files of the store; nothing is made.") var list = false
+  @Option(
+    name: .customLong("switch-to"),
+    help: ArgumentHelp(
+      "Makes nothing: checks an older index file of the store, takes in what it lacks, and lets it "
+        + "serve.", valueName: "generation"))
+  var switchTo: UInt64?
+  @Flag(help: "Makes nothing: removes index files that don't serve, and what killed runs left.")
+  var prune = false
+  @Option(help: "With --prune: how many files stay that could serve again (1).") var keep: Int?
+
   func validate() throws {
+    let modes = [into != nil, list, switchTo != nil, prune].filter(\.self)
+    guard modes.count <= 1 else {
+      throw ValidationError("Give one of --into, --list, --switch-to and --prune.")
+    }
+    guard keep == nil || prune, (keep ?? 0) >= 0 else {
+      throw ValidationError("--keep wants --prune, and a number from 0.")
+    }
     if to != nil, into == nil {
       throw ValidationError("--to wants --into: a past index can't serve.")
     }
@@ -24,6 +43,14 @@ struct ReplayCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
+    let keeping = GenerationKeeping(session, json: store.json)
+    if list { return try keeping.list() }
+    if let switchTo { return try keeping.switchBack(to: switchTo) }
+    if prune { return try keeping.prune(keep: keep ?? 1) }
+    try replay(session)
+  }
+
+  private func replay(_ session: StoreSession) throws {
     var last: UInt64?
     if let to {
       guard let index = UInt64(to) ?? Position(to)?.index, index > 0,
@@ -74,6 +101,7 @@ struct ReplayWorkerCommand: ParsableCommand {
   @Option var through: UInt64?
 
   func run() throws {
+    ChildWork.joinParent()
     let journal: EventJournal
     do throws(JournalError) { journal = try EventJournal.open(store.folder) } catch {
       throw CommandFailure(error)

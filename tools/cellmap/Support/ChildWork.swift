@@ -4,6 +4,11 @@ import Foundation
 ///
 /// The child is this program with a hidden command; it prints one JSON object.
 enum ChildWork {
+  /// Called first by a hidden command: whatever ends or stops the process group of its parent, an
+  /// interrupt from the terminal above all, ends or stops it too. Foundation gives each child a group
+  /// of its own.
+  static func joinParent() { setpgid(0, getpgid(getppid())) }
+
   /// Runs a hidden command and returns what it printed.
   ///
   /// - Throws: What the child says of itself, with its exit code; `integrity` if a signal ended it.

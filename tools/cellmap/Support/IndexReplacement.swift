@@ -75,6 +75,7 @@ struct IndexReplacement {
   ) throws(CommandFailure) {
     do throws(CommandFailure) {
       try session.withLease(Cellmap.words) { () throws(CommandFailure) in
+        session.index.removeAbandonedScratch()
         guard isNeeded() else {
           return try projections { () throws(ProjectionError) in
             try session.index.remove(number)
