@@ -12,8 +12,10 @@ import Testing
   ) throws {
     #expect(try sample.wrongRoutes() == [], "\(note)", sourceLocation: sourceLocation)
     let status = try Cellmap.run("status", "--store", sample.store, "--json")
-    #expect(status.status == 0, "\(note): \(status.summary)", sourceLocation: sourceLocation)
-    #expect(status.object["instances"] as? Int == 40, "\(note)", sourceLocation: sourceLocation)
+    // It counts hosts and cells, whose rows no route has read: then the damage is told.
+    let isTold = status.status == 4 && status.errors.contains("replay")
+    let isRight = status.status == 0 && status.object["instances"] as? Int == 40
+    #expect(isTold || isRight, "\(note): \(status.summary)", sourceLocation: sourceLocation)
     let verified = try Cellmap.run("audit", "verify", "--store", sample.store)
     if verified.status == 0 { return }
     #expect(verified.status == 4, "\(note): \(verified.summary)", sourceLocation: sourceLocation)
@@ -101,6 +103,21 @@ import Testing
         try index.put(index.flipped(byte: byte, bit: UInt8.random(in: 0..<8, using: &chance)))
         try expectMended(sample, "seed \(chance.seed), byte \(byte)")
       }
+    }
+  }
+
+  @Test func `a request that the index has lost is answered, not made twice`() throws {
+    try withTemporaryFolder { folder in
+      let sample = try SampleStore(in: folder)
+      let words = sample.map(UUID())
+      let first = try expectDone(words)
+      let index = try sample.indexPath()
+      try SQLiteConnection(path: index, mode: .readWrite).execute(
+        "DELETE FROM request WHERE first_index = \(try #require(first.acknowledged))")
+      let again = try expectDone(words)
+      #expect(again.object["repeated"] as? Bool == true, "\(again.summary)")
+      #expect(again.object["position"] as? String == first.object["position"] as? String)
+      #expect(again.errors.contains("again"), "\(again.summary)")
     }
   }
 

@@ -38,6 +38,8 @@ public final class IndexReader {
   private let routeByID: SQLiteStatement
   private let bucketByNumber: SQLiteStatement
   private let instancesOfBucket: SQLiteStatement
+  /// In the open snapshot, the table of requests was looked at.
+  private var areRequestsProven = false
   private let beginStatement: SQLiteStatement
   private let commitStatement: SQLiteStatement
 
@@ -111,6 +113,7 @@ public final class IndexReader {
 
   /// Ends the snapshot, if one is open.
   public func endSnapshot() throws(ProjectionError) {
+    areRequestsProven = false
     if connection.isInTransaction { try commitStatement.run() }
   }
 
@@ -214,11 +217,24 @@ public final class IndexReader {
 
   /// What was answered to a request; nil if no accepted command bears the id.
   ///
-  /// The row is checked against its checksum; that there is none is not checked, since requests may
-  /// be as many as entries. `checkIndex` finds a lost one.
+  /// The row is checked against its checksum. That there is none is believed only if the table's
+  /// bucket agrees with its rows, once a snapshot, as long as there are at most `maximumProvenRequests`
+  /// or this process has found them right before: requests may be as many as entries, and reading
+  /// all of them would cost each new process seconds. `checkIndex` finds a lost one at any size.
   public func request(_ id: RequestID) throws(ProjectionError) -> RequestRow? {
-    try requestRows.row(id)?.row
+    if let stored = try requestRows.row(id) { return stored.row }
+    if areRequestsProven { return nil }
+    return try withSnapshot { () throws(ProjectionError) in
+      if let stored = try requestRows.row(id) { return stored.row }
+      let stored = try bucket(IndexBuckets.tableBucket(RequestTable.number))
+      if stored.count <= Self.maximumProvenRequests { try proveTable(RequestTable.self) }
+      areRequestsProven = true
+      return nil
+    }
   }
+
+  /// Requests that are read to prove that one is not among them: about 3 ms.
+  static let maximumProvenRequests: UInt64 = 16_384
 
   /// The last entry about something that the map holds no more; nil if it never held it, which is
   /// not checked, as with `request`.
