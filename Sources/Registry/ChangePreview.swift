@@ -23,13 +23,30 @@ public final class ChangePreview {
   /// Cells and hosts that it adds are there for later observations; instances aren't kept, so that
   /// memory doesn't grow with their number.
   ///
+  /// - Returns: nil if a later entry than the observation's basis stands.
   /// - Throws: `refused`, `index` or `keys`.
-  public func events(_ observation: Observation) throws(RegistryError) -> [Event] {
+  public func events(_ observation: Observation) throws(RegistryError) -> [Event]? {
     var events: [Event] = []
-    try rules.take(observation, into: &events) { (cell) throws(RegistryError) in
+    let holds = try rules.take(observation, into: &events) { (cell) throws(RegistryError) in
       try map.index.contentCounts(of: cell)
     }
+    guard holds else { return nil }
     if case .instance = observation.state { return events }
+    try take(events)
+    return events
+  }
+
+  /// Takes a change in as if it were made, for what is observed after it.
+  ///
+  /// - Throws: `refused`, `index` or `keys`.
+  public func assume(_ change: Change) throws(RegistryError) {
+    try take(
+      rules.events(of: change) { (cell) throws(RegistryError) in
+        try map.index.contentCounts(of: cell)
+      })
+  }
+
+  private func take(_ events: [Event]) throws(RegistryError) {
     for event in events {
       let change = EntryChange(
         position: Position(epoch: 1, index: nextIndex), request: RequestMark(id: .none),
@@ -37,6 +54,5 @@ public final class ChangePreview {
       do throws(ProjectionError) { try map.apply(change) } catch { throw .index(error) }
       nextIndex += 1
     }
-    return events
   }
 }

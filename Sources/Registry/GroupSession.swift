@@ -59,7 +59,13 @@ struct GroupSession {
     }
     let draftCount = drafts.count
     var request = RequestMark(id: command.request, content: content, chunk: command.bulk?.chunk)
-    try rules.decide(command, after: earlier) { (cell) throws(RegistryError) in
+    let positions = JournalPositions(head: head) { (index) throws(RegistryError) in
+      do throws(ProjectionError) { return try map.position(of: index) } catch {
+        throw .index(error)
+      }
+    }
+    let overtaken = try rules.decide(command, after: earlier, positions: positions) {
+      (cell) throws(RegistryError) in
       try map.index.contentCounts(of: cell)
     } accept: { (events, evidence) throws(RegistryError) in
       drafts.reserveCapacity(draftCount + command.change.pieceCount)
@@ -75,7 +81,8 @@ struct GroupSession {
         request.chunk = nil
       }
     }
-    var outcome = Outcome(position: head, entries: nil, finished: command.change.finishedCounts)
+    var outcome = Outcome(
+      position: head, entries: nil, overtaken: overtaken, finished: command.change.finishedCounts)
     if draftCount < drafts.count {
       outcome.entries =
         head.index + UInt64(draftCount) + 1...head.index + UInt64(drafts.count)

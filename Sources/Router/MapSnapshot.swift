@@ -98,12 +98,14 @@ extension MapSnapshot {
       evidence.filter {
         $0.identity.services.contains(uuid) || $0.identity.computeNodes.contains(uuid)
       }.map(\.cell))
-    guard case .open(let readers) = index else { return Array(found) }
-    let items = try readers.with { reader throws(ProjectionError) in
-      try reader.identities(under: uuid)
+    if case .open(let readers) = index {
+      let items = try readers.with { reader throws(ProjectionError) in
+        try reader.identities(under: uuid)
+      }
+      found.formUnion(items.map(\.cell))
     }
-    found.formUnion(items.map(\.cell))
-    return Array(found)
+    // What was recorded of a cell that is gone proves nothing any more.
+    return found.filter { cells.target($0) != nil }
   }
 
   /// Some of the values, spread over all of them.

@@ -47,14 +47,17 @@ final class AdoptionBed {
     var prunes = false
     var witness = SampleWitness()
     var planOnly = false
+    /// The head before the source was opened; nil for that of now.
+    var basis: Position?
     /// The chunk after which the process is as good as dead.
     var stopsAfterRows: UInt64 = .max
   }
 
+  /// - Parameter meanwhile: What others do between the plan and its application.
   @discardableResult
-  func adopt(_ run: Run = Run(), from source: NovaAPIDatabase? = nil) throws(AdoptionError) -> (
-    plan: AdoptionPlan, outcome: Outcome?
-  ) {
+  func adopt(
+    _ run: Run = Run(), from source: NovaAPIDatabase? = nil, meanwhile: () -> Void = {}
+  ) throws(AdoptionError) -> (plan: AdoptionPlan, outcome: Outcome?) {
     let (journal, registry, index) = try opened()
     defer { try? registry.close() }
     var from = source
@@ -63,14 +66,23 @@ final class AdoptionBed {
     let adoption = MapAdoption(
       source: from, witness: run.witness, keys: keys,
       options: AdoptionOptions(
-        authorship: AdoptionBed.actor, request: run.request, skipsInvalid: run.skipsInvalid,
+        authorship: AdoptionBed.actor, request: run.request,
+        basis: run.basis ?? journal.head.position, skipsInvalid: run.skipsInvalid,
         prunes: run.prunes))
     var plan = try adoption.plan(on: index, head: journal.head.position) { _ in }
     guard !run.planOnly else { return (plan, nil) }
+    meanwhile()
     let outcome = try adoption.apply(&plan, on: index, through: registry) { rows in
       if rows >= run.stopsAfterRows { try? registry.close() }
     }
     return (plan, outcome)
+  }
+
+  /// Changes the map as another process does; the index is brought up.
+  func submit(_ change: Change) throws {
+    let (_, registry, _) = try opened()
+    _ = try registry.submit(Command(change, by: AdoptionBed.actor, request: RequestID(.random())))
+    try registry.close()
   }
 
   private func opened() throws(AdoptionError) -> (EventJournal, MapRegistry, IndexReader) {

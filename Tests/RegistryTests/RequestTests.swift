@@ -190,6 +190,49 @@ import Testing
     }
   }
 
+  @Test func `a position that this store never had is refused, not compared`() throws {
+    try withStore { store in
+      let mapped = try #require(try store.map(.number(1), to: nil).entries).lowerBound
+      for isProjected in [false, true] {
+        if isProjected { try store.registry.waitUntilProjected() }
+        let head = Position(epoch: 1, index: mapped)
+        for (given, entry) in [
+          (Position(epoch: 1, index: mapped + 1), nil),
+          (Position(epoch: 2, index: mapped), head),
+          (Position(epoch: 2, index: mapped + 1), nil), (Position.start, nil),
+          (Position(epoch: 7, index: 2), Position(epoch: 1, index: 2)),
+        ] as [(Position, Position?)] {
+          expectRefusal(.notAPosition(given, entry: entry, head: head)) {
+            try store.submit(
+              .unmapInstance(.number(1)), guards: [Guard(instance, .unchanged(since: given))])
+          }
+        }
+      }
+    }
+  }
+
+  @Test func `a guard of a history that was left is refused, before and after it is projected`()
+    throws
+  {
+    try withStore { store in
+      let mapped = try #require(try store.map(.number(1), to: nil).entries).lowerBound
+      try store.registry.waitUntilProjected()
+      let opened = try store.openEpoch(2)
+      for isProjected in [false, true] {
+        if isProjected { try store.registry.projectTail() }
+        let head = Position(epoch: 2, index: opened)
+        let left = Position(epoch: 1, index: opened)
+        expectRefusal(.notAPosition(left, entry: head, head: head)) {
+          try store.submit(
+            .unmapInstance(.number(1)), guards: [Guard(instance, .unchanged(since: left))])
+        }
+        // What was read before the epoch began is of both histories.
+        let common = Guard(instance, .unchanged(since: position(mapped)))
+        #expect(try store.submit(.setCellDisabled(.cell0, false), guards: [common]).entries == nil)
+      }
+    }
+  }
+
   @Test func `a guard on a removed cell or host names the entry that took it away`() throws {
     try withStore { store in
       try store.addCell(.number(1))

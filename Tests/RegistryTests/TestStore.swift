@@ -67,6 +67,22 @@ struct TestStore: Sendable {
     try index.remove(number)
   }
 
+  /// Appends the entry that opens an epoch, as a restore does; gives its index.
+  func openEpoch(_ epoch: UInt32) throws -> UInt64 {
+    let other = try EventJournal.open(journal.files.directory)
+    let lease = try other.lock.acquire(command: "test")
+    defer { lease.release() }
+    let head = try other.refresh()
+    let opening = EpochOpening(
+      store: other.store, epoch: epoch, id: EpochID(.random()), cause: .restored,
+      commonIndex: head.position.index, commonRoot: head.root, leftIndex: head.position.index,
+      leftRoot: head.root)
+    let draft = EntryDraft(
+      event: .store(.epochOpened(opening)), authorship: TestStore.author,
+      request: RequestMark(id: .none))
+    return try other.append([draft], expecting: head.position, under: lease).position.index
+  }
+
   /// Adds a cell with a database of its own.
   @discardableResult
   func addCell(_ id: CellID, _ name: ByteText? = nil) throws -> CellID {

@@ -80,3 +80,11 @@ public final class LiveMap: MapLookup {
     try overlay.departure(of: entity, over: rows)
   }
 }
+
+extension LiveMap {
+  /// The position of an entry up to the head, given its index; nil for one of no epoch.
+  public func position(of index: UInt64) throws(ProjectionError) -> Position? {
+    if let epoch = overlay.epoch(of: index) { return Position(epoch: epoch, index: index) }
+    return try self.index.position(of: index)
+  }
+}

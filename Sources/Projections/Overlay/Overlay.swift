@@ -30,11 +30,15 @@ public struct Overlay: Sendable {
   private var hosts: [ByteText: Slot<HostRow>] = [:]
   private var instances: [InstanceID: Slot<InstanceRow>] = [:]
   private var requests: [RequestID: Slot<RequestRow>] = [:]
+  /// Epochs that entries opened, oldest first.
+  private var openings: [Position] = []
   /// What was touched by which entry, oldest first, so that dropping needs no search.
   private var touched: [(index: UInt64, key: Key)] = []
   private var droppedCount = 0
   /// What the entries since `beginUndo` replaced, oldest first; nil while nobody may undo.
   private var replaced: [Replaced]?
+  /// How many epochs were opened at `beginUndo`.
+  private var keptOpenings = 0
 
   public init() {}
 
@@ -69,6 +73,9 @@ public struct Overlay: Sendable {
       let row = InstanceRow.folded(event, at: place, into: try instance(id, over: index))
       let slot = instances.updateValue(Slot(row: row, index: place), forKey: id)
       replaced?.append(.instance(id, slot))
+    case .store(.epochOpened):
+      openings.append(change.position)
+      return
     case .conflict, .store: return
     }
     touched.append((place, .entity(change.event.entity)))
@@ -84,6 +91,7 @@ public struct Overlay: Sendable {
       forget(touched[droppedCount].key, upTo: checkpoint)
       droppedCount += 1
     }
+    openings.removeAll { $0.index <= checkpoint }
     if droppedCount > 4096 || droppedCount == touched.count {
       touched.removeFirst(droppedCount)
       droppedCount = 0
@@ -93,7 +101,10 @@ public struct Overlay: Sendable {
   // MARK: Undoing
 
   /// Remembers from here on what entries replace.
-  mutating func beginUndo() { replaced = [] }
+  mutating func beginUndo() {
+    replaced = []
+    keptOpenings = openings.count
+  }
 
   /// Keeps the entries since `beginUndo`.
   mutating func keep() { replaced = nil }
@@ -110,6 +121,7 @@ public struct Overlay: Sendable {
       }
     }
     touched.removeLast(replaced.count)
+    openings.removeLast(openings.count - keptOpenings)
     self.replaced = nil
   }
 
@@ -170,6 +182,9 @@ extension Overlay {
     if let slot { return slot.isGone ? slot.index : nil }
     return try index.departure(of: entity)
   }
+
+  /// The epoch of an entry, if an entry in the overlay opened it.
+  func epoch(of index: UInt64) -> UInt32? { openings.last { $0.index <= index }?.epoch }
 
   /// What the overlay itself says of an instance: nil if no entry in it is about the instance, a
   /// nil row if the instance is gone.

@@ -12,6 +12,9 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
   case problems(count: Int, first: String)
   /// The map has cells, hosts or mappings that the database has not; nothing was appended.
   case wouldUnmap(count: UInt64)
+  /// The API database has no more a cell of the map, and its database is now another cell's; nothing
+  /// was appended.
+  case wouldReplace(CellID, by: CellID, count: Int)
   /// An accepted command under the same request id was another one, or the registry failed.
   case registry(RegistryError)
 
@@ -26,6 +29,12 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
     case .wouldUnmap(let count):
       "The map has \(count) cells, hosts or mappings that the API database has not. Is it the right one, and not an "
         + "old copy? --prune takes them out of the map."
+    case .wouldReplace(let old, let new, let count):
+      "Cell \(old) is gone from the API database, and its database is now that of cell \(new)"
+        + (count > 1 ? " (and \(count - 1) more like it)" : "")
+        + ". If Nova's cell was deleted and "
+        + "made again, give the same command with --prune: it moves the hosts and mappings to cell "
+        + "\(new) and removes cell \(old). If not, the API database is the wrong one."
     case .registry(let error): error.description
     }
   }

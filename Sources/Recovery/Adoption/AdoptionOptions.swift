@@ -4,16 +4,21 @@ public import Journal
 public struct AdoptionOptions: Sendable {
   public var authorship: Authorship
   public var request: RequestID
+  /// The head of the journal before the API database's snapshot was opened: what was decided since
+  /// then stands, and the next adoption compares it again.
+  public var basis: Position
   /// Rows that the map can't hold are passed over, and named in the plan.
   public var skipsInvalid: Bool
   /// What the map has and the API database has not is taken out of the map.
   public var prunes: Bool
 
   public init(
-    authorship: Authorship, request: RequestID, skipsInvalid: Bool = false, prunes: Bool = false
+    authorship: Authorship, request: RequestID, basis: Position, skipsInvalid: Bool = false,
+    prunes: Bool = false
   ) {
     self.authorship = authorship
     self.request = request
+    self.basis = basis
     self.skipsInvalid = skipsInvalid
     self.prunes = prunes
   }

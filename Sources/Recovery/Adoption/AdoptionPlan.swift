@@ -22,6 +22,12 @@ public struct AdoptionPlan: Hashable, Sendable {
   public var cells = Count()
   public var hosts = Count()
   public var instances = Count()
+  /// What the map was told after the adoption's basis and the API database has otherwise; it stays.
+  public var overtaken: UInt64 = 0
+  /// Cells that the API database has no more, each with the one that has its database now.
+  public var replacedCells: [CellID: CellID] = [:]
+  /// The cells of the map that the API database has not, but cell0.
+  var surplusCells: [CellID] = []
   /// Nova's own marker rows, which map nothing and are passed over.
   public var markers: UInt64 = 0
   /// Rows that the map can't hold; the first hundred, with why.
@@ -47,7 +53,11 @@ public struct AdoptionPlan: Hashable, Sendable {
 
 extension AdoptionPlan {
   /// Counts what one row takes.
-  mutating func count(_ state: Observation.State, _ events: [Event]) {
+  mutating func count(_ state: Observation.State, _ events: [Event]?) {
+    guard let events else {
+      overtaken += 1
+      return
+    }
     let kind: WritableKeyPath<AdoptionPlan, Count> =
       switch state {
       case .cell: \.cells

@@ -7,11 +7,16 @@ struct AdoptionRows {
   private let keys: KeyRing
   /// The cells by the numbers that the other tables name them by.
   private(set) var cellIDs: [UInt64: CellID] = [:]
+  /// The cells that have a row, also one that the map can't hold.
+  private(set) var namedCells: Set<CellID> = []
+  private let basis: Position
   /// What Nova's column of names holds.
   private static let maximumNameScalars = 255
 
-  init(source: NovaAPIDatabase, keys: KeyRing) {
+  /// - Parameter basis: What the observations rest on.
+  init(source: NovaAPIDatabase, keys: KeyRing, basis: Position) {
     self.source = source
+    self.basis = basis
     self.keys = keys
   }
 
@@ -25,6 +30,7 @@ struct AdoptionRows {
       throw Problem(
         text: "cell_mappings row \(row.number): \(row.uuid.string.prefix(80)) is not a UUID.")
     }
+    namedCells.insert(id)
     guard (row.name?.string.unicodeScalars.count ?? 0) <= AdoptionRows.maximumNameScalars else {
       throw Problem(
         text: "cell_mappings row \(row.number), cell \(id): its name is longer than "
@@ -49,7 +55,7 @@ struct AdoptionRows {
     let evidence = evidence(
       "cell_mappings", row.number,
       [row.uuid, row.name, shown[0], shown[1], text(row.disabled), text(row.createdAt)])
-    return Observation(.cell(id, draft), evidence: evidence)
+    return Observation(.cell(id, draft), evidence: evidence, basis: basis)
   }
 
   func observation(_ row: NovaHostRow) throws(Problem) -> Observation {
@@ -63,7 +69,7 @@ struct AdoptionRows {
     let evidence = evidence(
       "host_mappings", row.number,
       [row.host, ByteText("\(row.cellNumber)"), text(row.createdAt)])
-    return Observation(.host(row.host, record), evidence: evidence)
+    return Observation(.host(row.host, record), evidence: evidence, basis: basis)
   }
 
   func observation(
@@ -93,7 +99,7 @@ struct AdoptionRows {
         row.uuid, row.cellNumber.map { ByteText("\($0)") }, row.project, row.user,
         text(row.queuedForDelete), text(row.createdAt),
       ])
-    return Observation(.instance(id, record), evidence: evidence)
+    return Observation(.instance(id, record), evidence: evidence, basis: basis)
   }
 
   private func text(_ flag: Bool?) -> ByteText? { flag.map { $0 ? "1" : "0" } }

@@ -35,21 +35,15 @@ public struct MapAdoption<Witness: CellWitness> {
     var plan = AdoptionPlan()
     plan.position = head
     let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
-    var rows = AdoptionRows(source: source, keys: keys)
+    var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     try forEachChunk(&rows, &plan) { (plan, chunk) throws(AdoptionError) in
       try count(chunk, preview, &plan)
       progress(plan)
     }
     try forEachSurplus(index) { (chunk) throws(AdoptionError) in
-      for observation in chunk.observations {
-        if case .host = observation.state {
-          plan.hosts.surplus += 1
-        } else {
-          plan.instances.surplus += 1
-        }
-      }
+      for observation in chunk.observations { try countSurplus(observation, preview, &plan) }
     }
-    plan.cells.surplus = UInt64(try surplusCells(rows, index).count)
+    try findSurplusCells(rows, index, &plan)
     return plan
   }
 
@@ -66,24 +60,32 @@ public struct MapAdoption<Witness: CellWitness> {
     guard plan.problemCount == 0 || options.skipsInvalid else {
       throw .problems(count: plan.problemCount, first: plan.problems[0])
     }
-    guard plan.surplus == 0 || options.prunes else { throw .wouldUnmap(count: plan.surplus) }
-    var rows = AdoptionRows(source: source, keys: keys)
+    guard plan.surplus == 0 || options.prunes else {
+      if let (old, new) = plan.replacedCells.min(by: { $0.key < $1.key }) {
+        throw .wouldReplace(old, by: new, count: plan.replacedCells.count)
+      }
+      throw .wouldUnmap(count: plan.surplus)
+    }
+    var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     var read = AdoptionPlan()
     var rowsDone: UInt64 = 0
+    var overtaken = plan.changesNothing ? plan.overtaken : 0
     let filter =
       plan.problemCount == 0 ? nil : ChangePreview(map: LiveMap(over: index), head: 0, keys: keys)
     if plan.changesNothing {
       // Only the names of the cells are needed, for their identities.
       try readCells(&rows, &read) { (_, _) throws(AdoptionError) in }
     } else {
+      try beginReplacing(plan, registry)
       try forEachChunk(&rows, &read) { (_, chunk) throws(AdoptionError) in
         let observations = try acceptable(chunk, filter)
-        try submit(.take(observations), chunk.range, registry)
+        overtaken += try submit(.take(observations), chunk.range, registry).overtaken
         rowsDone += UInt64(chunk.observations.count)
         progress(rowsDone)
       }
     }
-    if plan.surplus > 0 { try prune(rows, index, registry, planned: plan.position) }
+    if plan.surplus > 0 { overtaken += try prune(plan, index, registry) }
+    plan.overtaken = overtaken
     let identified = try recordIdentities(rows, index, registry, &plan)
     let isUnfinished = try isUnfinished(index)
     let isNews = !plan.changesNothing || plan.surplus > 0 || identified || isUnfinished
@@ -224,14 +226,31 @@ public struct MapAdoption<Witness: CellWitness> {
   ) throws(AdoptionError) {
     for observation in chunk.observations {
       do throws(RegistryError) {
-        let events = try preview.events(observation)
-        plan.count(observation.state, events)
+        plan.count(observation.state, try events(observation, in: chunk, preview, &plan))
       } catch .refused(let refusal) {
         let row = observation.evidence.map { "\($0.table) row \($0.rowKey): " } ?? ""
         plan.note(row + refusal.description)
       } catch {
         throw .registry(error)
       }
+    }
+  }
+
+  /// What an observation takes; a cell that has the database of one which the chunk, and so the API
+  /// database, has no more takes that one's place.
+  private func events(
+    _ observation: Observation, in chunk: Chunk, _ preview: ChangePreview,
+    _ plan: inout AdoptionPlan
+  ) throws(RegistryError) -> [Event]? {
+    do throws(RegistryError) {
+      return try preview.events(observation)
+    } catch .refused(.databaseTaken(let database, let old)) {
+      guard case .cell(let new, _?) = observation.state, old != .cell0,
+        !chunk.observations.contains(where: { $0.entity == .cell(old) })
+      else { throw .refused(.databaseTaken(database, by: old)) }
+      plan.replacedCells[old] = new
+      try preview.assume(.beginRemovingCell(old))
+      return try preview.events(observation)
     }
   }
 
@@ -249,7 +268,7 @@ public struct MapAdoption<Witness: CellWitness> {
       guard let first = part.first, let last = part.last else { break }
       try body(
         (
-          part.map { Observation(.host($0, nil), evidence: nil) },
+          part.map { Observation(.host($0, nil), evidence: nil, basis: options.basis) },
           range(.host, first.string, last.string)
         ))
     }
@@ -267,7 +286,8 @@ public struct MapAdoption<Witness: CellWitness> {
       guard let first = page.first, let last = page.last else { return }
       var missing: [Observation] = []
       for item in page where try !source.hasInstance(item.id) {
-        missing.append(Observation(.instance(item.id, nil), evidence: nil))
+        missing.append(
+          Observation(.instance(item.id, nil), evidence: nil, basis: options.basis))
       }
       if !missing.isEmpty {
         try body((missing, range(.instance, first.id.description, last.id.description)))
@@ -276,27 +296,66 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
-  /// The cells of the map that the API database has not; cell0 is always there.
-  private func surplusCells(
-    _ rows: AdoptionRows, _ index: IndexReader
-  ) throws(AdoptionError) -> [CellID] {
+  private func countSurplus(
+    _ observation: Observation, _ preview: ChangePreview, _ plan: inout AdoptionPlan
+  ) throws(AdoptionError) {
+    do throws(RegistryError) {
+      switch (try preview.events(observation), observation.state) {
+      case (nil, _): plan.overtaken += 1
+      case (_, .host): plan.hosts.surplus += 1
+      case (_, _): plan.instances.surplus += 1
+      }
+    } catch {
+      throw .registry(error)
+    }
+  }
+
+  /// The cells of the map that the API database has not; cell0 is always there, and one that was
+  /// added or changed since the basis stays.
+  private func findSurplusCells(
+    _ rows: AdoptionRows, _ index: IndexReader, _ plan: inout AdoptionPlan
+  ) throws(AdoptionError) {
     let cells = try indexed { () throws(ProjectionError) in try index.allCells() }
-    let known = Set(rows.cellIDs.values)
-    return cells.keys.filter { $0 != .cell0 && !known.contains($0) }.sorted()
+    for (id, row) in cells where id != .cell0 && !rows.namedCells.contains(id) {
+      if row.changedAt > options.basis.index {
+        plan.overtaken += 1
+      } else {
+        plan.surplusCells.append(id)
+      }
+    }
+    plan.surplusCells.sort()
+    plan.cells.surplus = UInt64(plan.surplusCells.count)
+  }
+
+  /// Marks the cells whose place others take as being removed: so the others can have their
+  /// databases, and nothing new comes into the old ones while they are emptied.
+  private func beginReplacing(
+    _ plan: AdoptionPlan, _ registry: MapRegistry
+  ) throws(AdoptionError) {
+    for cell in plan.replacedCells.keys.sorted() {
+      try submit(
+        .beginRemovingCell(cell), range(.cell, cell.description, cell.description), registry,
+        guards: [Guard(.cell(cell), .unchanged(since: options.basis))])
+    }
   }
 
   /// Takes out what the API database has not: hosts and mappings first, then the emptied cells.
+  ///
+  /// - Returns: How many things stay, since someone mapped them meanwhile.
   private func prune(
-    _ rows: AdoptionRows, _ index: IndexReader, _ registry: MapRegistry, planned: Position
-  ) throws(AdoptionError) {
+    _ plan: AdoptionPlan, _ index: IndexReader, _ registry: MapRegistry
+  ) throws(AdoptionError) -> UInt64 {
+    var overtaken: UInt64 = 0
     try forEachSurplus(index) { (chunk) throws(AdoptionError) in
-      // What someone mapped since the plan was made is not surplus.
-      let guards = chunk.observations.map { Guard($0.entity, .unchanged(since: planned)) }
-      try submit(.take(chunk.observations), chunk.range, registry, guards: guards)
+      overtaken += try submit(.take(chunk.observations), chunk.range, registry).overtaken
     }
-    for cell in try surplusCells(rows, index) {
-      try submit(.removeCell(cell), range(.cell, cell.description, cell.description), registry)
+    for cell in plan.surplusCells {
+      let isReplaced = plan.replacedCells[cell] != nil
+      try submit(
+        .removeCell(cell), range(.cell, cell.description, cell.description), registry,
+        guards: isReplaced ? [] : [Guard(.cell(cell), .unchanged(since: options.basis))])
     }
+    return overtaken
   }
 
   private func indexed<Value>(

@@ -146,6 +146,9 @@ public struct Observation: Sendable {
 
   public var state: State
   public var evidence: Evidence?
+  /// The head of the journal before the observation was made: what a later entry says of the thing
+  /// stands. nil takes the place of any.
+  public var basis: Position?
 
   /// What was found.
   public var entity: EntityKey {
@@ -156,9 +159,10 @@ public struct Observation: Sendable {
     }
   }
 
-  public init(_ state: State, evidence: Evidence?) {
+  public init(_ state: State, evidence: Evidence?, basis: Position? = nil) {
     self.state = state
     self.evidence = evidence
+    self.basis = basis
   }
 }
 
@@ -190,17 +194,20 @@ public struct Outcome: Hashable, Sendable {
   public var entity: EntityKey?
   /// The answer was given before: nothing was done now.
   public var isRepeated: Bool
+  /// Observations that were passed over: a later entry than their basis has decided otherwise.
+  public var overtaken: UInt64
   /// What a finished bulk command changed.
   public var finished: ChangeCounts?
 
   public init(
     position: Position, entries: ClosedRange<UInt64>?, entity: EntityKey? = nil,
-    isRepeated: Bool = false, finished: ChangeCounts? = nil
+    isRepeated: Bool = false, overtaken: UInt64 = 0, finished: ChangeCounts? = nil
   ) {
     self.position = position
     self.entries = entries
     self.entity = entity
     self.isRepeated = isRepeated
+    self.overtaken = overtaken
     self.finished = finished
   }
 }

@@ -24,6 +24,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   case reasonMissing
   /// A guard did not hold: the entry came first. Position 0 says that there never was any.
   case guardFailed(Guard, entry: UInt64)
+  /// A guard names a position that this store's journal has not; the entry of that index has another
+  /// epoch, or there is none up to the head.
+  case notAPosition(Position, entry: Position?, head: Position)
   /// The request id was used for another command.
   case requestReused(RequestID)
   /// The command would need an entry longer than the journal takes.
@@ -65,6 +68,12 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         ? "\(NameRules.visible(condition.entity)) was expected to exist, and never did."
         : "\(NameRules.visible(condition.entity)) was changed by entry \(entry) first. "
           + "Look at it and decide again."
+    case .notAPosition(let given, nil, let head):
+      "The position \(given) is not one of this store, whose journal ends at \(head). "
+        + "Read again, and decide on what you find."
+    case .notAPosition(let given, let entry?, _):
+      "The position \(given) is of a history that this store has left: its entry \(given.index) is "
+        + "\(entry). Read again, and decide on what you find."
     case .requestReused(let id):
       "Request \(id) was used for another command. Give another --request-id."
     case .tooLarge(let what): "The command is too large: \(what)."

@@ -42,7 +42,9 @@ struct RuleMap<Map: MapLookup> {
     }
   }
 
-  func check(_ condition: Guard) throws(RegistryError) {
+  /// - Parameter positions: The positions that a guard may name.
+  func check(_ condition: Guard, _ positions: JournalPositions) throws(RegistryError) {
+    if case .unchanged(let since) = condition.condition { try positions.check(since) }
     let last = try lastEntry(of: condition.entity)
     let holds =
       switch condition.condition {
@@ -51,5 +53,24 @@ struct RuleMap<Map: MapLookup> {
       case .unchanged(let since): last.map { $0.isThere && $0.index <= since.index } ?? false
       }
     guard holds else { throw .refused(.guardFailed(condition, entry: last?.index ?? 0)) }
+  }
+}
+
+/// The positions of a journal up to its head, as far as a decision rests on them.
+struct JournalPositions {
+  let head: Position
+  /// The position of the entry with an index up to the head.
+  let entry: (UInt64) throws(RegistryError) -> Position?
+
+  /// Throws unless there is an entry at that very position: an index alone doesn't tell one history
+  /// from another that grew over it.
+  func check(_ position: Position) throws(RegistryError) {
+    guard position.index >= 1, position.index <= head.index else {
+      throw .refused(.notAPosition(position, entry: nil, head: head))
+    }
+    let found = try entry(position.index)
+    guard found == position else {
+      throw .refused(.notAPosition(position, entry: found, head: head))
+    }
   }
 }

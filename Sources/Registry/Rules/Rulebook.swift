@@ -25,26 +25,33 @@ struct Rulebook<Map: MapLookup> {
   ///
   /// - Parameters:
   ///   - earlier: What is known of the bulk command that this goes on with.
+  ///   - positions: The positions that a guard may name.
   ///   - counts: The hosts and mappings of a cell, asked of an index that has reached the head.
   ///   - accept: Takes the events of a piece into the map; never called if it is as wished.
+  /// - Returns: How many observations were passed over, since a later entry than their basis has
+  ///   decided otherwise.
   func decide(
-    _ command: Command, after earlier: RequestRow?, counts: Counts,
+    _ command: Command, after earlier: RequestRow?, positions: JournalPositions, counts: Counts,
     accept: ([Event], Evidence?) throws(RegistryError) -> Void
-  ) throws(RegistryError) {
+  ) throws(RegistryError) -> UInt64 {
     try check(command)
-    for condition in command.guards { try map.check(condition) }
+    for condition in command.guards { try map.check(condition, positions) }
     if let earlier, let cell = command.change.cellOnItsWayOut,
       let last = try map.lastEntry(of: .cell(cell)), !last.isThere, last.index >= earlier.first
     {
-      return  // This very command has removed the cell, and was given again.
+      return 0  // This very command has removed the cell, and was given again.
     }
+    var overtaken: UInt64 = 0
     switch command.change {
     case .take(let observations):
       var events: [Event] = []
       let observations = observations.span
       for place in observations.indices {
         events.removeAll(keepingCapacity: true)
-        try take(observations[place], into: &events, counts: counts)
+        guard try take(observations[place], into: &events, counts: counts) else {
+          overtaken += 1
+          continue
+        }
         if !events.isEmpty { try accept(events, observations[place].evidence) }
       }
     case .emptyCell(let id, let names, let instances):
@@ -55,6 +62,7 @@ struct Rulebook<Map: MapLookup> {
       let events = try events(of: command.change, counts: counts)
       if !events.isEmpty { try accept(events, nil) }
     }
+    return overtaken
   }
 
   /// How many hosts and instances a cell holds.
@@ -81,7 +89,7 @@ struct Rulebook<Map: MapLookup> {
     }
   }
 
-  private func events(
+  func events(
     of change: Change, counts: Counts
   ) throws(RegistryError) -> [Event] {
     switch change {
@@ -128,8 +136,32 @@ struct Rulebook<Map: MapLookup> {
   /// Appends the events that make the map hold what was observed.
   ///
   /// - Parameter counts: Only asked for a cell that is gone.
+  /// - Returns: False if the map holds something else by a later entry than the observation's basis:
+  ///   that stands then, and nothing is appended.
   func take(
     _ observation: Observation, into events: inout [Event], counts: Counts
+  ) throws(RegistryError) -> Bool {
+    let isOvertaken = try isOvertaken(observation)
+    let count = events.count
+    do throws(RegistryError) {
+      try appendEvents(toHold: observation, to: &events, counts: counts)
+    } catch .refused where isOvertaken {
+      events.removeSubrange(count...)
+      return false
+    }
+    guard isOvertaken, events.count > count else { return true }
+    events.removeSubrange(count...)
+    return false
+  }
+
+  private func isOvertaken(_ observation: Observation) throws(RegistryError) -> Bool {
+    guard let basis = observation.basis, let last = try map.lastEntry(of: observation.entity)
+    else { return false }
+    return last.index > basis.index
+  }
+
+  private func appendEvents(
+    toHold observation: Observation, to events: inout [Event], counts: Counts
   ) throws(RegistryError) {
     switch observation.state {
     case .cell(let id, let draft): events += try take(id, draft, counts: counts)
@@ -145,7 +177,9 @@ struct Rulebook<Map: MapLookup> {
     guard let draft else {
       return before == nil ? [] : try cells.remove(id, holding: counts(id))
     }
-    try cells.checkDatabase(draft.addresses.database, of: id, among: try map.cells())
+    // A cell on its way out may be the one that this one takes the place of.
+    let staying = try map.cells().filter { !$0.value.record.isBeingRemoved }
+    try cells.checkDatabase(draft.addresses.database, of: id, among: staying)
     guard let before else {
       return [.cell(id, .added(try cells.record(draft, of: id)))]
     }

@@ -42,9 +42,12 @@ struct AdoptCommand: ParsableCommand {
   func run() throws {
     if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
+    // Before the snapshot: what is decided from here on may be newer than Nova's rows, and stands.
+    let basis = session.journal.head.position
     let source = try openSource()
     let options = AdoptionOptions(
-      authorship: change.authorship, request: change.request, skipsInvalid: skipInvalid,
+      authorship: change.authorship, request: change.request, basis: basis,
+      skipsInvalid: skipInvalid,
       prunes: prune)
     if !dryRun, let answer = try session.earlierAnswer(to: options.title(of: source), change) {
       return change.report(
@@ -144,6 +147,14 @@ struct AdoptCommand: ParsableCommand {
     if plan.markers > 0 {
       Console.print("Passed over \(plan.markers) of Nova's own marker rows, which map nothing.")
     }
+    for (old, new) in plan.replacedCells.sorted(by: { $0.key < $1.key }) {
+      Console.print("Cell \(new) has the database of cell \(old), and takes its place.")
+    }
+    if plan.overtaken > 0 {
+      Console.note(
+        "cellmap: \(plan.overtaken) records were changed in the map since Nova's were read; they stay. "
+          + "Adopt again to compare them.")
+    }
     for problem in plan.problems { Console.note("cellmap: \(Console.safe(problem))") }
     for (cell, reason) in plan.unidentified.sorted(by: { $0.key < $1.key }) {
       Console.note("cellmap: cell \(cell) was not read: \(Console.safe(reason))")
@@ -174,6 +185,12 @@ struct AdoptCommand: ParsableCommand {
       "source": .text(source.publicForm.string), "dry_run": .flag(dryRun),
       "cells": object(plan.cells), "hosts": object(plan.hosts),
       "instances": object(plan.instances), "markers": .number(plan.markers),
+      "overtaken": .number(plan.overtaken),
+      "replaced_cells": .object(
+        Dictionary(
+          uniqueKeysWithValues: plan.replacedCells.map {
+            ($0.key.description, .text($0.value.description))
+          })),
       "problem_count": .number(plan.problemCount),
       "problems": .list(plan.problems.map { .text($0) }),
       "identified": .list(plan.identified.map { .text($0.description) }),

@@ -90,7 +90,7 @@ extension CommandFailure {
     switch error {
     case .unreadable: self.init(.cell, error.description)
     case .notNovaAPI: self.init(.usage, error.description)
-    case .problems, .wouldUnmap: self.init(.refused, error.description)
+    case .problems, .wouldUnmap, .wouldReplace: self.init(.refused, error.description)
     case .registry(let error): self.init(error, request: request)
     }
   }
