@@ -122,6 +122,22 @@ import Testing
     }
   }
 
+  @Test func `what is recorded of a cell that is gone speaks against none`() throws {
+    try withStore { store in
+      let (old, file) = try store.addCell(1)
+      let new = CellID(uuid(9, 50))
+      let record = try store.record(old, "cell1", database: nil)
+      let successor = try store.record(new, "cell1", database: "sqlite:///cell1.sqlite")
+      let id = try store.addInstance(new, file)
+      let router = try store.router()
+      for isProjected in [false, true] {
+        try store.append(
+          .cell(old, .removed(record)), .cell(new, .added(successor)), project: isProjected)
+        #expect(try router.outcome(id).summary == "found compute-1")
+      }
+    }
+  }
+
   @Test func `a locked cell costs its deadline, and no other cell waits for it`() throws {
     try withStore { store in
       let (locked, lockedFile) = try store.addCell(1)

@@ -54,10 +54,11 @@ struct VerifyWorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify-worker", shouldDisplay: false)
   @OptionGroup var store: StoreOptions
+  @OptionGroup var child: ChildOptions
   @Flag var journalOnly = false
 
   func run() throws {
-    ChildWork.joinParent()
+    try child.join()
     let journal: EventJournal
     let verified: EventJournal.Verification
     do throws(JournalError) {

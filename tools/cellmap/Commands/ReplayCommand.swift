@@ -96,12 +96,13 @@ struct ReplayWorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay-worker", shouldDisplay: false)
   @OptionGroup var store: StoreOptions
+  @OptionGroup var child: ChildOptions
   /// Another file; without it a new generation is made.
   @Option var into: String?
   @Option var through: UInt64?
 
   func run() throws {
-    ChildWork.joinParent()
+    try child.join()
     let journal: EventJournal
     do throws(JournalError) { journal = try EventJournal.open(store.folder) } catch {
       throw CommandFailure(error)

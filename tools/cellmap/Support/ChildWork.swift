@@ -1,21 +1,17 @@
+import ArgumentParser
 import Foundation
 
 /// Work that reads old entries, done in a child process: damage that ends it leaves its parent whole.
 ///
 /// The child is this program with a hidden command; it prints one JSON object.
 enum ChildWork {
-  /// Called first by a hidden command: whatever ends or stops the process group of its parent, an
-  /// interrupt from the terminal above all, ends or stops it too. Foundation gives each child a group
-  /// of its own.
-  static func joinParent() { setpgid(0, getpgid(getppid())) }
-
   /// Runs a hidden command and returns what it printed.
   ///
   /// - Throws: What the child says of itself, with its exit code; `integrity` if a signal ended it.
   static func run(_ arguments: [String]) throws(CommandFailure) -> [String: Any] {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = arguments
+    process.arguments = arguments + ["--parent", "\(getpid())"]
     let output = Pipe()
     let errors = Pipe()
     process.standardOutput = output
@@ -48,5 +44,19 @@ enum ChildWork {
       throw CommandFailure(.integrity, "The child process answered with something else than JSON.")
     }
     return object
+  }
+}
+
+/// What a hidden command is given by the process that waits for it.
+struct ChildOptions: ParsableArguments {
+  @Option(help: .hidden) var parent: Int32?
+
+  /// To be called first: whatever ends or stops the parent's process group, an interrupt from the
+  /// terminal above all, ends or stops this process too. Foundation gives each child a group of its
+  /// own. If the parent is gone already, nobody waits for the work, and none is done.
+  func join() throws(CommandFailure) {
+    guard let parent else { return }
+    setpgid(0, getpgid(parent))
+    if getppid() != parent { throw CommandFailure(.storage, "Nobody waits for this work.") }
   }
 }
