@@ -1,0 +1,49 @@
+public import Journal
+
+/// A value bound to a parameter of a query.
+public enum SQLValue: Hashable, Sendable {
+  case integer(Int64)
+  case text(ByteText)
+  case null
+}
+
+/// A query of a cell's database: its text in the database's dialect, and the values of its
+/// parameters.
+///
+/// Values never become a part of the text by hand: `bind` gives the placeholder that stands for
+/// one.
+public struct SQLQuery: Hashable, Sendable {
+  public let dialect: SQLDialect
+  /// Nova's table that the rows come from, for messages.
+  public let table: NovaTable
+  public private(set) var text: String
+  /// The values of the parameters, the first one's first.
+  public private(set) var values: [SQLValue] = []
+
+  public init(_ dialect: SQLDialect, on table: NovaTable, _ text: String = "") {
+    self.dialect = dialect
+    self.table = table
+    self.text = text
+  }
+
+  /// Gives the next parameter a value, and returns the placeholder to write into the text; it may
+  /// be written more than once.
+  public mutating func bind(_ value: SQLValue) -> String {
+    values.append(value)
+    return dialect.parameter(values.count)
+  }
+
+  public mutating func append(_ part: String) { text += part }
+}
+
+/// A table of Nova's that is read.
+public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
+  case instances, services
+  case computeNodes = "compute_nodes"
+  case migrations
+  case cellMappings = "cell_mappings"
+  case hostMappings = "host_mappings"
+  case instanceMappings = "instance_mappings"
+
+  public var description: String { rawValue }
+}
