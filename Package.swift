@@ -48,7 +48,15 @@ let package = Package(
     .target(
       name: "Projections", dependencies: ["Journal", "CSQLiteOptions", crypto, sqlite],
       exclude: ["CSQLiteOptions"], swiftSettings: touchesC),
-    .target(name: "Cells", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
+    .systemLibrary(
+      name: "CMariaDB", path: "Sources/Cells/CMariaDB", pkgConfig: "libmariadb",
+      providers: [.apt(["libmariadb-dev"])]),
+    .systemLibrary(
+      name: "CPostgreSQL", path: "Sources/Cells/CPostgreSQL", pkgConfig: "libpq",
+      providers: [.apt(["libpq-dev"])]),
+    .target(
+      name: "Cells", dependencies: ["Journal", "Projections", "CMariaDB", "CPostgreSQL"],
+      exclude: ["CMariaDB", "CPostgreSQL"], swiftSettings: touchesC),
     .target(
       name: "Registry", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
     .target(

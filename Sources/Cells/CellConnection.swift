@@ -2,13 +2,14 @@ public import Journal
 
 /// One connection to one cell's database, of whatever engine.
 ///
-/// An enumeration rather than a protocol, so that routing pays no dynamic call; a further engine is
-/// a further case here, and changes nothing above.
+/// An enumeration rather than a protocol, so that routing pays no dynamic call. The servers' engines
+/// differ only below `ServerConnection`.
 ///
 /// It belongs to one thread at a time, which `CellConnectionPool` sees to. After any thrown error
 /// it must not be used again.
 public enum CellConnection: Sendable {
   case sqlite(SQLiteCellConnection)
+  case server(ServerCellConnection)
 
   /// Opens a database and looks whether it is a Nova cell's; says nothing of which cell's.
   ///
@@ -18,6 +19,8 @@ public enum CellConnection: Sendable {
   ) throws(CellError) -> CellConnection {
     switch location {
     case .sqlite(let path): .sqlite(try SQLiteCellConnection(path: path, of: cell, until: deadline))
+    case .server(let address):
+      .server(try ServerCellConnection(address, of: cell, until: deadline))
     }
   }
 
@@ -25,15 +28,34 @@ public enum CellConnection: Sendable {
   public var cell: CellID {
     switch self {
     case .sqlite(let connection): connection.cell
+    case .server(let connection): connection.cell
+    }
+  }
+
+  /// The dialect that queries of `forEachRow` are written in.
+  public var dialect: SQLDialect {
+    switch self {
+    case .sqlite: .sqlite
+    case .server(let connection): connection.dialect
+    }
+  }
+
+  /// Whether `instances` has the column `hidden`, which the oldest schemas lack.
+  public var hasHidden: Bool {
+    switch self {
+    case .sqlite(let connection): connection.tables.hasHidden
+    case .server(let connection): connection.tables.hasHidden
     }
   }
 
   /// Begins a piece of work that is broken off at `deadline`.
   ///
-  /// - Throws: `replaced` if the database at the address is another one by now.
+  /// - Throws: `replaced` if the database at the address is another one by now; `connectionLost` if
+  ///   the server has closed the connection.
   public func begin(until deadline: ContinuousClock.Instant) throws(CellError) {
     switch self {
     case .sqlite(let connection): try connection.begin(until: deadline)
+    case .server(let connection): try connection.begin(until: deadline)
     }
   }
 
@@ -42,6 +64,7 @@ public enum CellConnection: Sendable {
   public func placement(of instance: InstanceID) throws(CellError) -> InstancePlacement? {
     switch self {
     case .sqlite(let connection): try connection.placement(of: instance)
+    case .server(let connection): try connection.placement(of: instance)
     }
   }
 
@@ -49,6 +72,7 @@ public enum CellConnection: Sendable {
   public func placements(of instances: [InstanceID]) throws(CellError) -> [InstancePlacement?] {
     switch self {
     case .sqlite(let connection): try connection.placements(of: instances)
+    case .server(let connection): try connection.placements(of: instances)
     }
   }
 
@@ -56,6 +80,7 @@ public enum CellConnection: Sendable {
   public func instance(_ instance: InstanceID) throws(CellError) -> CellInstance? {
     switch self {
     case .sqlite(let connection): try connection.instance(instance)
+    case .server(let connection): try connection.instance(instance)
     }
   }
 
@@ -64,6 +89,7 @@ public enum CellConnection: Sendable {
   public func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
     switch self {
     case .sqlite(let connection): try connection.uuids(of: source, limit: limit)
+    case .server(let connection): try connection.uuids(of: source, limit: limit)
     }
   }
 
@@ -71,6 +97,7 @@ public enum CellConnection: Sendable {
   public func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
     switch self {
     case .sqlite(let connection): try connection.liveInstanceCount(on: host)
+    case .server(let connection): try connection.liveInstanceCount(on: host)
     }
   }
 
@@ -78,6 +105,20 @@ public enum CellConnection: Sendable {
   public func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
     switch self {
     case .sqlite(let connection): try connection.has(uuid, in: source)
+    case .server(let connection): try connection.has(uuid, in: source)
+    }
+  }
+
+  /// Runs a query in the connection's dialect and gives `body` each row as it comes.
+  ///
+  /// Rows are streamed: memory doesn't grow with their number. They count only once this returns,
+  /// since an answer may break off after any of them.
+  public func forEachRow(
+    of query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Void
+  ) throws(CellError) {
+    switch self {
+    case .sqlite(let connection): try connection.forEachRow(of: query, body)
+    case .server(let connection): try connection.forEachRow(of: query, body)
     }
   }
 }
@@ -87,11 +128,11 @@ public enum IdentitySource: Sendable, CaseIterable {
   case services, computeNodes, instances
 
   /// Nova's table, whose column `uuid` has an index.
-  var table: StaticString {
+  var table: NovaTable {
     switch self {
-    case .services: "services"
-    case .computeNodes: "compute_nodes"
-    case .instances: "instances"
+    case .services: .services
+    case .computeNodes: .computeNodes
+    case .instances: .instances
     }
   }
 }
@@ -100,6 +141,8 @@ public enum IdentitySource: Sendable, CaseIterable {
 public enum CellDatabaseLocation: Hashable, Sendable {
   /// A SQLite file, by its absolute path.
   case sqlite(path: String)
+  /// A server of MariaDB or PostgreSQL.
+  case server(DatabaseAddress)
 }
 
 extension CellDatabaseLocation {
@@ -108,7 +151,7 @@ extension CellDatabaseLocation {
   /// SQLAlchemy takes relative paths from the current folder of whoever connects, which a library
   /// doesn't look at.
   ///
-  /// - Throws: `engineNotSupported` or `inMemory`.
+  /// - Throws: `inMemory`.
   public init(
     _ address: DatabaseAddress, of cell: CellID, relativeTo base: String
   ) throws(CellError) {
@@ -117,8 +160,7 @@ extension CellDatabaseLocation {
       let text = path.string
       self = .sqlite(path: text.utf8.first == UInt8(ascii: "/") ? text : base + "/" + text)
     case .memory: throw .inMemory(cell: cell)
-    case .servers, .socket:
-      throw .engineNotSupported(cell: cell, engine: "\(address.engine)")
+    case .servers, .socket: self = .server(address)
     }
   }
 }

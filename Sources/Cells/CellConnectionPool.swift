@@ -97,7 +97,8 @@ public final class CellConnectionPool: Sendable {
     do throws(CellError) {
       try taken.connection.begin(until: deadline)
       return taken
-    } catch .replaced {
+    } catch {
+      guard error.isStaleConnection else { throw error }
       closeIdle()
       return nil
     }

@@ -4,8 +4,6 @@ public import Journal
 ///
 /// No case carries a value of a row or an address with a password in it.
 public enum CellError: Error, Equatable, Sendable {
-  /// The address names an engine that this room has no client for.
-  case engineNotSupported(cell: CellID, engine: String)
   /// The address names no file (`sqlite://`): a database in another process's memory.
   case inMemory(cell: CellID)
   case fileMissing(cell: CellID, path: String)
@@ -28,6 +26,8 @@ public enum CellError: Error, Equatable, Sendable {
   case connectionsBusy(cell: CellID, limit: Int)
   /// The file was replaced or changed under the reading; it is opened anew at the next call.
   case replaced(cell: CellID, path: String)
+  /// The server failed or refused; every case but those that are named here for all engines.
+  case database(cell: CellID, DatabaseError)
   /// SQLite's result code in full.
   case failed(cell: CellID, operation: String, code: Int32)
   /// The database has a service or a compute node that was recorded of another cell.
@@ -41,8 +41,8 @@ public enum CellError: Error, Equatable, Sendable {
   /// The cell that was asked.
   public var cell: CellID {
     switch self {
-    case .engineNotSupported(let cell, _), .inMemory(let cell), .fileMissing(let cell, _),
-      .fileRefused(let cell, _, _), .notADatabase(let cell, _), .damaged(let cell, _),
+    case .inMemory(let cell), .fileMissing(let cell, _), .fileRefused(let cell, _, _),
+      .database(let cell, _), .notADatabase(let cell, _), .damaged(let cell, _),
       .recoveryNeeded(let cell, _), .notACell(let cell, _), .badValue(let cell, _, _),
       .locked(let cell), .deadlinePassed(let cell), .connectionsBusy(let cell, _),
       .replaced(let cell, _), .failed(let cell, _, _), .wrongCell(let cell, _),
@@ -55,18 +55,16 @@ public enum CellError: Error, Equatable, Sendable {
 extension CellError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .engineNotSupported, .inMemory, .fileMissing, .fileRefused: addressDescription
+    case .inMemory, .fileMissing, .fileRefused: addressDescription
     case .notADatabase, .damaged, .recoveryNeeded, .notACell, .badValue: contentDescription
     case .locked, .deadlinePassed, .connectionsBusy, .replaced, .failed: workDescription
+    case .database(let cell, let error): "Cell \(cell): \(error)"
     case .wrongCell, .identityUnknown, .identityUnreadable: identityDescription
     }
   }
 
   private var addressDescription: String {
     switch self {
-    case .engineNotSupported(let cell, let engine):
-      "Cell \(cell) has its database on \(engine), which this version can't read. "
-        + "Only SQLite cells are read live."
     case .inMemory(let cell):
       "Cell \(cell) has an address without a file (sqlite://). Give one with `cell address`."
     case .fileMissing(let cell, let path):

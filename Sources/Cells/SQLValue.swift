@@ -33,6 +33,7 @@ public struct SQLQuery: Hashable, Sendable {
     return dialect.parameter(values.count)
   }
 
+  /// Adds to the text.
   public mutating func append(_ part: String) { text += part }
 }
 

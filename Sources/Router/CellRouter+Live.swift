@@ -30,7 +30,7 @@ extension CellRouter {
     }
   }
 
-  /// Works on a connection to a cell; a database that was replaced meanwhile is opened once more.
+  /// Works on a connection to a cell; one that went stale meanwhile is opened once more.
   @inline(__always)
   func ask<Answer>(
     _ target: CellTarget, until deadline: ContinuousClock.Instant,
@@ -38,13 +38,10 @@ extension CellRouter {
   ) throws(CellUnavailable) -> Answer {
     let pool = try target.pool()
     do throws(CellError) {
-      return try pool.withConnection(until: deadline, body)
-    } catch .replaced {
-      do throws(CellError) {
-        return try pool.withConnection(until: deadline, body)
-      } catch {
-        throw .database(error)
+      do throws(CellError) { return try pool.withConnection(until: deadline, body) } catch {
+        guard error.isStaleConnection else { throw error }
       }
+      return try pool.withConnection(until: deadline, body)
     } catch {
       throw .database(error)
     }

@@ -13,11 +13,10 @@ public final class SQLiteCellConnection: @unchecked Sendable {
   private let file: SQLiteCellFile
   private let opened: SQLiteCellFile.Fingerprint
   private let connection: SQLiteConnection
-  private let schema: SQLiteCellSchema
+  let tables: NovaCellTables
   private let placements: SQLiteStatement
   private let beginStatement: SQLiteStatement
   private let commitStatement: SQLiteStatement
-  private var instances: SQLiteStatement?
   private var lastLookedSeconds = 0
 
   /// The longest text that is read from a row; Nova's columns are far shorter.
@@ -33,9 +32,9 @@ public final class SQLiteCellConnection: @unchecked Sendable {
     opened = try file.fingerprint()
     connection = try file.open()
     connection.deadline = deadline
-    schema = try SQLiteCellSchema(of: connection, cell: cell)
+    tables = try NovaCellTables(of: connection, cell: cell)
     do throws(ProjectionError) {
-      placements = try connection.prepare(schema.placementSQL)
+      placements = try connection.prepare(tables.placement(of: InstanceID(.zero)).text)
       beginStatement = try connection.prepare("BEGIN")
       commitStatement = try connection.prepare("COMMIT")
     } catch {
@@ -63,13 +62,17 @@ public final class SQLiteCellConnection: @unchecked Sendable {
   /// Where an instance is.
   // Hot path: beside SQLite's own work 300 ns, 0 allocations for names of at most 15 bytes.
   func placement(of instance: InstanceID) throws(CellError) -> InstancePlacement? {
-    let row = SQLiteCellRow(statement: placements, cell: cell, table: "instances")
     defer { placements.reset() }
-    guard try find(instance.uuid, by: placements, in: .instances) else {
+    guard try find(instance.uuid, by: placements) else {
       try requireUnchanged()
       return nil
     }
-    let placement = try schema.placement(in: row)
+    let placement: InstancePlacement
+    do throws(DatabaseError) {
+      placement = try InstancePlacement(in: .sqlite(placements, .instances))
+    } catch {
+      throw CellError(error, of: cell, table: .instances)
+    }
     try requireUnchanged()
     return placement
   }
@@ -102,24 +105,17 @@ public final class SQLiteCellConnection: @unchecked Sendable {
 
   /// The whole row of an instance.
   func instance(_ id: InstanceID) throws(CellError) -> CellInstance? {
-    if instances == nil { instances = try prepare(schema.instanceSQL, on: .instances) }
-    guard let statement = instances else { return nil }
-    defer { statement.reset() }
-    let isFound = try find(id.uuid, by: statement, in: .instances)
-    let row = SQLiteCellRow(statement: statement, cell: cell, table: "instances")
-    let instance = isFound ? try schema.instance(id, in: row) : nil
-    try requireUnchanged()
-    return instance
+    var found: CellInstance?
+    try forEachRow(of: tables.instance(id)) { (row) throws(DatabaseError) in
+      found = try CellInstance(id, in: row)
+    }
+    return found
   }
 
   /// The UUIDs of rows that aren't deleted, ascending.
   func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
-    let statement = try prepare(
-      "SELECT uuid FROM \(source.table) WHERE deleted = 0 AND uuid IS NOT NULL "
-        + "ORDER BY uuid LIMIT \(limit)", on: source)
-    let row = SQLiteCellRow(statement: statement, cell: cell, table: source.table)
     var uuids: [UUID128] = []
-    while try step(statement, on: source) {
+    try forEachRow(of: tables.uuids(of: source, limit: limit)) { (row) throws(DatabaseError) in
       if let uuid = try row.uuid(0) { uuids.append(uuid) }
     }
     return uuids.sorted()
@@ -127,50 +123,41 @@ public final class SQLiteCellConnection: @unchecked Sendable {
 
   /// How many instances that aren't deleted have the host, compared by bytes.
   func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
-    do throws(ProjectionError) {
-      let statement = try connection.prepare(
-        "SELECT count(*) FROM instances WHERE host = ?1 AND deleted = 0")
-      try statement.bind(host, at: 1)
-      _ = try statement.step()
-      return Int(try statement.integer(0))
-    } catch {
-      throw CellError(error, of: cell, table: "instances")
+    var count = 0
+    try forEachRow(of: tables.liveInstanceCount(on: host)) { (row) throws(DatabaseError) in
+      count = Int(try row.integer(0))
     }
+    return count
   }
 
   /// Whether any row has the UUID; looked up by the index that Nova has on each of the columns.
   func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
-    let statement = try prepare("SELECT 1 FROM \(source.table) WHERE uuid = ?1", on: source)
-    return try find(uuid, by: statement, in: source)
+    var isFound = false
+    try forEachRow(of: tables.has(uuid, in: source)) { (_) throws(DatabaseError) in isFound = true }
+    return isFound
+  }
+
+  /// Runs a query and gives `body` each of its rows; what they say counts only once this returns.
+  func forEachRow(
+    of query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Void
+  ) throws(CellError) {
+    do throws(DatabaseError) { try connection.forEachRow(of: query, body) } catch {
+      throw CellError(error, of: cell, table: query.table)
+    }
+    try requireUnchanged()
   }
 
   /// Binds a UUID as Nova writes it, and moves to the first row.
   @inline(__always)
   private func find(
-    _ uuid: UUID128, by statement: SQLiteStatement, in source: IdentitySource
+    _ uuid: UUID128, by statement: SQLiteStatement
   ) throws(CellError) -> Bool {
     do throws(ProjectionError) {
       let text = uuid.ascii
       unsafe try statement.bind(text: text.span.bytes, at: 1)
       return try statement.step()
     } catch {
-      throw CellError(error, of: cell, table: source.table.description)
-    }
-  }
-
-  private func step(
-    _ statement: SQLiteStatement, on source: IdentitySource
-  ) throws(CellError) -> Bool {
-    do throws(ProjectionError) { return try statement.step() } catch {
-      throw CellError(error, of: cell, table: source.table.description)
-    }
-  }
-
-  private func prepare(
-    _ sql: String, on source: IdentitySource
-  ) throws(CellError) -> SQLiteStatement {
-    do throws(ProjectionError) { return try connection.prepare(sql) } catch {
-      throw CellError(error, of: cell, table: source.table.description)
+      throw CellError(error, of: cell, table: "instances")
     }
   }
 

@@ -1,0 +1,155 @@
+internal import CMariaDB
+internal import Journal
+
+extension MariaDBConnection {
+  /// Opens a connection, logs in and prepares the session.
+  ///
+  /// The library resolves names and shakes hands for TLS as if time didn't matter; where it does
+  /// either, it runs on a thread of its own, which the deadline ends by ending the socket.
+  static func open(
+    _ address: DatabaseAddress, until deadline: ContinuousClock.Instant
+  ) throws(DatabaseError) -> MariaDBConnection {
+    let tls = try MariaDBTLS(address)
+    let needsThread: Bool
+    let server: String
+    switch address.place {
+    case .servers(let servers):
+      server = servers[0].description
+      needsThread = tls.use != .never || !NameResolution.isNumeric(servers[0].host.string)
+    case .socket(let path, _):
+      server = path.string
+      needsThread = tls.use != .never
+    case .file, .memory: preconditionFailure("MariaDB has a server")
+    }
+    var attempts = ConnectionAttempts(1, address, until: deadline)
+    let attemptDeadline = attempts.next()
+    let guardian = SocketGuard()
+    @Sendable func attempt() -> Result<MariaDBConnection, DatabaseError> {
+      do throws(DatabaseError) {
+        return .success(
+          try connected(address, server, tls, guardian: guardian, until: attemptDeadline))
+      } catch {
+        return .failure(error)
+      }
+    }
+    let needsOption = address.option("read_default_file") != nil
+    guard needsThread || needsOption else { return try attempt().get() }
+    guard let result = onOwnThread(until: attemptDeadline, attempt) else {
+      guardian.end()
+      throw .deadlinePassed(server: server)
+    }
+    let connection = try result.get()
+    connection.deadline = deadline
+    return connection
+  }
+
+  /// Most bytes of an answer's packet; a row of Nova's that is read here has far fewer.
+  private static let maximumPacketBytes = 16 << 20
+
+  /// The ways of logging in that show the password to nobody who isn't entitled to it.
+  private static let authentications = [
+    "mysql_native_password", "client_ed25519", "caching_sha2_password", "sha256_password",
+  ]
+
+  private static func connected(
+    _ address: DatabaseAddress, _ server: String, _ tls: MariaDBTLS, guardian: SocketGuard,
+    until deadline: ContinuousClock.Instant
+  ) throws(DatabaseError) -> MariaDBConnection {
+    let connection = MariaDBConnection(
+      address, server: server, tls: tls, guardian: guardian, until: deadline)
+    // A server may ask for any file that this process can read; it gets none.
+    connection.set(MYSQL_OPT_LOCAL_INFILE, to: UInt32(0))
+    connection.set(MYSQL_SET_CHARSET_NAME, to: "utf8mb4")
+    connection.limitPackets(to: maximumPacketBytes)
+    let asked = address.option("auth_plugin").map { [$0] } ?? []
+    connection.set(
+      MARIADB_OPT_RESTRICTED_AUTH, to: (authentications + asked).joined(separator: ","))
+    if address.flag("compress") == true { connection.set(MYSQL_OPT_COMPRESS, to: true) }
+    if tls.use != .never { connection.apply(tls, of: address) }
+    let file = address.option("read_default_file")
+    if let file { connection.set(MYSQL_READ_DEFAULT_FILE, to: file) }
+    if let group = address.option("read_default_group") {
+      connection.set(MYSQL_READ_DEFAULT_GROUP, to: group)
+    }
+    let user = address.user?.string ?? (file == nil ? "" : nil)
+    let database = address.database == "" ? nil : address.database.string
+    switch address.place {
+    case .servers(let servers):
+      // Without a host of its own an address takes the option file's.
+      let isDefault = file != nil && servers[0] == ServerAddress(host: "localhost", port: 3306)
+      if !isDefault { connection.set(MYSQL_OPT_PROTOCOL, to: MYSQL_PROTOCOL_TCP.rawValue) }
+      try connection.connect(
+        host: isDefault ? nil : servers[0].host.string,
+        port: isDefault ? 0 : UInt32(servers[0].port), socketPath: nil, user: user,
+        database: database, needsTLS: tls.use == .always)
+    case .socket(let path, _):
+      try connection.connect(
+        host: "localhost", port: 0, socketPath: path.string, user: user, database: database,
+        needsTLS: tls.use == .always)
+    case .file, .memory: preconditionFailure("MariaDB has a server")
+    }
+    try connection.prepareSession()
+    return connection
+  }
+
+  private func apply(_ tls: MariaDBTLS, of address: DatabaseAddress) {
+    if tls.use == .always { set(MYSQL_OPT_SSL_ENFORCE, to: true) }
+    // Any option of TLS makes the library offer it.
+    set(MARIADB_OPT_TLS_VERSION, to: address.option("tls_version") ?? "TLSv1.2,TLSv1.3")
+    for (name, option) in [
+      ("ssl_cert", MYSQL_OPT_SSL_CERT), ("ssl_key", MYSQL_OPT_SSL_KEY),
+      ("ssl_cipher", MYSQL_OPT_SSL_CIPHER),
+    ] {
+      if let value = address.option(name) { set(option, to: value) }
+    }
+    if let secret = address.secret("ssl_key_password"), let text = secret.exposedText() {
+      set(MARIADB_OPT_TLS_PASSPHRASE, to: text)
+    }
+    guard tls.verifiesAuthority else { return }
+    let (file, folder) = (address.option("ssl_ca"), address.option("ssl_capath"))
+    if let file { set(MYSQL_OPT_SSL_CA, to: file) }
+    if let folder = folder ?? (file == nil ? Self.systemAuthorities : nil) {
+      set(MYSQL_OPT_SSL_CAPATH, to: folder)
+    }
+    if tls.verifiesName { set(MYSQL_OPT_SSL_VERIFY_SERVER_CERT, to: true) }
+  }
+
+  /// Where Linux keeps the authorities that everybody trusts.
+  private static let systemAuthorities = "/etc/ssl/certs"
+}
+
+extension SQLQuery {
+  /// The text with each placeholder replaced by its value.
+  ///
+  /// Text is written in hexadecimal, so that no character of it can end a literal, whatever the
+  /// server's mode.
+  var withLiterals: String {
+    var result: [UInt8] = []
+    var bytes = text.utf8[...]
+    while let byte = bytes.popFirst() {
+      guard byte == UInt8(ascii: "?") else {
+        result.append(byte)
+        continue
+      }
+      var number = 0
+      while let digit = bytes.first, (0x30...0x39).contains(digit) {
+        number = number * 10 + Int(digit - 0x30)
+        bytes.removeFirst()
+      }
+      precondition((1...values.count).contains(number), "a placeholder of the query")
+      result.append(contentsOf: Self.literal(values[number - 1]).utf8)
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  private static func literal(_ value: SQLValue) -> String {
+    switch value {
+    case .integer(let value): return "\(value)"
+    case .null: return "NULL"
+    case .text(let text):
+      let digits = Array("0123456789abcdef".utf8)
+      let hexadecimal = text.string.utf8.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+      return "_utf8mb4 X'" + String(decoding: hexadecimal, as: UTF8.self) + "'"
+    }
+  }
+}

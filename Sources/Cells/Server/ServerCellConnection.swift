@@ -1,0 +1,134 @@
+public import Journal
+
+/// A Nova cell's database on a server.
+public final class ServerCellConnection: Sendable {
+  public let cell: CellID
+  let connection: ServerConnection
+  let tables: NovaCellTables
+
+  /// Most rows that one query names by their UUIDs.
+  private static let uuidsPerQuery = 500
+
+  /// Opens a connection and checks that the database has a Nova cell's tables and columns.
+  ///
+  /// - Throws: `database` for what the server refuses, `notACell`, `deadlinePassed`.
+  init(
+    _ address: DatabaseAddress, of cell: CellID, until deadline: ContinuousClock.Instant
+  ) throws(CellError) {
+    self.cell = cell
+    do throws(DatabaseError) {
+      connection = try ServerConnection.open(address, until: deadline)
+      tables = try NovaCellTables(of: connection)
+    } catch {
+      throw CellError(error, of: cell, table: nil)
+    }
+  }
+
+  var dialect: SQLDialect { connection.dialect }
+
+  func begin(until deadline: ContinuousClock.Instant) throws(CellError) {
+    do throws(DatabaseError) { try connection.begin(until: deadline) } catch {
+      throw CellError(error, of: cell, table: nil)
+    }
+  }
+
+  func forEachRow(
+    of query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Void
+  ) throws(CellError) {
+    do throws(DatabaseError) { try connection.forEachRow(of: query, body) } catch {
+      throw CellError(error, of: cell, table: query.table)
+    }
+  }
+
+  func placement(of instance: InstanceID) throws(CellError) -> InstancePlacement? {
+    var found: InstancePlacement?
+    try forEachRow(of: tables.placement(of: instance)) { (row) throws(DatabaseError) in
+      found = try InstancePlacement(in: row)
+    }
+    return found
+  }
+
+  func placements(of instances: [InstanceID]) throws(CellError) -> [InstancePlacement?] {
+    var found: [UUID128: InstancePlacement] = [:]
+    for start in stride(from: 0, to: instances.count, by: Self.uuidsPerQuery) {
+      let part = instances[start...].prefix(Self.uuidsPerQuery)
+      try forEachRow(of: tables.placements(of: part)) { (row) throws(DatabaseError) in
+        guard let uuid = try row.uuid(5) else { return }
+        found[uuid] = try InstancePlacement(in: row)
+      }
+    }
+    return instances.map { found[$0.uuid] }
+  }
+
+  func instance(_ id: InstanceID) throws(CellError) -> CellInstance? {
+    var found: CellInstance?
+    try forEachRow(of: tables.instance(id)) { (row) throws(DatabaseError) in
+      found = try CellInstance(id, in: row)
+    }
+    return found
+  }
+
+  func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
+    var uuids: [UUID128] = []
+    try forEachRow(of: tables.uuids(of: source, limit: limit)) { (row) throws(DatabaseError) in
+      if let uuid = try row.uuid(0) { uuids.append(uuid) }
+    }
+    return uuids.sorted()
+  }
+
+  func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
+    var count = 0
+    try forEachRow(of: tables.liveInstanceCount(on: host)) { (row) throws(DatabaseError) in
+      count = Int(try row.integer(0))
+    }
+    return count
+  }
+
+  func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
+    var isFound = false
+    try forEachRow(of: tables.has(uuid, in: source)) { (_) throws(DatabaseError) in isFound = true }
+    return isFound
+  }
+}
+
+extension NovaCellTables {
+  /// Looks whether a database has a Nova cell's tables and columns; one query where all is well.
+  ///
+  /// - Throws: `missing` or `permissionDenied` naming the first table or column.
+  init(of connection: ServerConnection) throws(DatabaseError) {
+    let columns = Self.needed.flatMap { table, columns in columns.map { "\(table).\($0)" } }
+    let tables = Self.needed.map(\.table.rawValue).joined(separator: ", ")
+    func probe(_ columns: String, of tables: String, _ table: NovaTable) throws(DatabaseError) {
+      let text = "SELECT \(columns) FROM \(tables) WHERE 1 = 0"
+      try connection.forEachRow(of: SQLQuery(connection.dialect, on: table, text)) {
+        (_) throws(DatabaseError) in
+      }
+    }
+    func has(_ column: String) throws(DatabaseError) -> Bool {
+      do throws(DatabaseError) {
+        try probe(column, of: tables, .instances)
+        return true
+      } catch .missing {
+        return false
+      } catch .permissionDenied {
+        return false
+      }
+    }
+    if try has((columns + ["instances.hidden"]).joined(separator: ", ")) {
+      self.init(dialect: connection.dialect, hasHidden: true)
+      return
+    }
+    for (table, columns) in Self.needed {
+      do throws(DatabaseError) { try probe("1", of: table.rawValue, table) } catch .missing {
+        throw .missing("table \(table)")
+      }
+      for column in columns {
+        let name = "\(table).\(column)"
+        do throws(DatabaseError) { try probe(name, of: table.rawValue, table) } catch .missing {
+          throw .missing("column \(name)")
+        }
+      }
+    }
+    self.init(dialect: connection.dialect, hasHidden: false)
+  }
+}

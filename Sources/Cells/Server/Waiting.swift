@@ -1,0 +1,110 @@
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
+
+/// Waits for a socket on the calling thread.
+enum SocketWait {
+  /// The events that are there, errors and ends of stream among them; nil at the deadline.
+  static func events(
+    _ wanted: Int32, on socket: Int32, until deadline: ContinuousClock.Instant
+  ) -> Int32? {
+    while true {
+      let remaining = ContinuousClock.now.duration(to: deadline)
+      if remaining <= .zero { return nil }
+      // Rounded up, so that the last wait isn't a spin.
+      let milliseconds = Int32(min(remaining / .milliseconds(1) + 1, 3.6e6))
+      var entry = pollfd(fd: socket, events: Int16(wanted), revents: 0)
+      let count = unsafe poll(&entry, 1, milliseconds)
+      if count > 0 { return Int32(entry.revents) }
+      if count < 0 && errno != EINTR { return POLLERR }
+    }
+  }
+
+  /// Whether something can be read, or the other end is gone; never waits.
+  static func isReadable(_ socket: Int32) -> Bool {
+    var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&entry, 1, 0) != 0
+  }
+}
+
+/// A socket that another thread may end, so that whatever call of a library waits on it returns.
+///
+/// Needed where a C library waits without looking at a deadline (libmariadb's TLS handshake).
+final class SocketGuard: Sendable {
+  private struct State {
+    var socket: Int32?
+    var isEnded = false
+  }
+  private let state = Mutex(State())
+
+  /// Names the socket; one that is to be ended already is, at once.
+  func hold(_ socket: Int32) {
+    state.withLock { state in
+      if state.socket == socket { return }
+      state.socket = socket
+      if state.isEnded { _ = shutdown(socket, Int32(SHUT_RDWR)) }
+    }
+  }
+
+  /// Forgets the socket, which its library is about to close.
+  func release() { state.withLock { $0.socket = nil } }
+
+  /// Ends the socket in both directions, now or once it is named.
+  func end() {
+    state.withLock { state in
+      state.isEnded = true
+      if let socket = state.socket { _ = shutdown(socket, Int32(SHUT_RDWR)) }
+    }
+  }
+}
+
+/// Does work that can't be broken off on a thread of its own, and leaves it behind at the deadline.
+///
+/// For name resolution, and for opening a connection by a library that waits as it likes. A result
+/// that comes too late is dropped.
+///
+/// - Returns: nil at the deadline.
+func onOwnThread<Value: Sendable>(
+  until deadline: ContinuousClock.Instant, _ work: @escaping @Sendable () -> Value
+) -> Value? {
+  let result = Box<Value>()
+  let done = DispatchSemaphore(value: 0)
+  DispatchQueue(label: "cellmap.opening").async {
+    let value = work()
+    result.value.withLock { $0 = value }
+    done.signal()
+  }
+  let remaining = ContinuousClock.now.duration(to: deadline) / .nanoseconds(1)
+  _ = done.wait(timeout: .now() + .nanoseconds(Int(max(0, min(remaining, 3.6e12)))))
+  return result.value.withLock { value in
+    defer { value = nil }
+    return value
+  }
+}
+
+private final class Box<Value: Sendable>: Sendable {
+  let value = Mutex<Value?>(nil)
+}
+
+/// Runs `body` so that a write to a closed connection is an error and no signal, and leaves the
+/// process's own handling of SIGPIPE as it was.
+///
+/// OpenSSL writes without `MSG_NOSIGNAL`.
+func withoutBrokenPipeSignal<Result, Failure: Error>(
+  _ body: () throws(Failure) -> Result
+) throws(Failure) -> Result {
+  var (broken, before, pending) = (sigset_t(), sigset_t(), sigset_t())
+  unsafe sigemptyset(&broken)
+  unsafe sigaddset(&broken, SIGPIPE)
+  unsafe sigpending(&pending)
+  let wasPending = unsafe sigismember(&pending, SIGPIPE) == 1
+  unsafe pthread_sigmask(SIG_BLOCK, &broken, &before)
+  defer {
+    if !wasPending {
+      var none = timespec()
+      while unsafe sigtimedwait(&broken, nil, &none) == -1 && errno == EINTR {}
+    }
+    unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
+  }
+  return try body()
+}
