@@ -108,6 +108,10 @@ let package = Package(
       name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
       swiftSettings: common),
     .testTarget(
+      name: "ServerTests",
+      dependencies: ["Cells", "Router", "Recovery", "Registry", "Projections", "TestSupport"],
+      swiftSettings: common),
+    .testTarget(
       name: "FaultTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
       swiftSettings: common),
   ],

@@ -85,7 +85,8 @@ extension CellError {
   init(_ error: DatabaseError, of cell: CellID, table: NovaTable?) {
     switch error {
     case .file(let error): self.init(error, of: cell, table: table?.rawValue)
-    case .badValue(let column, let found): self = .badValue(cell: cell, column: column, found: found)
+    case .badValue(let column, let found):
+      self = .badValue(cell: cell, column: column, found: found)
     case .missing(let what): self = .notACell(cell: cell, missing: what)
     case .deadlinePassed: self = .deadlinePassed(cell: cell)
     default: self = .database(cell: cell, error)

@@ -1,5 +1,10 @@
 # What the scripts that start a private server share; read by them, not run.
 
+# Whether a process lives; one that has ended and that nobody has waited for doesn't.
+is_alive() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+
 # Ends with a message when a program is missing; says how to get it.
 need() {
   local program
@@ -27,10 +32,20 @@ as_user() {
   if [ "$(id -u)" -eq 0 ]; then setpriv --reuid "$user" --regid "$user" --init-groups "$@"; else "$@"; fi
 }
 
+# Closes what whoever started this left open: a server that kept it would keep others waiting.
+close_inherited() {
+  local descriptor
+  for descriptor in /proc/self/fd/*; do
+    descriptor=${descriptor##*/}
+    if [ "$descriptor" -gt 2 ] && [ "$descriptor" -ne 255 ]; then eval "exec $descriptor>&-"; fi
+  done
+}
+
 # The same in place of this process.
 exec_as_user() {
   local user=$1
   shift
+  close_inherited
   if [ "$(id -u)" -eq 0 ]; then
     exec setpriv --reuid "$user" --regid "$user" --init-groups setsid "$@"
   fi
@@ -43,8 +58,9 @@ follow_owner() {
   local owner=${TESTBED_OWNER:-} folder=$1 pid=$2
   [ -n "$owner" ] || return 0
   (
-    while kill -0 "$owner" 2>/dev/null && kill -0 "$pid" 2>/dev/null; do sleep 1; done
-    if ! kill -0 "$owner" 2>/dev/null; then stop "$folder"; fi
+    close_inherited
+    while is_alive "$owner" && is_alive "$pid"; do sleep 1; done
+    if ! is_alive "$owner"; then stop "$folder"; fi
   ) >/dev/null 2>&1 </dev/null &
 }
 
@@ -62,7 +78,7 @@ wait_until() {
   shift 2
   until "$@" >/dev/null 2>&1; do
     tries=$((tries + 1))
-    if [ $tries -gt 600 ] || ! kill -0 "$pid" 2>/dev/null; then
+    if [ $tries -gt 600 ] || ! is_alive "$pid"; then
       echo "$self: the server didn't come up:" >&2
       tail -n 20 "$log" >&2
       exit 1
@@ -79,7 +95,7 @@ stop_process() {
   # One that a test has stopped couldn't end itself.
   kill -CONT "$pid" 2>/dev/null || true
   kill -TERM "$pid" 2>/dev/null || true
-  while kill -0 "$pid" 2>/dev/null; do
+  while is_alive "$pid"; do
     tries=$((tries + 1))
     [ $tries -lt 200 ] || kill -KILL "$pid" 2>/dev/null || true
     [ $tries -lt 300 ] || return 1

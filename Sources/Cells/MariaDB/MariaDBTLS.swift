@@ -16,7 +16,8 @@ struct MariaDBTLS {
     let mode = address.option("ssl_mode")?.uppercased()
     let modes = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
     if let mode, !modes.contains(mode) {
-      throw .optionUnusable(name: "ssl_mode", reason: "it is none of \(modes.joined(separator: ", "))")
+      throw .optionUnusable(
+        name: "ssl_mode", reason: "it is none of \(modes.joined(separator: ", "))")
     }
     let hasAuthority = address.option("ssl_ca") != nil || address.option("ssl_capath") != nil
     let isAsked =

@@ -28,7 +28,9 @@ extension PostgreSQLConnection {
     switch address.place {
     case .socket(let path, let port):
       return try connected(
-        common + [PostgreSQLParameter("host", path.string), PostgreSQLParameter("port", "\(port)")],
+        common + [
+          PostgreSQLParameter("host", path.string), PostgreSQLParameter("port", "\(port)"),
+        ],
         address, server: path.string, until: deadline)
     case .servers(let servers):
       return try open(servers, common, address, until: deadline)

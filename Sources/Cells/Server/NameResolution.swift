@@ -19,7 +19,8 @@ enum NameResolution {
     switch found {
     case .success(let addresses): return addresses
     case .failure(let failure):
-      throw .unreachable(server: "\(server)", reason: "its name can't be resolved (\(failure.text))")
+      throw .unreachable(
+        server: "\(server)", reason: "its name can't be resolved (\(failure.text))")
     }
   }
 
