@@ -161,7 +161,8 @@ def dump(path, database):
     """The records of one database of the LMDB file, in the order of their keys."""
     command = ["mdb_dump", "-n"] + (["-s", database] if database else []) + [str(path)]
     lines = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True).stdout.splitlines()
     data = [line[1:] for line in lines if line.startswith(" ")]
     return [(bytes.fromhex(key), bytes.fromhex(value))
             for key, value in zip(data[::2], data[1::2])]
