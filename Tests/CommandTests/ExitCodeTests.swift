@@ -29,6 +29,29 @@ import Testing
     }
   }
 
+  /// An argument can't be so long; a file, a line of input and a configuration can.
+  @Test func `a megabyte where an address or a UUID should be is refused in a short line`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let long = String(repeating: "a", count: 1 << 20)
+      try Data("sqlite:////\(long)".utf8).write(to: URL(filePath: bed.path("long")))
+      try Data("[database]\nconnection = sqlite:////\(long)\n".utf8)
+        .write(to: URL(filePath: bed.path("long.conf")))
+      let words = ["--queue", "none:///", "--reason", "t"]
+      for (arguments, input, statuses) in [
+        (["cell", "add", "x", "--database", "@long"] + words, "", [9, 64]),
+        (["cell", "add", "x", "--database", "-"] + words, "sqlite:////\(long)\n", [9, 64]),
+        (["cell", "add", "x", "--nova-conf", "long.conf", "--reason", "t"], "", [9, 64]),
+        (["adopt", "@long", "--reason", "t"], "", [7, 64]), (["route", "-"], long, [5, 64]),
+      ] as [([String], String, [Int32])] {
+        let ran = try bed.run(arguments, input: input)
+        #expect(statuses.contains(ran.status), "\(arguments) \(ran.status) \(ran.err.prefix(200))")
+        #expect(ran.err.utf8.count < 6_000 && ran.out.utf8.count < 6_000, "\(arguments)")
+      }
+      #expect(try bed.done("cell", "list", "--json").objects.count == 3)
+    }
+  }
+
   @Test func `what the map doesn't know is 2`() throws {
     try withCommand { bed in
       try bed.makeStore()

@@ -131,7 +131,16 @@ import Testing
     try withCommand { bed in
       let ran = try bed.done("--generate-completion-script", shell)
       #expect(ran.err.isEmpty && ran.out.contains("cellmap") && ran.out.contains("delete-mark"))
-      #expect(!ran.out.contains("replay-worker"))
+      #expect(!ran.out.contains("replay-worker") && !ran.out.contains("--parent"))
+      guard shell == "bash" else { return }
+      let script = bed.path("completions.bash")
+      try Data(ran.out.utf8).write(to: URL(filePath: script))
+      let read = Process()
+      read.executableURL = URL(filePath: "/bin/bash")
+      read.arguments = ["-n", script]
+      try read.run()
+      read.waitUntilExit()
+      #expect(read.terminationStatus == 0)
     }
   }
 

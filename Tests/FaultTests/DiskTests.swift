@@ -120,6 +120,40 @@ import Testing
     }
   }
 
+  /// The start of statfs(2)'s answer, by strace, as it would be on a network file system.
+  @Test(
+    arguments: [
+      (0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0x6573_5546, "FUSE"), (0x0102_1997, "9p"),
+    ] as [(UInt64, String)])
+  func `a network file system is refused with exit 6, and nothing is made there`(
+    magic: UInt64, name: String
+  ) throws {
+    try withTemporaryFolder { folder in
+      let (store, made) = (folder + "/new", folder + "/store")
+      try expectDone(["init", "--store", made])
+      let answer = withUnsafeBytes(of: magic.littleEndian) { bytes in
+        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+      }
+      for words in [
+        ["init", "--store", store], ["status", "--store", made], addCell("c", made),
+      ] {
+        let refused = try runProgram(
+          "/usr/bin/strace",
+          [
+            "-f", "-qq", "-o", "/dev/null", "-e", "trace=statfs", "-e",
+            "inject=statfs:poke_exit=@arg2=\(answer)", Cellmap.program,
+          ] + words)
+        #expect(refused.status == 6 && refused.output == "", "\(words): \(refused.summary)")
+        #expect(refused.errors.contains(name), "\(refused.summary)")
+        #expect(refused.errors.split(separator: "\n").count == 1, "\(refused.summary)")
+      }
+      #expect(access(store + "/journal.lmdb", F_OK) != 0)
+      // The same store on a local disk is as it was.
+      let status = try expectDone(["status", "--store", made, "--json"])
+      #expect(status.object["position"] as? String == "1:2")
+    }
+  }
+
   @Test func `where no store is, every command says so with exit 6`() throws {
     try withTemporaryFolder { folder in
       let other = folder + "/other"

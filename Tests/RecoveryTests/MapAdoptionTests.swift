@@ -53,6 +53,34 @@ import Testing
     }
   }
 
+  @Test func `takes SQL and canonically equal texts byte by byte`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      let sql = "'); DROP TABLE instance_mappings; --\" %s ?1 \\"
+      let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+      try bed.api.addCell(8, cell(8), name: sql, database: "sqlite:///8.sqlite?timeout=1")
+      try bed.api.addCell(9, cell(9), name: composed, database: "sqlite:///9.sqlite")
+      try bed.api.addCell(10, cell(10), name: decomposed, database: "sqlite:///10.sqlite")
+      for (number, text) in [(1, sql), (2, composed), (3, decomposed)] {
+        try bed.api.addInstance(
+          number, "\(instance(number))", cell: 2,
+          ["project_id": quoted(text), "user_id": quoted(text)])
+      }
+      try bed.adopt()
+      let map = try bed.map()
+      for (id, text) in [(8, sql), (9, composed), (10, decomposed)] {
+        let name = try #require(try map.cell(cell(id))?.record.name)
+        #expect(Array(name.string.utf8) == Array(text.utf8))
+      }
+      for (number, text) in [(1, sql), (2, composed), (3, decomposed)] {
+        let owner = try #require(try map.instance(instance(number))?.record.owner)
+        #expect(Array(try #require(owner.project?.clearText).string.utf8) == Array(text.utf8))
+        #expect(Array(try #require(owner.user?.clearText).string.utf8) == Array(text.utf8))
+      }
+      #expect(try bed.adopt().outcome == nil)
+    }
+  }
+
   @Test func `keeps numeric ids and times of creation`() throws {
     try withBed { bed in
       try bed.addCells()

@@ -70,6 +70,51 @@ import Testing
     }
   }
 
+  /// A process that serves reads by `pread`, so that it is told; a writer has the file mapped and may
+  /// die of it, or be told.
+  @Test func `truncation under an open journal is an error to readers, and loses nothing`() async {
+    await #expect(processExitsWith: .success) {
+      try withTemporaryDirectory { folder in
+        let sample = try Sample(in: folder)
+        let journal = try EventJournal.open(sample.directory)
+        let half = Data(sample.bytes.prefix(sample.bytes.count / 2))
+        try half.write(to: URL(filePath: sample.path), options: [])
+        chmod(sample.path, 0o600)
+        for ask in [
+          { _ = try journal.entries(after: 0, limit: .max) },
+          { _ = try journal.appendNow(Drafts.mappings(0..<3)) }, { _ = try journal.verify() },
+        ] as [() throws -> Void] {
+          let error = #expect(throws: JournalError.self) { try ask() }
+          #expect(error?.category == .integrity, "\(String(describing: error))")
+        }
+        try sample.put(sample.bytes)
+        #expect(
+          try EventJournal.open(sample.directory).entries(after: 0, limit: .max) == sample.entries)
+      }
+    }
+  }
+
+  @Test func `a writer that has the file mapped dies of its truncation at the worst`() async throws
+  {
+    let folder = FileManager.default.temporaryDirectory.path + "/cellmap-truncated-\(getpid())"
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let sample = try Sample(in: folder)
+    await #expect(processExitsWith: .failure) { [folder = folder as String] in
+      let journal = try EventJournal.open(folder + "/s")
+      try journal.appendNow(Drafts.mappings(0..<3))
+      try FileManager.default.copyItem(atPath: folder + "/s/journal.lmdb", toPath: folder + "/copy")
+      truncate(folder + "/s/journal.lmdb", 16_384)
+      try journal.appendNow(Drafts.mappings(0..<3))
+    }
+    #expect(sample.openingError()?.category == .integrity)
+    try sample.put(try Data(contentsOf: URL(filePath: folder + "/copy")))
+    let entries = try EventJournal.open(sample.directory).entries(after: 0, limit: .max)
+    #expect(entries.count == sample.entries.count + 3)
+    #expect(Array(entries.prefix(sample.entries.count)) == sample.entries)
+  }
+
   @Test func `garbage and other files are no store`() throws {
     try withTemporaryDirectory { folder in
       let sample = try Sample(in: folder)
