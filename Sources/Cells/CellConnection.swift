@@ -40,6 +40,14 @@ public enum CellConnection: Sendable {
     }
   }
 
+  /// Which of Nova's columns the database has, and the queries of them.
+  var tables: NovaCellTables {
+    switch self {
+    case .sqlite(let connection): connection.tables
+    case .server(let connection): connection.tables
+    }
+  }
+
   /// Whether `instances` has the column `hidden`, which the oldest schemas lack.
   public var hasHidden: Bool {
     switch self {

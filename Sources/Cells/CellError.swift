@@ -24,6 +24,8 @@ public enum CellError: Error, Equatable, Sendable {
   case deadlinePassed(cell: CellID)
   /// Every connection to the cell was at work until the deadline.
   case connectionsBusy(cell: CellID, limit: Int)
+  /// The cell was not asked: its last calls failed, `failures` in a row, and it is probed meanwhile.
+  indirect case skippedByBreaker(cell: CellID, failures: Int, last: CellError)
   /// The file was replaced or changed under the reading; it is opened anew at the next call.
   case replaced(cell: CellID, path: String)
   /// The server failed or refused; every case but those that are named here for all engines.
@@ -45,7 +47,8 @@ public enum CellError: Error, Equatable, Sendable {
       .database(let cell, _), .notADatabase(let cell, _), .damaged(let cell, _),
       .recoveryNeeded(let cell, _), .notACell(let cell, _), .badValue(let cell, _, _),
       .locked(let cell), .deadlinePassed(let cell), .connectionsBusy(let cell, _),
-      .replaced(let cell, _), .failed(let cell, _, _), .wrongCell(let cell, _),
+      .skippedByBreaker(let cell, _, _), .replaced(let cell, _), .failed(let cell, _, _),
+      .wrongCell(let cell, _),
       .identityUnknown(let cell, _), .identityUnreadable(let cell, _):
       cell
     }
@@ -57,7 +60,8 @@ extension CellError: CustomStringConvertible {
     switch self {
     case .inMemory, .fileMissing, .fileRefused: addressDescription
     case .notADatabase, .damaged, .recoveryNeeded, .notACell, .badValue: contentDescription
-    case .locked, .deadlinePassed, .connectionsBusy, .replaced, .failed: workDescription
+    case .locked, .deadlinePassed, .connectionsBusy, .skippedByBreaker, .replaced, .failed:
+      workDescription
     case .database(let cell, let error): "Cell \(cell): \(error)"
     case .wrongCell, .identityUnknown, .identityUnreadable: identityDescription
     }
@@ -103,6 +107,9 @@ extension CellError: CustomStringConvertible {
       "Cell \(cell) had not answered at the deadline. Try again or allow more time."
     case .connectionsBusy(let cell, let limit):
       "Cell \(cell): all \(limit) connections were at work until the deadline. Try again."
+    case .skippedByBreaker(let cell, let failures, let last):
+      "Cell \(cell) was not asked: it failed \(failures) times in a row, and is asked again once a "
+        + "probe finds it to be back. The last failure: \(last)"
     case .replaced(let cell, let path):
       "Cell \(cell): the database \(path) was replaced while it was read. Try again."
     case .failed(let cell, let operation, let code):

@@ -24,6 +24,9 @@ struct NovaCellTables: Sendable {
   private static let furtherColumns =
     "node, display_name, project_id, user_id, created_at, updated_at, deleted_at, launched_at"
 
+  /// What `CellInstance(_:in:)` reads.
+  var instanceColumns: String { "\(Self.placementColumns), \(hidden), \(Self.furtherColumns)" }
+
   private var hidden: String { hasHidden ? "hidden" : "0 AS hidden" }
 
   /// Where an instance is, in the columns that `InstancePlacement(at:in:)` reads.
@@ -32,9 +35,7 @@ struct NovaCellTables: Sendable {
   }
 
   /// An instance's row, in the columns that `CellInstance(_:in:)` reads.
-  func instance(_ instance: InstanceID) -> SQLQuery {
-    query("\(Self.placementColumns), \(hidden), \(Self.furtherColumns)", of: instance)
-  }
+  func instance(_ instance: InstanceID) -> SQLQuery { query(instanceColumns, of: instance) }
 
   private func query(_ columns: String, of instance: InstanceID) -> SQLQuery {
     var query = SQLQuery(dialect, on: .instances, "SELECT \(columns) FROM instances WHERE uuid = ")

@@ -1,5 +1,4 @@
 internal import Dispatch
-internal import Glibc
 internal import Journal
 internal import Projections
 internal import Synchronization
@@ -102,7 +101,8 @@ final class ProjectorThread: Sendable {
 
   init(journal: EventJournal) {
     self.journal = journal
-    Thread.start { [self] in run() }
+    let isStarted = OwnThread.start { [self] in run() }
+    precondition(isStarted, "the system has a thread for the projector")
   }
 
   // MARK: For the writer
@@ -339,25 +339,5 @@ final class ProjectorThread: Sendable {
       return state.waiters.filter { $0.index <= head }
     }
     for waiter in waiters { waiter.wake(error) }
-  }
-}
-
-/// A thread of its own, for what blocks.
-enum Thread {
-  static func start(_ body: @escaping @Sendable () -> Void) {
-    var thread = pthread_t()
-    let code = unsafe pthread_create(
-      &thread, nil,
-      { pointer in
-        unsafe Unmanaged<Body>.fromOpaque(pointer!).takeRetainedValue().run()
-        return nil
-      }, Unmanaged.passRetained(Body(body)).toOpaque())
-    precondition(code == 0, "pthread_create failed with \(code)")
-    pthread_detach(thread)
-  }
-
-  private final class Body: Sendable {
-    let run: @Sendable () -> Void
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 }

@@ -23,7 +23,7 @@ extension CellRouter {
     let answers = fanOut(over: ordered.map(\.target), until: deadline) {
       target throws(CellUnavailable) in
       let ids = asked[target.number] ?? []
-      return try self.ask(target, until: deadline) { lent throws(CellError) in
+      return try target.ask(until: deadline) { lent throws(CellError) in
         (placements: try lent.connection.placements(of: ids), isProven: lent.isProven)
       }
     }

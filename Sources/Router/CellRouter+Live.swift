@@ -21,29 +21,12 @@ extension CellRouter {
       return mapping.cell.map { .cellNotInMap(mapping, $0) } ?? .noCellYet(mapping)
     }
     do throws(CellUnavailable) {
-      let live = try ask(target, until: deadline) { lent throws(CellError) in
+      let live = try target.ask(until: deadline) { lent throws(CellError) in
         (try lent.connection.placement(of: id), lent.isProven)
       }
       return outcome(mapping, target, live.0, isProven: live.1)
     } catch {
       return unavailable(mapping, target, error, in: map)
-    }
-  }
-
-  /// Works on a connection to a cell; one that went stale meanwhile is opened once more.
-  @inline(__always)
-  func ask<Answer>(
-    _ target: CellTarget, until deadline: ContinuousClock.Instant,
-    _ body: (LentConnection) throws(CellError) -> Answer
-  ) throws(CellUnavailable) -> Answer {
-    let pool = try target.pool()
-    do throws(CellError) {
-      do throws(CellError) { return try pool.withConnection(until: deadline, body) } catch {
-        guard error.isStaleConnection else { throw error }
-      }
-      return try pool.withConnection(until: deadline, body)
-    } catch {
-      throw .database(error)
     }
   }
 
@@ -83,7 +66,7 @@ extension CellRouter {
     }
     if targets.isEmpty { return .unknown(nil) }
     let answers = fanOut(over: targets, until: deadline) { target throws(CellUnavailable) in
-      try self.ask(target, until: deadline) { lent throws(CellError) in
+      try target.ask(until: deadline) { lent throws(CellError) in
         (placement: try lent.connection.placement(of: id), isProven: lent.isProven)
       }
     }

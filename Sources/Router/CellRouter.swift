@@ -1,4 +1,4 @@
-internal import Cells
+public import Cells
 public import Journal
 public import Projections
 
@@ -12,8 +12,8 @@ public final class CellRouter: Sendable {
   public struct Options: Sendable {
     /// Instances whose mapping is kept in memory, 32 bytes each.
     public var cacheCapacity = 1 << 18
-    /// The most connections to one cell.
-    public var connectionsPerCell = 8
+    /// What each cell may take of connections and threads, and when it counts as down.
+    public var pool = CellPoolSettings()
     /// Entries that are folded in memory while the index is behind; beyond that the answers say how
     /// far behind they are.
     public var overlayCapacity = Overlay.capacity
@@ -37,7 +37,7 @@ public final class CellRouter: Sendable {
   ) throws(RouterError) {
     let knowledge = MapKnowledge()
     let context = TargetContext(
-      keys: keys, base: base, connectionsPerCell: options.connectionsPerCell,
+      keys: keys, base: base, pool: options.pool,
       knowledge: { cell in knowledge.of(cell) })
     cache = RouteCache(capacity: options.cacheCapacity)
     follower = try MapFollower(

@@ -96,6 +96,34 @@ public final class CellTarget: Sendable {
     }
   }
 
+  /// Works on a connection to the cell; one that went stale meanwhile is opened once more.
+  @inline(__always)
+  func ask<Answer>(
+    until deadline: ContinuousClock.Instant,
+    _ body: (LentConnection) throws(CellError) -> Answer
+  ) throws(CellUnavailable) -> Answer {
+    let pool = try pool()
+    do throws(CellError) {
+      do throws(CellError) { return try pool.withConnection(until: deadline, body) } catch {
+        guard error.isStaleConnection else { throw error }
+      }
+      return try pool.withConnection(until: deadline, body)
+    } catch {
+      throw .database(error)
+    }
+  }
+
+  /// Runs `body` on a thread of the cell's own; the caller doesn't wait.
+  ///
+  /// - Throws: What hinders it at once: no address that can be opened, a breaker that is open, or
+  ///   too much work that waits.
+  func run(
+    until deadline: ContinuousClock.Instant, _ body: @escaping @Sendable () -> Void
+  ) throws(CellUnavailable) {
+    let pool = try pool()
+    do throws(CellError) { try pool.run(until: deadline, body) } catch { throw .database(error) }
+  }
+
   private func makePool(_ text: Secret) throws(CellUnavailable) -> CellConnectionPool {
     let address: DatabaseAddress
     do throws(AddressError) { address = try DatabaseAddress(parsing: text) } catch {
@@ -105,7 +133,7 @@ public final class CellTarget: Sendable {
       let location = try CellDatabaseLocation(address, of: id, relativeTo: context.base.folder)
       return CellConnectionPool(
         cell: id, location: location, identity: context.knowledge(id),
-        limit: context.connectionsPerCell)
+        settings: context.pool)
     } catch {
       throw .database(error)
     }
@@ -132,7 +160,7 @@ public final class CellTarget: Sendable {
 struct TargetContext: Sendable {
   let keys: KeyRing?
   let base: AddressBase
-  let connectionsPerCell: Int
+  let pool: CellPoolSettings
   /// What the map knows of a cell's identity.
   let knowledge: @Sendable (CellID) -> IdentityKnowledge
 }

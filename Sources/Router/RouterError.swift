@@ -7,6 +7,12 @@ public enum RouterError: Error, Equatable, Sendable {
   case journal(JournalError)
   /// The index can't be read, and no cells are known that could be asked instead.
   case index(ProjectionError)
+  /// A list's token gives no page.
+  case token(ListTokenFault)
+  /// The instance after which a list is to go on isn't known, or its cell has no row of it.
+  case markerUnknown(InstanceID)
+  /// The instance's place in the order could not be read: its cell did not answer, or it has none.
+  case markerUnreadable(InstanceID, CellUnavailable?)
 }
 
 extension RouterError: CustomStringConvertible {
@@ -14,6 +20,13 @@ extension RouterError: CustomStringConvertible {
     switch self {
     case .journal(let error): error.description
     case .index(let error): error.description
+    case .token(let fault): fault.description
+    case .markerUnknown(let id):
+      "There is no instance \(id) after which the list could go on. Begin it anew, or give the token "
+        + "of its last page, which needs no instance."
+    case .markerUnreadable(let id, let reason):
+      "Where instance \(id) stands in that order can't be read: "
+        + "\(reason?.description ?? "it has no cell yet.") Give the token of the last page instead."
     }
   }
 }

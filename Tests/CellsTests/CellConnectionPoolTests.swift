@@ -13,16 +13,19 @@ import TestSupport
   ) throws {
     try withCell { file in
       try file.add(instance)
+      var settings = CellPoolSettings()
+      settings.connections = limit
       try body(
         CellConnectionPool(
-          cell: cell, location: .sqlite(path: file.path), identity: .none, limit: limit), file)
+          cell: cell, location: .sqlite(path: file.path), identity: .none, settings: settings),
+        file)
     }
   }
 
   @Test func `opens nothing until it is asked`() throws {
     let pool = CellConnectionPool(
       cell: cell, location: .sqlite(path: "/nowhere/cell.sqlite"), identity: .none)
-    #expect(pool.idleCount == 0)
+    #expect(pool.condition.idle == 0)
     #expect(throws: CellError.fileMissing(cell: cell, path: "/nowhere/cell.sqlite")) {
       try pool.withConnection(until: soon()) { _ throws(CellError) in }
     }
@@ -34,7 +37,7 @@ import TestSupport
         _ = try pool.withConnection(until: soon()) { lent throws(CellError) in
           try lent.connection.placement(of: instance)
         }
-        #expect(pool.idleCount == 1)
+        #expect(pool.condition.idle == 1)
       }
     }
   }
@@ -46,7 +49,7 @@ import TestSupport
           throw .locked(cell: cell)
         }
       }
-      #expect(pool.idleCount == 0)
+      #expect(pool.condition.idle == 0)
     }
   }
 
@@ -63,6 +66,54 @@ import TestSupport
     }
   }
 
+  @Test func `refuses at once who would be one too many to wait`() throws {
+    try withCell { file in
+      var settings = CellPoolSettings()
+      settings.connections = 1
+      settings.waiters = 0
+      let pool = CellConnectionPool(
+        cell: cell, location: .sqlite(path: file.path), identity: .none, settings: settings)
+      try pool.withConnection(until: soon()) { _ throws(CellError) in
+        let begin = ContinuousClock.now
+        #expect(throws: CellError.connectionsBusy(cell: cell, limit: 1)) {
+          try pool.withConnection(until: soon(5_000)) { _ throws(CellError) in }
+        }
+        #expect(begin.duration(to: .now) < .seconds(1))
+      }
+    }
+  }
+
+  @Test func `closes by itself what nobody has used for long`() throws {
+    try withCell { file in
+      var settings = CellPoolSettings()
+      settings.idleTime = .milliseconds(30)
+      let pool = CellConnectionPool(
+        cell: cell, location: .sqlite(path: file.path), identity: .none, settings: settings)
+      for _ in 1...2 {
+        try pool.withConnection(until: soon()) { _ throws(CellError) in }
+        #expect(pool.condition.idle == 1)
+        for _ in 1...200 where pool.condition.idle > 0 { usleep(5_000) }
+        #expect(pool.condition.idle == 0)
+      }
+    }
+  }
+
+  @Test func `opens a connection anew when it has grown old`() throws {
+    try withCell { file in
+      var settings = CellPoolSettings()
+      settings.connectionLifetime = .milliseconds(40)
+      let pool = CellConnectionPool(
+        cell: cell, location: .sqlite(path: file.path), identity: .none, settings: settings)
+      func opened() throws(CellError) -> ContinuousClock.Instant {
+        try pool.withConnection(until: soon()) { lent throws(CellError) in lent.checkedAt }
+      }
+      let first = try opened()
+      #expect(try opened() == first)
+      usleep(60_000)
+      #expect(try opened() > first)
+    }
+  }
+
   @Test func `serves many threads with few connections`() throws {
     try withPool(limit: 3) { pool, _ in
       let failures = Mutex(0)
@@ -73,7 +124,7 @@ import TestSupport
         if found == nil { failures.withLock { $0 += 1 } }
       }
       #expect(failures.withLock(\.self) == 0)
-      #expect(pool.idleCount <= 3)
+      #expect(pool.condition.idle <= 3)
     }
   }
 

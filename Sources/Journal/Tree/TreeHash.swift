@@ -56,7 +56,7 @@ public enum TreeHash {
   }
 
   /// SHA-256 of bytes, without a prefix: the checksum of small records.
-  static func plain(_ bytes: [UInt8]) -> Digest {
+  public static func plain(_ bytes: [UInt8]) -> Digest {
     digest(of: SHA256.hash(data: bytes))
   }
 

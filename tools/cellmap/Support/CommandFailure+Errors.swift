@@ -83,6 +83,9 @@ extension CommandFailure {
     switch error {
     case .journal(let error): self.init(error)
     case .index(let error): self.init(error)
+    case .token: self.init(.usage, error.description)
+    case .markerUnknown: self.init(.unknown, error.description)
+    case .markerUnreadable: self.init(.cell, error.description)
     }
   }
 

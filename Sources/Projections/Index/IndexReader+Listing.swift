@@ -1,0 +1,174 @@
+public import Journal
+
+/// What the map has to sort instances by.
+public enum MapColumn: Hashable, Sendable {
+  case id, createdAt, project
+}
+
+/// Instances of one cell, or of none yet, as a list over cells needs them: some of them, in some
+/// order.
+public struct MapInstanceQuery: Hashable, Sendable {
+  /// nil for the instances that have no cell yet.
+  public var cell: CellID?
+  public var project: ByteText?
+  public var user: ByteText?
+  /// Those as well that are queued for delete.
+  public var includesQueued = false
+
+  public init(cell: CellID?) { self.cell = cell }
+
+  /// Whether the map's record of an instance is one of them.
+  ///
+  /// An owner that isn't clear text is nobody's.
+  public func matches(_ record: InstanceRecord) -> Bool {
+    if record.cell != cell { return false }
+    if !includesQueued && record.isQueuedForDelete == true { return false }
+    if let project, record.owner.project?.clearText != project { return false }
+    if let user, record.owner.user?.clearText != user { return false }
+    return true
+  }
+}
+
+/// A key of an order of the map's instances; the last one is the UUID.
+public struct MapOrderKey: Hashable, Sendable {
+  public var column: MapColumn
+  public var isDescending: Bool
+
+  public init(_ column: MapColumn, isDescending: Bool) {
+    self.column = column
+    self.isDescending = isDescending
+  }
+}
+
+/// An instance's place in such an order, whether or not it is there.
+public struct MapPlace: Hashable, Sendable {
+  public var id: InstanceID
+  public var createdAt: Timestamp?
+  public var project: ByteText?
+
+  public init(id: InstanceID, createdAt: Timestamp?, project: ByteText?) {
+    self.id = id
+    self.createdAt = createdAt
+    self.project = project
+  }
+}
+
+extension IndexReader {
+  /// At most `limit` of the instances in question, in an order, after a place in it.
+  ///
+  /// By UUID a page costs what it has; by anything else, a look at each of the cell's instances.
+  public func instances(
+    _ query: MapInstanceQuery, by keys: [MapOrderKey], after place: MapPlace?, limit: Int
+  ) throws(ProjectionError) -> [InstanceItem] {
+    precondition(keys.last?.column == .id, "the UUID is the last key")
+    let order = KeysetOrder(
+      keys.map {
+        KeysetOrder.Term($0.expression, isDescending: $0.isDescending, isNullable: $0.column != .id)
+      })
+    var clause = MapClause(query)
+    let nulls = place.map { place in keys.map { $0.value(in: place) == .null } }
+    let condition = order.condition(of: .all, after: nulls) { number in
+      clause.bind(place.map { keys[number].value(in: $0) } ?? .null)
+    }
+    if let condition { clause.text += " AND (\(condition))" }
+    let terms = order.terms.map { "\($0.expression) \($0.isDescending ? "DESC" : "ASC")" }
+    clause.text += " ORDER BY \(terms.joined(separator: ", ")) LIMIT \(limit)"
+    return try rows(of: InstanceTable.self, clause.text) {
+      (statement) throws(ProjectionError) in try clause.bindValues(to: statement)
+    }.map { InstanceItem(id: $0.key, row: $0.row) }
+  }
+
+  /// How many instances are in question, by the index alone: rows' checksums are not looked at.
+  public func count(_ query: MapInstanceQuery) throws(ProjectionError) -> Int {
+    let clause = MapClause(query)
+    let statement = try connection.prepare("SELECT count(*) FROM instance \(clause.text)")
+    try clause.bindValues(to: statement)
+    _ = try statement.step()
+    return Int(try statement.integer(0))
+  }
+
+  /// The cells in which a project, or one user in it, has instances; nil among them for those
+  /// without a cell. Rows' checksums are not looked at.
+  ///
+  /// - Parameter enough: The search ends once so many are found.
+  public func cells(
+    ofProject project: ByteText, user: ByteText?, enough: Int
+  ) throws(ProjectionError) -> Set<CellID?> {
+    let statement = try connection.prepare(
+      "SELECT cell FROM instance INDEXED BY instance_by_owner WHERE project = ?1"
+        + (user == nil ? "" : " AND user = ?2"))
+    try statement.bind(project, at: 1)
+    if let user { try statement.bind(user, at: 2) }
+    defer { statement.reset() }
+    var cells: Set<CellID?> = []
+    while cells.count < enough, try statement.step() {
+      cells.insert(statement.isNull(0) ? nil : CellID(try statement.uuid(0)))
+    }
+    return cells
+  }
+}
+
+extension MapOrderKey {
+  /// The column as it is compared; a project that isn't clear text counts as NULL.
+  fileprivate var expression: String {
+    switch column {
+    case .id: "id"
+    case .createdAt: "nova_created_at"
+    case .project: "CASE typeof(project) WHEN 'text' THEN project END"
+    }
+  }
+
+  fileprivate func value(in place: MapPlace) -> MapValue {
+    switch column {
+    case .id: .uuid(place.id.uuid)
+    case .createdAt: place.createdAt.map { .integer($0.microseconds) } ?? .null
+    case .project: place.project.map { .text($0) } ?? .null
+    }
+  }
+}
+
+private enum MapValue: Equatable {
+  case null
+  case uuid(UUID128)
+  case integer(Int64)
+  case text(ByteText)
+}
+
+/// What follows the table's name in a statement, and the values of its parameters.
+private struct MapClause {
+  var text: String
+  private var values: [MapValue] = []
+
+  init(_ query: MapInstanceQuery) {
+    let index = query.project == nil ? "instance_by_cell" : "instance_by_owner"
+    text = "INDEXED BY \(index) WHERE "
+    // `IS` also finds NULL by the index.
+    let cell = bind(query.cell.map { .uuid($0.uuid) } ?? .null)
+    text += "cell IS \(cell)"
+    if let project = query.project {
+      let parameter = bind(.text(project))
+      text += " AND project = \(parameter)"
+    }
+    if let user = query.user {
+      let parameter = bind(.text(user))
+      text += " AND user = \(parameter)"
+    }
+    if !query.includesQueued { text += " AND queued_for_delete IS NOT 1" }
+  }
+
+  mutating func bind(_ value: MapValue) -> String {
+    values.append(value)
+    return "?\(values.count)"
+  }
+
+  func bindValues(to statement: SQLiteStatement) throws(ProjectionError) {
+    for (place, value) in values.enumerated() {
+      switch value {
+      case .null: try statement.bindNull(at: place + 1)
+      case .uuid(let uuid): try statement.bind(uuid, at: place + 1)
+      case .integer(let integer): try statement.bind(integer, at: place + 1)
+      case .text(let text): try statement.bind(text, at: place + 1)
+      }
+    }
+  }
+}

@@ -1,0 +1,200 @@
+internal import Cells
+internal import Journal
+internal import Projections
+
+/// One page of a list, while it is made: on the caller's thread, with the cells on theirs.
+///
+/// Two parts: what is known, merged from all cells and from the map; and then, where the map can't
+/// sort by what was asked, the instances that only the map knows, by UUID.
+struct InstanceListing {
+  private let request: InstanceListRequest
+  private let map: MapSnapshot
+  private let question: ListQuestion
+  private let ask: CellAsking
+
+  private var progress: ListProgress
+  /// Where the list stood before this page, and whether no page was before it.
+  private let begin: ListProgress
+  private let isFirstPage: Bool
+
+  private var live: [LiveRows] = []
+  private var mapRows: [MapRows] = []
+  private var merge: ListMerge
+  private var page: [ListedInstance] = []
+  private var seen: Set<InstanceID> = []
+  private var outcomes: [CellID: CellListing.Outcome] = [:]
+  private var mapError: ProjectionError?
+  private var mayRepeat = false
+
+  init(
+    _ request: InstanceListRequest, from progress: ListProgress, isFirstPage: Bool,
+    in map: MapSnapshot, _ ask: CellAsking
+  ) {
+    self.request = request
+    self.map = map
+    self.ask = ask
+    self.progress = progress
+    self.isFirstPage = isFirstPage
+    begin = progress
+    question = ListQuestion(request, in: map)
+    merge = ListMerge(by: request.order)
+  }
+
+  private var wanted: Int { request.limit - page.count }
+
+  /// Makes the page.
+  mutating func run(_ token: ListToken) -> InstanceList {
+    if progress.tail == nil { listKnown() } else { noteMissed() }
+    if wanted > 0 { listTail() }
+    let next = nextProgress().map { token.text(of: $0) }
+    let rows = Dictionary(grouping: page) { $0.cell?.id }.mapValues(\.count)
+    let batches = Dictionary(uniqueKeysWithValues: live.map { ($0.target.id, $0.batches) })
+    return InstanceList(
+      rows: page, next: next,
+      cells: question.targets.compactMap { target in
+        outcomes[target.id].map { outcome in
+          CellListing(
+            target: target, outcome: outcome, rows: rows[target.id] ?? 0,
+            batches: batches[target.id] ?? 0,
+            unlisted: outcome.isAnswered ? 0 : question.unlisted(in: target.id))
+        }
+      },
+      unlistedWithoutCell: question.includesUnscheduled ? question.unlisted(in: nil) : 0,
+      mapError: mapError ?? question.mapError, mayRepeat: mayRepeat, position: map.position,
+      behind: map.behind)
+  }
+
+  // MARK: What is known
+
+  private mutating func listKnown() {
+    for target in question.targets where progress.missed[target.id] == nil {
+      live.append(LiveRows(of: target, after: progress.after))
+    }
+    ask.begin(live.count, batch: request.batching.size(limit: request.limit, cells: live.count))
+    noteMissed()
+    if question.isJudged, request.order.isKnownToMap {
+      if question.includesUnscheduled { addMapRows(of: nil, after: progress.after) }
+      for target in question.targets where progress.missed[target.id] == .inPlace {
+        addMapRows(of: target, after: progress.after)
+      }
+    }
+    settle()
+    for place in live.indices { pushLive(place) }
+    while wanted > 0, let head = merge.popFirst() {
+      put(head.row)
+      progress.after = head.row.values
+      if head.source >= Self.firstMapSource {
+        pushMap(head.source - Self.firstMapSource)
+      } else {
+        if live[head.source].isWaiting, wanted > 0 { settle() }
+        pushLive(head.source)
+      }
+    }
+    for rows in live where outcomes[rows.target.id] == nil { outcomes[rows.target.id] = .answered }
+  }
+
+  /// Sources from here on are the map's: of equal rows, a cell's own comes first.
+  private static let firstMapSource = 1 << 32
+
+  private mutating func pushLive(_ place: Int) {
+    if let row = live[place].popFirst() { return merge.add(.init(row: row, source: place)) }
+    // What isn't needed any more is left to the next page.
+    if live[place].hasFailed, wanted > 0 { replace(place) }
+  }
+
+  private mutating func pushMap(_ number: Int) {
+    do throws(ProjectionError) {
+      guard let row = try mapRows[number].popFirst(wanted: wanted) else { return }
+      merge.add(.init(row: row, source: Self.firstMapSource + number))
+    } catch {
+      mapError = error
+    }
+  }
+
+  private mutating func addMapRows(of target: CellTarget?, after: [SortValue]?) {
+    mapRows.append(
+      MapRows(
+        of: target, question.query(for: target?.id), by: request.order, after: after, in: map))
+    pushMap(mapRows.count - 1)
+  }
+
+  /// Waits until each cell has a row to compare, has no more, or has failed.
+  private mutating func settle() {
+    ask.settle(&live, wanted: wanted)
+  }
+
+  /// Lets the map stand in for a cell that has failed.
+  private mutating func replace(_ place: Int) {
+    guard let failure = live[place].failure else { return }
+    live[place].markReplaced()
+    let target = live[place].target
+    outcomes[target.id] = CellListing.Outcome(failure)
+    guard question.isJudged else { return }
+    if request.order.isByUUID {
+      // Whatever is missing comes after the last row of the list, and nothing before it was left out.
+      addMapRows(of: target, after: progress.after)
+    } else if request.order.isKnownToMap, isFirstPage, live[place].taken == 0 {
+      progress.missed[target.id] = .inPlace
+      addMapRows(of: target, after: begin.after)
+    } else {
+      progress.missed[target.id] = .atEnd
+    }
+  }
+
+  private mutating func noteMissed() {
+    for target in question.targets where progress.missed[target.id] != nil {
+      outcomes[target.id] = .missedEarlier
+    }
+  }
+
+  private mutating func put(_ row: MergeRow) {
+    let id = row.listed.id
+    // The other copy of an instance that moves between cells, or was listed before it moved.
+    guard !progress.delivered.contains(id), seen.insert(id).inserted else { return }
+    page.append(row.listed)
+  }
+
+  // MARK: What only the map knows
+
+  /// Whether anything is left for the end of the list.
+  private var hasTail: Bool {
+    guard question.isJudged else { return false }
+    return progress.missed.values.contains(.atEnd)
+      || question.includesUnscheduled && !request.order.isKnownToMap
+  }
+
+  private mutating func listTail() {
+    guard hasTail else { return }
+    let order = InstanceOrder()
+    let after = progress.tail?.after.map { [SortValue.uuid($0.uuid)] }
+    progress.tail = progress.tail ?? ListProgress.Tail()
+    (merge, mapRows) = (ListMerge(by: order), [])
+    var targets: [CellTarget?] = question.targets.filter { progress.missed[$0.id] == .atEnd }
+    if targets.count > 0, progress.delivered.isOverfull { mayRepeat = true }
+    if question.includesUnscheduled, !request.order.isKnownToMap { targets.append(nil) }
+    for target in targets {
+      mapRows.append(
+        MapRows(of: target, question.query(for: target?.id), by: order, after: after, in: map))
+      pushMap(mapRows.count - 1)
+    }
+    while wanted > 0, let head = merge.popFirst() {
+      put(head.row)
+      progress.tail?.after = head.row.listed.id
+      pushMap(head.source - Self.firstMapSource)
+    }
+  }
+
+  // MARK: The next page
+
+  /// How far the list has come; nil if it is at its end.
+  private func nextProgress() -> ListProgress? {
+    guard wanted == 0 else { return nil }
+    let isMore =
+      !merge.isEmpty || progress.tail == nil && (hasTail || live.contains(where: \.mayHaveMore))
+    guard isMore else { return nil }
+    var next = progress
+    // By UUID nothing can come twice: what is after the last row was never on the list.
+    if !request.order.isByUUID { next.delivered.add(page.map(\.id)) }
+    return next
+  }
+}

@@ -1,0 +1,60 @@
+internal import Cells
+internal import Journal
+internal import Projections
+
+/// Which cells a list is about, and what the map can say of it.
+struct ListQuestion {
+  /// The cells in question, by UUID.
+  let targets: [CellTarget]
+  /// Whether instances without a cell are.
+  let includesUnscheduled: Bool
+  /// Whether the map can tell which instances the filter means.
+  let isJudged: Bool
+  private let filter: InstanceFilter
+  private let map: MapSnapshot
+
+  init(_ request: InstanceListRequest, in map: MapSnapshot) {
+    self.map = map
+    filter = request.filter
+    isJudged = filter.isKnownToMap && filter.instance == nil
+    switch request.scope {
+    case .everything:
+      let project = request.asksOnlyCellsOfProject ? filter.project : nil
+      let cells = project.flatMap { map.cells(ofProject: $0, user: request.filter.user) }
+      targets = map.cells.all.filter { target in
+        cells?.contains(target.id) ?? true || target.row.record.database == nil
+      }
+      includesUnscheduled = true
+    case .cell(let id):
+      targets = map.cells.target(id).map { [$0] } ?? []
+      includesUnscheduled = false
+    case .withoutCell:
+      targets = []
+      includesUnscheduled = true
+    }
+  }
+
+  /// Why the map can't say anything; instances without a cell are then not known.
+  var mapError: ProjectionError? {
+    guard includesUnscheduled, case .unusable(let error) = map.index else { return nil }
+    return error
+  }
+
+  /// The instances of a cell, or of none, that the list is about, as far as the map can judge.
+  func query(for cell: CellID?) -> MapInstanceQuery {
+    var query = MapInstanceQuery(cell: cell)
+    query.project = filter.project
+    query.user = filter.user
+    query.includesQueued = filter.deletion != .live
+    return query
+  }
+
+  /// How many of the instances of a cell that doesn't answer, or of none, the map keeps off the
+  /// list because it can't judge the filter; nil if it can't be read.
+  func unlisted(in cell: CellID?) -> Int? {
+    if isJudged { return 0 }
+    // Without a cell there is no host, and nothing that could be deleted.
+    if cell == nil, filter.host != nil || filter.deletion == .deleted { return 0 }
+    return try? map.count(query(for: cell))
+  }
+}
