@@ -347,7 +347,7 @@ import Testing
 }
 
 /// A generator whose numbers a seed repeats (Steele, Lea and Flood: SplitMix).
-private struct SplitMix: RandomNumberGenerator {
+struct SplitMix: RandomNumberGenerator {
   var state: UInt64
 
   mutating func next() -> UInt64 {

@@ -1,0 +1,289 @@
+import Cells
+import Glibc
+import Journal
+import Projections
+import Router
+import TestSupport
+import Testing
+
+/// Instances in several cells, and the same in memory: the reference that lists are compared with.
+final class ListWorld {
+  let store: TestStore
+  private(set) var cells: [(id: CellID, file: NovaCellFile)] = []
+  private(set) var instances: [InstanceID: Sample] = [:]
+  private var down: Set<CellID> = []
+  private var routers: [CellRouter] = []
+
+  /// An instance as its cell has it, and as the map does.
+  struct Sample {
+    var id: InstanceID
+    /// nil while it isn't scheduled.
+    var cell: CellID?
+    var createdAt: Timestamp?
+    var updatedAt: Timestamp?
+    var launchedAt: Timestamp?
+    var name: String?
+    var host: String?
+    var project: String?
+    var user = "user-1"
+    var vmState: String?
+    var isDeleted = false
+    var isHidden = false
+    /// When Nova made the mapping; nil where it wasn't read.
+    var mappedAt: Timestamp?
+    /// nil where the map has no such instance.
+    var isMapped = true
+    var mark: Bool? = false
+  }
+
+  /// - Parameter cell0: Whether the cell without hosts has a database, and an answer.
+  init(in folder: String, cells count: Int, cell0 hasCell0: Bool = true) throws {
+    store = try TestStore(in: folder)
+    if hasCell0 {
+      _ = try NovaCellFile.make(at: folder + "/cell0.sqlite")
+      let record = try store.record(.cell0, "cell0", database: "sqlite:///cell0.sqlite")
+      let before = CellRecord(name: "cell0", isCovered: true).addresses
+      try store.append(.cell(.cell0, .addressesChanged(from: before, to: record.addresses)))
+    }
+    for number in 0..<count { cells.append(try store.addCell(number + 1)) }
+  }
+
+  // MARK: Instances
+
+  /// Puts instances into their cells and into the map.
+  func add(_ samples: [Sample], project isProjected: Bool = true) throws {
+    for cell in cells {
+      let rows = samples.filter { $0.cell == cell.id }
+      if !rows.isEmpty {
+        try cell.file.execute(
+          "BEGIN; " + rows.map { ListWorld.insert($0) }.joined(separator: "; ") + "; COMMIT")
+      }
+    }
+    let events = samples.filter(\.isMapped).map { sample in
+      Event.instance(sample.id, .mapped(ListWorld.record(sample)))
+    }
+    if !events.isEmpty { try store.append(events, project: isProjected) }
+    for sample in samples { instances[sample.id] = sample }
+  }
+
+  /// Takes an instance out of its cell and out of the map.
+  func remove(_ id: InstanceID) throws {
+    guard let sample = instances.removeValue(forKey: id) else { return }
+    if let cell = cells.first(where: { $0.id == sample.cell }) {
+      try cell.file.execute("DELETE FROM instances WHERE uuid = '\(id)'")
+    }
+    if sample.isMapped {
+      try store.append(.instance(id, .unmapped(ListWorld.record(sample))), project: false)
+    }
+  }
+
+  private static func insert(_ sample: Sample) -> String {
+    func text(_ value: String?) -> String { value.map { quoted($0) } ?? "NULL" }
+    func time(_ value: Timestamp?) -> String {
+      guard let value else { return "NULL" }
+      let parts = value.description.dropLast().split(separator: "T")
+      return "'\(parts[0]) \(parts[1])\(parts[1].contains(".") ? "" : ".000000")'"
+    }
+    return "INSERT INTO instances (uuid, host, vm_state, deleted, hidden, project_id, user_id, "
+      + "display_name, created_at, updated_at, launched_at) VALUES ('\(sample.id)', "
+      + "\(text(sample.host)), \(text(sample.vmState)), \(sample.isDeleted ? 7 : 0), "
+      + "\(sample.isHidden ? "1" : "NULL"), \(text(sample.project)), '\(sample.user)', "
+      + "\(text(sample.name)), \(time(sample.createdAt)), \(time(sample.updatedAt)), "
+      + "\(time(sample.launchedAt)))"
+  }
+
+  private static func record(_ sample: Sample) -> InstanceRecord {
+    InstanceRecord(
+      cell: sample.cell,
+      owner: InstanceOwner(
+        project: sample.project.map { ByteText($0) }, user: ByteText(sample.user)),
+      isQueuedForDelete: sample.mark,
+      row: NovaRow(number: nil, createdAt: sample.mappedAt))
+  }
+
+  // MARK: Outages
+
+  /// Takes the files of these cells away, and puts those of the others back.
+  func setDown(_ cells: Set<CellID>) {
+    // Whoever has a file open goes on reading it; the path is looked at each second.
+    for router in routers {
+      for target in (try? router.cells()) ?? [] { (try? target.pool())?.closeIdle() }
+    }
+    for cell in self.cells where down.contains(cell.id) != cells.contains(cell.id) {
+      let (here, away) = (cell.file.path, cell.file.path + ".away")
+      #expect(cells.contains(cell.id) ? rename(here, away) == 0 : rename(away, here) == 0)
+    }
+    down = cells
+  }
+
+  /// A router whose breakers never open, so that a cell answers as soon as it is back.
+  func router(_ change: (inout CellRouter.Options) -> Void = { _ in }) throws -> CellRouter {
+    var options = CellRouter.Options()
+    options.pool.breaker.failures = .max
+    change(&options)
+    let router = try store.router(options: options)
+    routers.append(router)
+    return router
+  }
+
+  // MARK: The reference
+
+  /// The whole list, by sorting everything that should be on it.
+  func expected(_ request: InstanceListRequest) -> [InstanceID] {
+    let filter = request.filter
+    let isJudged =
+      filter.host == nil && filter.vmState == nil && filter.name == nil
+      && filter.changedSince == nil && filter.deletion != .deleted
+    let isSorted = request.order.keys.allSatisfy {
+      [.uuid, .createdAt, .project].contains($0.column)
+    }
+    var known: [(key: [Key], id: InstanceID)] = []
+    var tail: [InstanceID] = []
+    for sample in instances.values where isInScope(sample, request.scope) {
+      if let cell = sample.cell, !down.contains(cell) {
+        guard isListed(sample, filter) else { continue }
+        known.append((request.order.keys.map { liveKey(sample, $0.column) }, sample.id))
+      } else if isJudged, isKnownToMap(sample, filter) {
+        if isSorted {
+          known.append((request.order.keys.map { mapKey(sample, $0.column) }, sample.id))
+        } else {
+          tail.append(sample.id)
+        }
+      }
+    }
+    known.sort { left, right in
+      for (place, key) in request.order.keys.enumerated() {
+        let (one, other) = (left.key[place], right.key[place])
+        if one != other { return Key.isLess(one, other) != key.isDescending }
+      }
+      return false
+    }
+    return known.map(\.id) + tail.sorted { "\($0)" < "\($1)" }
+  }
+
+  /// How many of a cell's instances, or of those without one, the map keeps off the list.
+  func unlisted(in cell: CellID?, _ request: InstanceListRequest) -> Int {
+    let filter = request.filter
+    return instances.values.filter { sample in
+      sample.cell == cell && isKnownToMap(sample, filter)
+    }.count
+  }
+
+  private func isInScope(_ sample: Sample, _ scope: InstanceListRequest.Scope) -> Bool {
+    switch scope {
+    case .everything: true
+    case .withoutCell: sample.cell == nil
+    case .cell(let cell): sample.cell == cell
+    }
+  }
+
+  private func isListed(_ sample: Sample, _ filter: InstanceFilter) -> Bool {
+    if let host = filter.host, sample.host != host.string { return false }
+    if let state = filter.vmState, sample.vmState != state.string { return false }
+    if let name = filter.name, !contains(sample.name, name.string) { return false }
+    if let since = filter.changedSince {
+      guard let changed = sample.updatedAt ?? sample.createdAt, changed >= since else {
+        return false
+      }
+    }
+    switch filter.deletion {
+    case .live: if sample.isDeleted { return false }
+    case .deleted: if !sample.isDeleted { return false }
+    case .any: break
+    }
+    if sample.isHidden && !filter.includesHidden { return false }
+    return isOwned(sample, filter)
+  }
+
+  /// Byte for byte: Swift finds "é" in "e" + U+0301.
+  private func contains(_ text: String?, _ part: String) -> Bool {
+    guard let text else { return false }
+    let (bytes, wanted) = (Array(text.utf8), Array(part.utf8))
+    guard bytes.count >= wanted.count else { return false }
+    return (0...bytes.count - wanted.count).contains { start in
+      bytes[start..<start + wanted.count].elementsEqual(wanted)
+    }
+  }
+
+  private func isKnownToMap(_ sample: Sample, _ filter: InstanceFilter) -> Bool {
+    sample.isMapped && (filter.deletion != .live || sample.mark != true) && isOwned(sample, filter)
+  }
+
+  private func isOwned(_ sample: Sample, _ filter: InstanceFilter) -> Bool {
+    if let project = filter.project, sample.project != project.string { return false }
+    return filter.user == nil || filter.user?.string == sample.user
+  }
+
+  /// A value to sort by, compared without any help of the code under test.
+  private enum Key: Equatable {
+    case none
+    case bytes([UInt8])
+    case number(Int64)
+
+    static func isLess(_ left: Key, _ right: Key) -> Bool {
+      switch (left, right) {
+      case (.none, _): right != .none
+      case (.bytes(let left), .bytes(let right)): left.lexicographicallyPrecedes(right)
+      case (.number(let left), .number(let right)): left < right
+      default: false
+      }
+    }
+  }
+
+  private func liveKey(_ sample: Sample, _ column: InstanceColumn) -> Key {
+    func text(_ value: String?) -> Key { value.map { .bytes(Array($0.utf8)) } ?? .none }
+    func time(_ value: Timestamp?) -> Key { value.map { .number($0.microseconds) } ?? .none }
+    return switch column {
+    case .uuid: text("\(sample.id)")
+    case .createdAt: time(sample.createdAt)
+    case .updatedAt: time(sample.updatedAt)
+    case .launchedAt: time(sample.launchedAt)
+    case .displayName: text(sample.name)
+    case .host: text(sample.host)
+    case .project: text(sample.project)
+    case .vmState: text(sample.vmState)
+    }
+  }
+
+  private func mapKey(_ sample: Sample, _ column: InstanceColumn) -> Key {
+    guard column == .createdAt else { return liveKey(sample, column) }
+    return sample.mappedAt.map { .number($0.microseconds) } ?? .none
+  }
+}
+
+func withWorld(
+  cells: Int, cell0: Bool = true, _ body: (ListWorld) throws -> Void
+) throws {
+  try withTemporaryFolder { folder in
+    try body(ListWorld(in: folder, cells: cells, cell0: cell0))
+  }
+}
+
+/// A moment some seconds after a fixed one.
+func moment(_ seconds: Int, _ microseconds: Int = 0) -> Timestamp {
+  Timestamp(microseconds: Int64(1_767_225_600 + seconds) * 1_000_000 + Int64(microseconds))
+}
+
+extension CellRouter {
+  /// All pages of a list; `between` is called after each page that has a successor.
+  func pages(
+    _ request: InstanceListRequest, sizes: () -> Int, milliseconds: Int = 5_000,
+    between: (_ page: InstanceList) throws -> Void = { _ in }
+  ) throws -> [InstanceList] {
+    var request = request
+    var pages: [InstanceList] = []
+    while true {
+      request.limit = sizes()
+      let page = try list(request, until: soon(milliseconds))
+      #expect(page.rows.count <= request.limit)
+      pages.append(page)
+      guard let next = page.next, pages.count < 2_000 else { return pages }
+      request.start = .token(next)
+      try between(page)
+    }
+  }
+}
+
+extension InstanceList {
+  var ids: [InstanceID] { rows.map(\.id) }
+}
