@@ -23,6 +23,8 @@ public final class CellRouter: Sendable {
 
   let follower: MapFollower
   let cache: RouteCache
+  /// What each cell may take of connections and threads, and when it counts as down.
+  public let poolSettings: CellPoolSettings
 
   /// Opens the map of a store; no cell is connected to.
   ///
@@ -39,6 +41,7 @@ public final class CellRouter: Sendable {
     let context = TargetContext(
       keys: keys, base: base, pool: options.pool,
       knowledge: { cell in knowledge.of(cell) })
+    poolSettings = options.pool
     cache = RouteCache(capacity: options.cacheCapacity)
     follower = try MapFollower(
       journal: journal, generations: index, cache: cache, cells: CellDirectory(context: context),

@@ -33,9 +33,7 @@ struct RouteCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
-    let asking = RouteAsking(
-      session: session, base: try base.addressBase(),
-      deadline: .milliseconds(deadline))
+    let asking = RouterAsking(session: session, base: try base.addressBase())
     let printer = RouteOutput(reveal: reveal, json: store.json)
     if instances == ["-"] {
       try stream(asking, printer)
@@ -48,7 +46,7 @@ struct RouteCommand: ParsableCommand {
     }
   }
 
-  private func stream(_ asking: RouteAsking, _ printer: RouteOutput) throws {
+  private func stream(_ asking: RouterAsking, _ printer: RouteOutput) throws {
     var waiting: [String] = []
     while let line = readLine() {
       waiting.append(line)
@@ -62,10 +60,13 @@ struct RouteCommand: ParsableCommand {
 
   /// Answers in the order of the questions, malformed ones among them.
   private func answer(
-    _ texts: [String], _ asking: RouteAsking, _ printer: RouteOutput
+    _ texts: [String], _ asking: RouterAsking, _ printer: RouteOutput
   ) throws {
     let ids = texts.map { InstanceID($0) }
-    let (routes, router) = try asking.routes(for: ids.compactMap(\.self))
+    let deadline = Duration.milliseconds(deadline)
+    let (routes, router) = try asking.answer { router throws(RouterError) in
+      try router.routes(for: ids.compactMap(\.self), until: .now + deadline)
+    }
     var next = routes.makeIterator()
     for (text, id) in zip(texts, ids) {
       if id == nil {
@@ -73,79 +74,6 @@ struct RouteCommand: ParsableCommand {
       } else if let route = next.next() {
         try printer.print(route, from: router)
       }
-    }
-  }
-}
-
-/// Asks the router; an index in which a question meets damage is made again first. Where that can't
-/// be done now, the cells' own answers stand.
-private final class RouteAsking {
-  private let session: StoreSession
-  private let base: AddressBase
-  private let deadline: Duration
-  private var router: CellRouter?
-  /// It was tried once to make the index again, in vain: a second try would wait as long.
-  private var hasGivenUp = false
-
-  init(session: StoreSession, base: AddressBase, deadline: Duration) {
-    self.session = session
-    self.base = base
-    self.deadline = deadline
-  }
-
-  func routes(
-    for ids: [InstanceID]
-  ) throws(CommandFailure) -> (routes: [Route], router: CellRouter) {
-    let first = try ask(ids)
-    guard !hasGivenUp, let fault = first.damage?.replaceableFault else {
-      return (first.routes, first.router)
-    }
-    do throws(CommandFailure) {
-      try session.replaceDamagedIndex(fault)
-    } catch {
-      giveUp(error)
-      return (first.routes, first.router)
-    }
-    router = nil
-    let second = try ask(ids)
-    return (second.routes, second.router)
-  }
-
-  private func ask(
-    _ ids: [InstanceID]
-  ) throws(CommandFailure) -> (routes: [Route], router: CellRouter, damage: ProjectionError?) {
-    let router = try openRouter()
-    do throws(RouterError) {
-      let routes = try router.routes(for: ids, until: .now + deadline)
-      return (routes, router, try router.indexDamage())
-    } catch {
-      throw CommandFailure(error)
-    }
-  }
-
-  private func openRouter() throws(CommandFailure) -> CellRouter {
-    if let router { return router }
-    let (made, why) = try session.routerOverCells(base)
-    if let why { giveUp(why) }
-    router = made
-    return made
-  }
-
-  private func giveUp(_ why: CommandFailure) {
-    hasGivenUp = true
-    Console.note(
-      "cellmap: The index could not be made again, so the cells are asked: "
-        + Console.safe(why.message))
-  }
-}
-
-extension ProjectionError {
-  /// The fault of an index that may simply be made again.
-  fileprivate var replaceableFault: IndexFault? {
-    switch self {
-    case .damaged(let path, let what): .damaged(path: path, what: what)
-    case .fault(let fault) where fault.isSafeToReplace: fault
-    default: nil
     }
   }
 }

@@ -1,13 +1,25 @@
 import ArgumentParser
+import Cells
 import Foundation
 import Journal
 import Projections
+import Router
 
 /// `cellmap status`: what the store is and how it is.
 struct StatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Shows what the store holds and how far its index is.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @Flag(help: "Also asks every cell now, and shows how it is reached.") var live = false
+  @Option(help: ArgumentHelp("How long the cells may take.", valueName: "milliseconds"))
+  var deadline = 2000
+
+  func validate() throws {
+    guard (1...600_000).contains(deadline) else {
+      throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
+    }
+  }
 
   func run() throws {
     let session = try StoreSession(store)
@@ -22,7 +34,7 @@ struct StatusCommand: ParsableCommand {
     let ahead = try instancesAhead(of: map)
     let cells = try map.cells()
     let incomplete = cells.filter { !$0.row.record.isCovered }.count
-    let fields: [String: JSONValue] = [
+    var fields: [String: JSONValue] = [
       "store": .printed(session.journal.store), "folder": .text(session.files.directory),
       "position": .printed(map.head), "root": .printed(session.journal.head.root),
       "index": .text((index.path as NSString).lastPathComponent),
@@ -33,12 +45,27 @@ struct StatusCommand: ParsableCommand {
       "instances_without_cell": .number(state.unmapped + ahead.unmapped),
       "journal_bytes": .number(size(session.files.journal)),
       "index_bytes": .number(size(index.path)),
+      "cell_limits": .object(PoolOutput.limits(CellPoolSettings())),
     ]
+    let conditions = live ? try askCells(session) : []
     if store.json {
+      if live { fields["live"] = .list(conditions.map { .object(PoolOutput.fields($0)) }) }
       Console.print(JSONValue.object(fields).line)
     } else {
       CellOutput.printFields(fields)
+      if live { PoolOutput.print(conditions) }
     }
+    // Each cell's own failure is a part of the answer.
+    if conditions.contains(where: { $0.failure != nil }) {
+      throw ExitCode(ExitStatus.partial.rawValue)
+    }
+  }
+
+  private func askCells(_ session: StoreSession) throws -> [CellCondition] {
+    let asking = RouterAsking(session: session, base: try base.addressBase())
+    return try asking.answer { router throws(RouterError) in
+      try router.conditions(until: .now + .milliseconds(deadline))
+    }.answer
   }
 
   /// What the entries that the index doesn't hold yet add to its counts, or take from them.

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Cells
+import Journal
+import Router
+
+struct InstanceListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "Lists mappings in the order of UUIDs, from the index; with --live, instances.",
+    discussion: """
+      With --live all cells are asked at once, and their instances merged in the order of --sort.
+      Instances of a cell that doesn't answer come from the map, with status UNKNOWN. What is
+      missing is said on standard error; with --json it stands in the last line, which also has
+      the token of the next page.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @OptionGroup(title: "With --live") var live: LiveListOptions
+  @Option(help: "Only those of one project.") var project: String?
+  @Option(help: "Only those of one user.") var user: String?
+  @Option(help: "Only those of one cell (name or UUID), or `none` for those without a cell.")
+  var cell: String?
+  @Flag(inversion: .prefixedNo, help: "Only those that are, or are not, queued for delete.")
+  var queuedForDelete: Bool?
+  @Option(help: "At most so many; 0 for all, but with --live 1 to 10000.") var limit = 1000
+  @Option(help: ArgumentHelp("Those after this UUID.", valueName: "uuid")) var after: String?
+  @Flag(help: "Only how many there are; what a quota counts with --no-queued-for-delete.")
+  var count = false
+
+  func validate() throws {
+    guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
+    guard live.isLive else { return try live.refuseWithoutLive() }
+    guard (1...InstanceListRequest.maximumLimit).contains(limit) else {
+      throw ValidationError("--limit must be 1 to 10000 with --live.")
+    }
+    guard !count, after == nil, queuedForDelete == nil else {
+      throw ValidationError(
+        "--count, --after and --queued-for-delete are for lists of mappings, without --live.")
+    }
+  }
+
+  func run() throws {
+    let session = try StoreSession(store)
+    if live.isLive { return try listLive(session) }
+    let map = try session.map()
+    let scope = try scope(map)
+    let cursor = try cursor()
+    let query = InstanceQuery(
+      project: project.map { ByteText($0) }, user: user.map { ByteText($0) },
+      cell: scope, isQueuedForDelete: queuedForDelete, after: cursor)
+    if count { return try printCount(map, query) }
+    var table = Table("INSTANCE", "CELL", "PROJECT", "USER", "QUEUED FOR DELETE", "LAST SEEN ON")
+    let names = Dictionary(
+      uniqueKeysWithValues: try map.cells().map { ($0.id, $0.row.record.name?.string) })
+    var printed = 0
+    try query.forEach(in: map) { (id, row) throws(CommandFailure) in
+      printed += 1
+      if store.json {
+        Console.print(JSONValue.object(try InstanceOutput.fields(id, row, map)).line)
+      } else {
+        let record = row.record
+        table.add(
+          id.description, record.cell.map { (names[$0] ?? nil) ?? $0.description },
+          record.owner.project.shown, record.owner.user.shown,
+          record.isQueuedForDelete.map { $0 ? "yes" : "no" }, record.lastSeen?.host.string)
+      }
+      return limit == 0 || printed < limit
+    }
+    if !store.json {
+      table.print(empty: "There are no such instances.")
+      if printed == limit { Console.note("There may be more: give --after or a larger --limit.") }
+    }
+  }
+
+  private func listLive(_ session: StoreSession) throws {
+    var request = try live.request()
+    request.limit = limit
+    request.filter.project = project.map { ByteText($0) }
+    request.filter.user = user.map { ByteText($0) }
+    switch cell {
+    case nil: break
+    case "none"?: request.scope = .withoutCell
+    case let name?: request.scope = .cell(try session.map().cell(named: name).id)
+    }
+    let asking = RouterAsking(session: session, base: try base.addressBase())
+    let deadline = Duration.milliseconds(live.deadline)
+    let list = try asking.answer { router throws(RouterError) in
+      try router.list(request, until: .now + deadline)
+    }.answer
+    let output = LiveListOutput(list, json: store.json)
+    if live.requireComplete, !list.isComplete {
+      throw CommandFailure(.partial, output.shortfall)
+    }
+    output.print()
+  }
+
+  private func scope(_ map: MapReading) throws -> InstanceQuery.Scope {
+    guard let cell else { return .all }
+    return cell == "none" ? .noCell : .cell(try map.cell(named: cell).id)
+  }
+
+  private func cursor() throws -> InstanceID? {
+    guard let after else { return nil }
+    guard let id = InstanceID(after) else {
+      throw CommandFailure(.usage, "--after \(after.prefix(80)) is not a UUID.")
+    }
+    return id
+  }
+
+  private func printCount(_ map: MapReading, _ query: InstanceQuery) throws {
+    let count = try query.count(in: map)
+    if store.json {
+      Console.print(
+        JSONValue.object(["count": .number(count), "position": .printed(map.head)]).line)
+    } else {
+      Console.print("\(count)")
+    }
+  }
+}
