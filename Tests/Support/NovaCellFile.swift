@@ -4,7 +4,7 @@ public import Projections
 /// A cell's database as Nova makes it, with the columns and indexes that reading it needs.
 ///
 /// The tests write it; what is tested reads it.
-public struct NovaCellFile {
+public struct NovaCellFile: Sendable {
   public let path: String
 
   public init(path: String) { self.path = path }

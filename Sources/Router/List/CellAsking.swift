@@ -12,11 +12,13 @@ final class CellAsking {
   private let order: InstanceOrder
   private let filter: InstanceFilter
   private let inbox = Inbox<[InstancePageRow]>()
-  private var batch = 1
+  private let batch: Int
   private var isAlone = false
   private var isHalfTimeOver = false
 
-  init(_ request: InstanceListRequest, until deadline: ContinuousClock.Instant) {
+  /// - Parameter batch: How many rows a cell is asked for at a time.
+  init(_ request: InstanceListRequest, batch: Int, until deadline: ContinuousClock.Instant) {
+    self.batch = batch
     let now = ContinuousClock.now
     self.deadline = deadline
     halfTime = now.advanced(by: now.duration(to: deadline) / 2)
@@ -24,9 +26,10 @@ final class CellAsking {
     filter = request.filter
   }
 
-  func begin(_ cells: Int, batch: Int) {
-    self.batch = batch
-    isAlone = cells == 1
+  /// Asks each cell for a first batch; waits for none of several.
+  func begin(_ cells: inout [LiveRows], wanted: Int) {
+    isAlone = cells.count == 1
+    for place in cells.indices { ask(&cells, place, for: min(batch, wanted)) }
   }
 
   /// Returns once each cell has a row to compare, has no more, or has failed.

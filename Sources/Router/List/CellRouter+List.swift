@@ -29,8 +29,7 @@ extension CellRouter {
       isFirstPage = false
     }
     var listing = InstanceListing(
-      request, from: progress, isFirstPage: isFirstPage, in: map,
-      CellAsking(request, until: deadline))
+      request, from: progress, isFirstPage: isFirstPage, in: map, until: deadline)
     let list = listing.run(token)
     if let error = list.mapError { follower.note(error, in: map) }
     return list

@@ -11,6 +11,8 @@ struct InstanceListing {
   private let map: MapSnapshot
   private let question: ListQuestion
   private let ask: CellAsking
+  /// How many rows a cell, or the map in its place, is asked for at a time.
+  private let batch: Int
 
   private var progress: ListProgress
   /// Where the list stood before this page, and whether no page was before it.
@@ -28,15 +30,16 @@ struct InstanceListing {
 
   init(
     _ request: InstanceListRequest, from progress: ListProgress, isFirstPage: Bool,
-    in map: MapSnapshot, _ ask: CellAsking
+    in map: MapSnapshot, until deadline: ContinuousClock.Instant
   ) {
     self.request = request
     self.map = map
-    self.ask = ask
     self.progress = progress
     self.isFirstPage = isFirstPage
     begin = progress
     question = ListQuestion(request, in: map)
+    batch = request.batching.size(limit: request.limit, cells: question.targets.count)
+    ask = CellAsking(request, batch: batch, until: deadline)
     merge = ListMerge(by: request.order)
   }
 
@@ -70,14 +73,16 @@ struct InstanceListing {
     for target in question.targets where progress.missed[target.id] == nil {
       live.append(LiveRows(of: target, after: progress.after))
     }
-    ask.begin(live.count, batch: request.batching.size(limit: request.limit, cells: live.count))
+    ask.begin(&live, wanted: wanted)
     noteMissed()
+    // The map is read while the cells are at work.
     if question.isJudged, request.order.isKnownToMap {
       if question.includesUnscheduled { addMapRows(of: nil, after: progress.after) }
       for target in question.targets where progress.missed[target.id] == .inPlace {
         addMapRows(of: target, after: progress.after)
       }
     }
+    for place in live.indices where live[place].hasFailed { replace(place) }
     settle()
     for place in live.indices { pushLive(place) }
     while wanted > 0, let head = merge.popFirst() {
@@ -99,12 +104,12 @@ struct InstanceListing {
   private mutating func pushLive(_ place: Int) {
     if let row = live[place].popFirst() { return merge.add(.init(row: row, source: place)) }
     // What isn't needed any more is left to the next page.
-    if live[place].hasFailed, wanted > 0 { replace(place) }
+    if live[place].hasFailed, wanted > 0, !live[place].isReplaced { replace(place) }
   }
 
   private mutating func pushMap(_ number: Int) {
     do throws(ProjectionError) {
-      guard let row = try mapRows[number].popFirst(wanted: wanted) else { return }
+      guard let row = try mapRows[number].popFirst(batch: min(batch, wanted)) else { return }
       merge.add(.init(row: row, source: Self.firstMapSource + number))
     } catch {
       mapError = error

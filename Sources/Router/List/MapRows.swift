@@ -32,9 +32,9 @@ struct MapRows {
 
   /// The next row; nil after the last.
   ///
-  /// - Parameter wanted: How many the list still takes.
-  mutating func popFirst(wanted: Int) throws(ProjectionError) -> MergeRow? {
-    if next == rows.count && !isIndexRead { try read(max(wanted, 1)) }
+  /// - Parameter batch: How many rows of the index are read at a time.
+  mutating func popFirst(batch: Int) throws(ProjectionError) -> MergeRow? {
+    if next == rows.count && !isIndexRead { try read(max(batch, 1)) }
     guard next < rows.count else { return nil }
     defer { next += 1 }
     return rows[next]

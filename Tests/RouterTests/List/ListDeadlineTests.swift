@@ -1,0 +1,190 @@
+import Cells
+import Dispatch
+import Glibc
+import Journal
+import Projections
+import Router
+import Synchronization
+import TestSupport
+import Testing
+
+/// Cells that are slow, that hang, and that hang on the way. A writer that holds a file stands for a
+/// slow cell. Times are compared with generous ones: the machine may be busy.
+@Suite(.serialized) struct ListDeadlineTests {
+  private func fill(_ world: ListWorld, perCell count: Int = 20) throws {
+    var samples: [ListWorld.Sample] = []
+    for (number, cell) in world.cells.enumerated() {
+      for row in 0..<count {
+        var sample = ListWorld.Sample(
+          id: InstanceID(uuid(3, row * world.cells.count + number)), cell: cell.id)
+        sample.createdAt = moment(row)
+        sample.mappedAt = moment(row)
+        samples.append(sample)
+      }
+    }
+    try world.add(samples)
+  }
+
+  private func measured(_ body: () throws -> Void) rethrows -> Duration {
+    let begin = ContinuousClock.now
+    try body()
+    return begin.duration(to: .now)
+  }
+
+  /// Locks a cell's file on a thread of its own, for so long.
+  private func lock(_ file: NovaCellFile, milliseconds: UInt32, _ group: DispatchGroup) {
+    let isLocked = DispatchSemaphore(value: 0)
+    group.enter()
+    OwnThread.start {
+      let writer = try? file.connect()
+      try? writer?.execute("BEGIN EXCLUSIVE")
+      isLocked.signal()
+      usleep(milliseconds * 1_000)
+      try? writer?.execute("COMMIT")
+      group.leave()
+    }
+    isLocked.wait()
+  }
+
+  @Test func `five cells of half a second each take half a second`() throws {
+    try withWorld(cells: 5) { world in
+      try fill(world)
+      let router = try world.router()
+      _ = try router.list(InstanceListRequest(), until: soon())
+      let group = DispatchGroup()
+      for cell in world.cells { lock(cell.file, milliseconds: 500, group) }
+      var list: InstanceList?
+      let took = try measured { list = try router.list(InstanceListRequest(), until: soon()) }
+      group.wait()
+      #expect(list?.isComplete == true && list?.ids.count == 100)
+      #expect(took < .milliseconds(650), "\(took)")
+    }
+  }
+
+  @Test func `a hung cell costs the deadline and no more, and nothing once its breaker is open`()
+    throws
+  {
+    try withWorld(cells: 8) { world in
+      try fill(world, perCell: 100)
+      let router = try world.router {
+        $0.pool.breaker.failures = 3
+        $0.pool.breaker.firstPause = .seconds(60)
+      }
+      var request = InstanceListRequest()
+      request.limit = 400
+      func list() throws -> (list: InstanceList, took: Duration) {
+        let begin = ContinuousClock.now
+        let list = try router.list(request, until: begin.advanced(by: .milliseconds(400)))
+        return (list, begin.duration(to: .now))
+      }
+      let healthy = try (0..<15).map { _ in try list().took }.sorted()
+      let writer = try world.cells[3].file.connect()
+      try writer.execute("BEGIN EXCLUSIVE")
+      for _ in 1...3 {
+        let (list, took) = try list()
+        #expect(list.rows.count == 400 && Set(list.ids).count == 400 && !list.isComplete)
+        #expect(
+          list.cells.filter { !$0.outcome.isAnswered }.map(\.target.id) == [world.cells[3].id])
+        #expect(took >= .milliseconds(395) && took < .milliseconds(500), "\(took)")
+      }
+      let open = try (0..<15).map { _ in try list() }
+      for (list, _) in open {
+        guard case .skipped = list.cells[4].outcome else {
+          Issue.record("\(list.cells[4].outcome)")
+          return
+        }
+        #expect(list.rows.count == 400)
+      }
+      let median = open.map(\.took).sorted()[7]
+      #expect(median < healthy[7] * 1.5 + .milliseconds(3), "\(median), healthy \(healthy[7])")
+      try writer.execute("COMMIT")
+    }
+  }
+
+  @Test func `cells that have answered are asked ahead while another hangs`() throws {
+    try withWorld(cells: 3) { world in
+      try fill(world, perCell: 250)
+      let router = try world.router()
+      let writer = try world.cells[2].file.connect()
+      try writer.execute("BEGIN EXCLUSIVE")
+      var request = InstanceListRequest()
+      request.limit = 750
+      request.batching = .fixed(100)
+      // The page needs three batches of each of the others, and there is no time left for them.
+      let list = try router.list(request, until: soon(300))
+      try writer.execute("COMMIT")
+      #expect(list.rows.count == 750 && Set(list.ids).count == 750)
+      let answered = list.cells.filter(\.outcome.isAnswered).map(\.target.id)
+      #expect(answered == [.cell0, world.cells[0].id, world.cells[1].id])
+    }
+  }
+
+  @Test func `a cell that answers once and then hangs counts as timed out`() throws {
+    try withWorld(cells: 2) { world in
+      try fill(world, perCell: 300)
+      let router = try world.router()
+      _ = try router.list(InstanceListRequest(), until: soon())
+      let group = DispatchGroup()
+      // The second cell is slow; meanwhile the first, which has answered, begins to hang.
+      lock(world.cells[1].file, milliseconds: 250, group)
+      let first = world.cells[0].file
+      group.enter()
+      OwnThread.start {
+        usleep(120_000)
+        lock(first, milliseconds: 1_400, group)
+        group.leave()
+      }
+      var request = InstanceListRequest()
+      request.batching = .fixed(100)
+      let list = try router.list(request, until: soon(1_000))
+      group.wait()
+      guard case .timedOut = list.cells[1].outcome, list.cells[2].outcome.isAnswered else {
+        Issue.record("\(list.cells.map(\.outcome))")
+        return
+      }
+      #expect(list.rows.count == 600 && list.ids == list.ids.sorted())
+      let live = list.rows.filter { if case .live = $0.source { true } else { false } }
+      #expect(live.count == 400)
+    }
+  }
+
+  @Test func `many lists over a hung cell leave routes to the others alone`() throws {
+    try withWorld(cells: 3) { world in
+      try fill(world)
+      let router = try world.router()
+      let ids = world.instances.values.filter { $0.cell != world.cells[0].id }.map(\.id)
+      for id in ids { #expect(try router.host(id) == nil) }
+      let writer = try world.cells[0].file.connect()
+      try writer.execute("BEGIN EXCLUSIVE")
+      let group = DispatchGroup()
+      let incomplete = Mutex(0)
+      // More than the cell may have threads and connections.
+      for _ in 0..<24 {
+        group.enter()
+        OwnThread.start {
+          let list = try? router.list(InstanceListRequest(), until: soon(800))
+          if list?.isComplete == false, list?.rows.count == 60 { incomplete.withLock { $0 += 1 } }
+          group.leave()
+        }
+      }
+      usleep(100_000)
+      let begin = ContinuousClock.now
+      var slowest = Duration.zero
+      while begin.duration(to: .now) < .milliseconds(400) {
+        for id in ids {
+          let asked = ContinuousClock.now
+          let route = try router.route(id, until: soon(2_000))
+          slowest = max(slowest, asked.duration(to: .now))
+          guard case .found = route.outcome else {
+            Issue.record("\(route.outcome.summary)")
+            return
+          }
+        }
+      }
+      #expect(slowest < .milliseconds(100), "\(slowest)")
+      group.wait()
+      #expect(incomplete.withLock { $0 } == 24)
+      try writer.execute("COMMIT")
+    }
+  }
+}
