@@ -16,6 +16,7 @@ import Testing
         (["instance", "show", id, "--live"], ["instance", "live"]),
         (["instance", "list"], ["instance", "cell", "last_known_host"]),
         (["instance", "list", "--count"], ["count", "position"]),
+        (["instance", "list", "--live"], []),
         (["route", id], ["instance", "cell", "database", "queue", "host", "state", "position"]),
         (["audit", "verify"], ["position", "verified", "entries", "root", "index_digest"]),
         (["status"], ["store", "position", "index_position", "instances"]),

@@ -64,6 +64,15 @@ public struct NovaCellFile: Sendable {
       cleaned INTEGER, \(withHidden ? "hidden BOOLEAN, compute_id BIGINT," : "")
       PRIMARY KEY (id), CONSTRAINT uniq_instances0uuid UNIQUE (uuid));
     CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
+    CREATE INDEX instances_deleted_created_at_idx ON instances (deleted, created_at);
+    CREATE INDEX instances_updated_at_project_id_idx ON instances (updated_at, project_id);
+    CREATE INDEX instances_project_id_idx ON instances (project_id);
+    CREATE INDEX instances_project_id_deleted_idx ON instances (project_id, deleted);
+    CREATE INDEX instances_host_node_deleted_idx ON instances (host, node, deleted);
+    CREATE INDEX instances_host_deleted_cleaned_idx ON instances (host, deleted, cleaned);
+    CREATE INDEX instances_terminated_at_launched_at_idx
+      ON instances (terminated_at, launched_at);
+    CREATE INDEX instances_task_state_updated_at_idx ON instances (task_state, updated_at);
     CREATE TABLE services (
       id INTEGER NOT NULL, host VARCHAR(255), "binary" VARCHAR(255), topic VARCHAR(255),
       report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), PRIMARY KEY (id));

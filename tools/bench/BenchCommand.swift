@@ -65,8 +65,11 @@ func show(_ line: String) {
 
 /// What can be measured, in the order in which it is.
 enum Bench: String, CaseIterable, ExpressibleByArgument {
-  case append, command, callers, batch, replay, lookup, mapping, cache, route, open, changes,
-    sustained, size
+  case append, command, callers, batch, replay, lookup, mapping, cache, route, list
+  case listByCreation = "list-created"
+  case listHung = "list-hung"
+  case listSkipped = "list-skipped"
+  case open, changes, sustained, size
 
   static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 
@@ -81,6 +84,10 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .mapping: try RouterBenches.mapping(fixtures)
     case .cache: try RouterBenches.cache(fixtures)
     case .route: try RouterBenches.route(fixtures)
+    case .list: try ListBenches.byUUID(fixtures)
+    case .listByCreation: try ListBenches.byCreation(fixtures)
+    case .listHung: try ListBenches.hung(fixtures)
+    case .listSkipped: try ListBenches.skipped(fixtures)
     case .open: try StoreBenches.open(fixtures)
     case .changes: try ChangeBenches.acknowledged(fixtures)
     case .sustained: try ChangeBenches.sustained(fixtures)

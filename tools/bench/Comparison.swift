@@ -5,6 +5,8 @@ struct Comparison {
     /// Operations a second, as a part of what is compared with.
     case ratio(atLeast: Double)
     case nanoseconds(atMost: Double)
+    /// Of the slowest operation in a hundred.
+    case nanosecondsOfWorst(atMost: Double)
     case none
   }
 
@@ -33,6 +35,7 @@ struct Comparison {
     switch budget {
     case .ratio(let least): return ratio.map { $0 >= least }
     case .nanoseconds(let most): return ours.percentile(0.5) <= most
+    case .nanosecondsOfWorst(let most): return ours.percentile(0.99) <= most
     case .none: return nil
     }
   }

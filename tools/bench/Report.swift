@@ -40,6 +40,7 @@ struct Report {
       switch row.budget {
       case .ratio(let least): "≥ \(decimal(least)) × \(row.rawName)"
       case .nanoseconds(let most): "≤ \(self.time(most))"
+      case .nanosecondsOfWorst(let most): "p99 ≤ \(self.time(most))"
       case .none: row.raw == nil ? "" : "beside \(row.rawName)"
       }
     guard let most = row.allocationBudget else { return time }

@@ -192,7 +192,8 @@ enum CellDatabases {
     """
   private static let indexes = """
     CREATE UNIQUE INDEX uniq_instances0uuid ON instances (uuid);
-    CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted); COMMIT;
+    CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
+    CREATE INDEX instances_deleted_created_at_idx ON instances (deleted, created_at); COMMIT;
     """
 
   /// Makes each cell's database, with the instances that the workload maps to it.

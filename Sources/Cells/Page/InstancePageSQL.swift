@@ -76,9 +76,10 @@ struct InstancePageSQL {
     column.isTime || column == .uuid ? column.name : dialect.byteOrder(column.name)
   }
 
-  /// Whether one of Nova's own indexes gives the order.
+  /// Whether one of Nova's own indexes gives the order, and none is better for the filter.
   private func isIndexed(_ column: InstanceColumn) -> Bool {
-    switch column {
+    if query.filter.project != nil || query.filter.host != nil { return false }
+    return switch column {
     case .uuid, .updatedAt: true
     // `instances_deleted_created_at_idx`: rows in this order for one value of `deleted`.
     case .createdAt: query.filter.deletion == .live
@@ -121,12 +122,19 @@ struct InstancePageSQL {
         "(updated_at >= \(time) OR (updated_at IS NULL AND created_at >= \(time)))")
     }
     switch filter.deletion {
-    case .live: conditions.append("deleted = 0")
+    case .live: conditions.append("\(deleted) = 0")
     case .deleted: conditions.append("deleted <> 0")
     case .any: break
     }
     if tables.hasHidden, !filter.includesHidden { conditions.append("hidden IS NOT TRUE") }
     return conditions
+  }
+
+  /// The column of Nova's mark. SQLite takes any index that begins with it for better than the one
+  /// of the order, though nearly all rows have 0; the sign keeps it from that.
+  private var deleted: String {
+    let first = query.order.keys[0].column
+    return dialect != .sqlite || first == .createdAt && isIndexed(first) ? "deleted" : "+deleted"
   }
 
   private func contains(_ column: String, _ text: String) -> String {

@@ -32,15 +32,16 @@ final class CellAsking {
     for place in cells.indices { ask(&cells, place, for: min(batch, wanted)) }
   }
 
-  /// Returns once each cell has a row to compare, has no more, or has failed.
+  /// Returns true once each cell has a row to compare, has no more, or has failed; false once half
+  /// the time is over, and is then to be called again.
   ///
   /// - Parameter wanted: How many rows the page still takes.
-  func settle(_ cells: inout [LiveRows], wanted: Int) {
+  func settle(_ cells: inout [LiveRows], wanted: Int) -> Bool {
     while true {
       for place in cells.indices where cells[place].isWaiting && cells[place].asked == nil {
         ask(&cells, place, for: isHalfTimeOver ? wanted : min(batch, wanted))
       }
-      guard cells.contains(where: \.isWaiting) else { return }
+      guard cells.contains(where: \.isWaiting) else { return true }
       let arrived = inbox.take(
         until: isHalfTimeOver ? deadline.advanced(by: lateness) : halfTime)
       for (place, answer) in arrived { cells[place].receive(answer) }
@@ -50,6 +51,7 @@ final class CellAsking {
       } else {
         isHalfTimeOver = true
         askAhead(&cells, wanted: wanted)
+        return false
       }
     }
   }

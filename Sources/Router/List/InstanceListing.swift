@@ -21,6 +21,8 @@ struct InstanceListing {
 
   private var live: [LiveRows] = []
   private var mapRows: [MapRows] = []
+  /// What the map has of cells that are late, by their places in `live`.
+  private var readAhead: [Int: MapRows] = [:]
   private var merge: ListMerge
   private var page: [ListedInstance] = []
   private var seen: Set<InstanceID> = []
@@ -77,9 +79,9 @@ struct InstanceListing {
     noteMissed()
     // The map is read while the cells are at work.
     if question.isJudged, request.order.isKnownToMap {
-      if question.includesUnscheduled { addMapRows(of: nil, after: progress.after) }
+      if question.includesUnscheduled { addMapRows(newMapRows(of: nil, after: progress.after)) }
       for target in question.targets where progress.missed[target.id] == .inPlace {
-        addMapRows(of: target, after: progress.after)
+        addMapRows(newMapRows(of: target, after: progress.after))
       }
     }
     for place in live.indices where live[place].hasFailed { replace(place) }
@@ -116,16 +118,39 @@ struct InstanceListing {
     }
   }
 
-  private mutating func addMapRows(of target: CellTarget?, after: [SortValue]?) {
-    mapRows.append(
-      MapRows(
-        of: target, question.query(for: target?.id), by: request.order, after: after, in: map))
+  private func newMapRows(of target: CellTarget?, after: [SortValue]?) -> MapRows {
+    MapRows(of: target, question.query(for: target?.id), by: request.order, after: after, in: map)
+  }
+
+  private mutating func addMapRows(_ rows: MapRows) {
+    mapRows.append(rows)
     pushMap(mapRows.count - 1)
   }
 
   /// Waits until each cell has a row to compare, has no more, or has failed.
   private mutating func settle() {
-    ask.settle(&live, wanted: wanted)
+    while !ask.settle(&live, wanted: wanted) {
+      // Those that are late may fail: what would stand in for them is read while they are waited
+      // for. In any order but by UUID that is a look at each of their instances.
+      guard question.isJudged, request.order.isKnownToMap else { continue }
+      for place in live.indices where live[place].isWaiting {
+        guard let (after, _) = placeInMap(of: live[place]) else { continue }
+        var rows = newMapRows(of: live[place].target, after: after)
+        do throws(ProjectionError) { try rows.readAhead(batch: batch) } catch { continue }
+        readAhead[place] = rows
+      }
+    }
+    // It was read for this place in the list; one that answered may fail at another.
+    readAhead = readAhead.filter { place, _ in live[place].hasFailed }
+  }
+
+  /// After what the map's rows of a cell begin that fails now, and whether the list remembers that;
+  /// nil if they come at its end.
+  private func placeInMap(of rows: LiveRows) -> (after: [SortValue]?, isRemembered: Bool)? {
+    // By UUID, whatever is missing comes after the last row, and nothing before it was left out.
+    if request.order.isByUUID { return (progress.after, false) }
+    guard request.order.isKnownToMap, isFirstPage, rows.taken == 0 else { return nil }
+    return (begin.after, true)
   }
 
   /// Lets the map stand in for a cell that has failed.
@@ -135,15 +160,12 @@ struct InstanceListing {
     let target = live[place].target
     outcomes[target.id] = CellListing.Outcome(failure)
     guard question.isJudged else { return }
-    if request.order.isByUUID {
-      // Whatever is missing comes after the last row of the list, and nothing before it was left out.
-      addMapRows(of: target, after: progress.after)
-    } else if request.order.isKnownToMap, isFirstPage, live[place].taken == 0 {
-      progress.missed[target.id] = .inPlace
-      addMapRows(of: target, after: begin.after)
-    } else {
+    guard let (after, isRemembered) = placeInMap(of: live[place]) else {
       progress.missed[target.id] = .atEnd
+      return
     }
+    if isRemembered { progress.missed[target.id] = .inPlace }
+    addMapRows(readAhead.removeValue(forKey: place) ?? newMapRows(of: target, after: after))
   }
 
   private mutating func noteMissed() {

@@ -40,6 +40,11 @@ struct MapRows {
     return rows[next]
   }
 
+  /// Reads the first rows, so that they are there when they are needed.
+  mutating func readAhead(batch: Int) throws(ProjectionError) {
+    if rows.isEmpty && !isIndexRead { try read(max(batch, 1)) }
+  }
+
   private mutating func read(_ limit: Int) throws(ProjectionError) {
     let readers: IndexReaders
     switch map.index {
