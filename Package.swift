@@ -54,9 +54,13 @@ let package = Package(
     .systemLibrary(
       name: "CPostgreSQL", path: "Sources/Cells/CPostgreSQL", pkgConfig: "libpq",
       providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(
+      name: "CRabbitMQ", path: "Sources/Cells/CRabbitMQ", pkgConfig: "librabbitmq",
+      providers: [.apt(["librabbitmq-dev"])]),
     .target(
-      name: "Cells", dependencies: ["Journal", "Projections", "CMariaDB", "CPostgreSQL"],
-      exclude: ["CMariaDB", "CPostgreSQL"], swiftSettings: touchesC),
+      name: "Cells",
+      dependencies: ["Journal", "Projections", "CMariaDB", "CPostgreSQL", "CRabbitMQ"],
+      exclude: ["CMariaDB", "CPostgreSQL", "CRabbitMQ"], swiftSettings: touchesC),
     .target(
       name: "Registry", dependencies: ["Journal", "Projections"], swiftSettings: touchesC),
     .target(
@@ -98,6 +102,8 @@ let package = Package(
     .testTarget(
       name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
       swiftSettings: common),
+    .testTarget(
+      name: "QueueTests", dependencies: ["Cells", "Journal", "CRabbitMQ"], swiftSettings: common),
     .testTarget(
       name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestSupport"],
       swiftSettings: common),

@@ -89,6 +89,20 @@ public struct UUID128: Hashable, Comparable, Sendable {
   }
 }
 
+extension UUID128 {
+  /// The 32 lower-case digits alone, as oslo.messaging writes its own identifiers.
+  public var hexadecimal: String {
+    String(decoding: description.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+  }
+
+  /// The UUID of 32 hexadecimal digits of either case; nil for anything else.
+  public init?(hexadecimal text: String) {
+    let digits = text.utf8.compactMap { Self.value(ofHexDigit: $0) }
+    guard digits.count == 32, text.utf8.count == 32 else { return nil }
+    self.init(bytes: (0..<16).map { digits[2 * $0] << 4 | digits[2 * $0 + 1] })
+  }
+}
+
 extension UUID128: CustomStringConvertible {
   /// The lower-case text form, 36 characters.
   public var description: String {
