@@ -103,7 +103,9 @@ let package = Package(
       name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "QueueTests", dependencies: ["Cells", "Journal", "CRabbitMQ"], swiftSettings: common),
+      name: "QueueTests",
+      dependencies: ["cellmap", "Router", "Cells", "CRabbitMQ", "TestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestSupport"],
       swiftSettings: common),

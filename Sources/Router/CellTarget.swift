@@ -42,6 +42,7 @@ public final class CellTarget: Sendable {
   private struct Opened {
     var addresses: Result<RevealedAddresses, CellUnavailable>?
     var pool: CellConnectionPool?
+    var queue: QueuePool?
   }
 
   init(id: CellID, row: CellRow, number: Int, context: TargetContext) {
@@ -139,6 +140,45 @@ public final class CellTarget: Sendable {
     }
   }
 
+  /// The connections to the cell's brokers; nothing is opened yet.
+  ///
+  /// - Throws: as `addresses`; `queue` where the address leads to no broker.
+  public func queue() throws(CellUnavailable) -> QueuePool {
+    if let queue = opened.withLock({ $0.queue }) { return queue }
+    let text = try reveal(row.record.queue, .queue, base: context.base.queue)
+    guard let text else { throw .queue(QueueError(cell: id, .noQueue)) }
+    let made = try makeQueue(text)
+    return opened.withLock { opened in
+      if let queue = opened.queue { return queue }
+      opened.queue = made
+      return made
+    }
+  }
+
+  private func makeQueue(_ text: Secret) throws(CellUnavailable) -> QueuePool {
+    let address: QueueAddress
+    let options: ConnectionOptions
+    do throws(AddressError) {
+      address = try QueueAddress(parsing: text)
+      options =
+        try row.record.options.map { text throws(AddressError) in
+          try ConnectionOptions(parsing: text)
+        } ?? .none
+    } catch {
+      throw .address(error)
+    }
+    do throws(QueueFault) {
+      return QueuePool(
+        cell: id, location: try QueueLocation(address, options: options),
+        limit: context.queueConnectionsPerCell)
+    } catch {
+      throw .queue(QueueError(cell: id, error))
+    }
+  }
+
+  /// Closes the connections to the brokers that nobody uses, and waits for their goodbye.
+  func closeIdleQueue() { opened.withLock(\.queue)?.closeIdle() }
+
   private func reveal(
     _ address: SealedAddress?, _ field: AddressField, base: Secret?
   ) throws(CellUnavailable) -> Secret? {
@@ -161,6 +201,7 @@ struct TargetContext: Sendable {
   let keys: KeyRing?
   let base: AddressBase
   let pool: CellPoolSettings
+  let queueConnectionsPerCell: Int
   /// What the map knows of a cell's identity.
   let knowledge: @Sendable (CellID) -> IdentityKnowledge
 }

@@ -92,6 +92,8 @@ public enum CellUnavailable: Error, Equatable, Sendable {
   case withoutKeys(CellID)
   /// No database was given for the cell yet.
   case withoutDatabase(CellID)
+  /// The queue's address leads to no broker.
+  case queue(QueueError)
 }
 
 extension CellUnavailable: CustomStringConvertible {
@@ -100,6 +102,7 @@ extension CellUnavailable: CustomStringConvertible {
     case .database(let error): error.description
     case .key(let error): error.description
     case .address(let error): error.description
+    case .queue(let error): error.description
     case .withoutKeys(let cell):
       "The addresses of cell \(cell) are sealed, and the store was opened without its keys. "
         + "Put back the `keys` folder that belongs to this store."

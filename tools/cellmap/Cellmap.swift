@@ -23,7 +23,8 @@ struct Cellmap: ParsableCommand {
     version: Version.number,
     subcommands: [
       InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
-      InstanceCommand.self, RouteCommand.self, AuditCommand.self, ReplayCommand.self,
+      InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
+      ReplayCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
     ])
 

@@ -1,22 +1,21 @@
 import Foundation
-import Journal
-import TestSupport
+public import Journal
 import Testing
 
 /// A folder in which the built command runs as a child process.
-final class CommandBed {
-  let folder: String
+public final class CommandBed {
+  public let folder: String
 
-  init(in folder: String) { self.folder = folder }
+  public init(in folder: String) { self.folder = folder }
 
   /// What a run of the command left.
-  struct Ran {
-    let status: Int32
-    let out: String
-    let err: String
+  public struct Ran {
+    public let status: Int32
+    public let out: String
+    public let err: String
 
     /// The lines of standard output as JSON objects; a test fails if they are anything else.
-    var objects: [[String: Any]] {
+    public var objects: [[String: Any]] {
       get throws {
         #expect(out.isEmpty || out.hasSuffix("\n"))
         return try out.split(separator: "\n").map { line in
@@ -27,7 +26,7 @@ final class CommandBed {
     }
 
     /// The one JSON object on standard output.
-    var object: [String: Any] {
+    public var object: [String: Any] {
       get throws {
         let objects = try objects
         #expect(objects.count == 1, "\(out) \(err)")
@@ -37,7 +36,7 @@ final class CommandBed {
   }
 
   /// The command, built beside the tests.
-  static let program: String = {
+  public static let program: String = {
     let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     let beside = (tests as NSString).deletingLastPathComponent + "/cellmap"
     precondition(FileManager.default.isExecutableFile(atPath: beside), "build cellmap first")
@@ -46,14 +45,14 @@ final class CommandBed {
 
   /// Runs the command in the folder; the store is `store` unless the environment names another.
   @discardableResult
-  func run(
+  public func run(
     _ arguments: String..., input: String = "", environment: [String: String] = [:]
   ) throws -> Ran {
     try run(arguments, input: input, environment: environment)
   }
 
   @discardableResult
-  func run(
+  public func run(
     _ arguments: [String], input: String = "", environment: [String: String] = [:]
   ) throws -> Ran {
     let names = (0..<3).map { "\(folder)/.run-\(UUID().uuidString)-\($0)" }
@@ -83,14 +82,14 @@ final class CommandBed {
 
   /// Runs a command that has to succeed.
   @discardableResult
-  func done(
+  public func done(
     _ arguments: String..., input: String = "", environment: [String: String] = [:]
   ) throws -> Ran {
     try done(arguments, input: input, environment: environment)
   }
 
   @discardableResult
-  func done(
+  public func done(
     _ arguments: [String], input: String = "", environment: [String: String] = [:]
   ) throws -> Ran {
     let ran = try run(arguments, input: input, environment: environment)
@@ -98,16 +97,16 @@ final class CommandBed {
     return ran
   }
 
-  func write(_ text: String, to name: String) throws {
+  public func write(_ text: String, to name: String) throws {
     try text.write(toFile: path(name), atomically: true, encoding: .utf8)
   }
 
-  func path(_ name: String) -> String { folder + "/" + name }
+  public func path(_ name: String) -> String { folder + "/" + name }
 
   // MARK: Samples
 
   /// A store with cell0, and `alpha` and `beta` whose databases are files of the folder.
-  func makeStore() throws {
+  public func makeStore() throws {
     try done("init", "--cell0", "sqlite:///cell0.sqlite")
     _ = try NovaCellFile.make(at: path("cell0.sqlite"))
     for (number, name) in ["alpha", "beta"].enumerated() {
@@ -122,7 +121,7 @@ final class CommandBed {
   }
 
   /// A Nova API database with cell0 and two cells, and the cells' own databases.
-  func makeCloud(instances: Int = 20) throws -> NovaAPIFile {
+  public func makeCloud(instances: Int = 20) throws -> NovaAPIFile {
     let api = try NovaAPIFile.make(at: path("api.sqlite"))
     try api.addCell(1, .cell0, name: "cell0", database: "sqlite:///cell0.sqlite")
     _ = try NovaCellFile.make(at: path("cell0.sqlite"))
@@ -143,22 +142,22 @@ final class CommandBed {
     return api
   }
 
-  func makeAdoptedStore() throws {
+  public func makeAdoptedStore() throws {
     _ = try makeCloud()
     try done("init")
     try done("adopt", "sqlite:///api.sqlite", "--reason", "t")
   }
 }
 
-func cell(_ number: Int) -> CellID {
+public func cell(_ number: Int) -> CellID {
   CellID(UUID128(high: 0x4000, low: 1 << 63 | UInt64(number)))
 }
 
-func instance(_ number: Int) -> InstanceID {
+public func instance(_ number: Int) -> InstanceID {
   InstanceID(UUID128(high: 0x1_0000_4000, low: 1 << 63 | UInt64(number)))
 }
 
-func withCommand(
+public func withCommand(
   named name: String = "with space", _ body: (CommandBed) throws -> Void
 ) throws {
   try withTemporaryFolder(named: name) { folder in try body(CommandBed(in: folder)) }
