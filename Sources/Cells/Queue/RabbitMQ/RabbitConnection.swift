@@ -110,18 +110,18 @@ internal import Journal
   // MARK: Sending
 
   func openChannel(_ channel: UInt16) throws(BrokerFault) {
-    var method = amqp_channel_open_t()
+    var method = unsafe zeroed(amqp_channel_open_t.self)
     unsafe try send(&method, CRabbitChannelOpen, on: channel)
   }
 
   /// Agrees to the broker's closing of a channel, which may be opened again then.
   func confirmClosing(_ channel: UInt16) throws(BrokerFault) {
-    var method = amqp_channel_close_ok_t()
+    var method = unsafe zeroed(amqp_channel_close_ok_t.self)
     unsafe try send(&method, CRabbitChannelCloseOK, on: channel)
   }
 
   func selectConfirms(on channel: UInt16) throws(BrokerFault) {
-    var method = unsafe amqp_confirm_select_t()
+    var method = unsafe zeroed(amqp_confirm_select_t.self)
     unsafe try send(&method, CRabbitConfirmSelect, on: channel)
   }
 
@@ -236,7 +236,7 @@ internal import Journal
     }
   }
 
-  private func send<Form>(
+  @unsafe private func send<Form>(
     _ method: inout Form, _ number: CRabbitMethod, on channel: UInt16
   ) throws(BrokerFault) {
     let status = unsafe withUnsafeMutablePointer(to: &method) { pointer in
@@ -270,10 +270,12 @@ extension RabbitConnection {
 
   // Never written after it was made; librabbitmq only reads it.
   private nonisolated(unsafe) static let goodbye: UnsafeMutableRawPointer = {
-    let close = unsafe UnsafeMutablePointer<amqp_connection_close_t>.allocate(capacity: 1)
-    unsafe close.initialize(to: amqp_connection_close_t())
-    unsafe close.pointee.reply_code = 200
-    return unsafe UnsafeMutableRawPointer(close)
+    let size = unsafe MemoryLayout<amqp_connection_close_t>.size
+    let close = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+    unsafe memset(close, 0, size)
+    // `reply_code` is its first field.
+    unsafe close.storeBytes(of: 200, as: UInt16.self)
+    return unsafe close
   }()
 }
 
@@ -357,5 +359,15 @@ extension BrokerFault {
     case 530 where said.contains("refused"): self = .virtualHostRefused(virtualHost)
     default: self = .closed(code: code, said: said)
     }
+  }
+}
+
+/// A structure of librabbitmq's with all its bytes zero.
+///
+/// Explicitly unsafe: which of these structures count as safe to make isn't the same in every build.
+@unsafe private func zeroed<Form: BitwiseCopyable>(_ type: Form.Type) -> Form {
+  unsafe withUnsafeTemporaryAllocation(of: type, capacity: 1) { buffer in
+    unsafe memset(buffer.baseAddress!, 0, MemoryLayout<Form>.size)
+    return unsafe buffer[0]
   }
 }
