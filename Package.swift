@@ -67,7 +67,7 @@ let package = Package(
       name: "Router", dependencies: ["Journal", "Projections", "Cells"],
       swiftSettings: touchesC),
     .target(
-      name: "Recovery", dependencies: ["Journal", "Projections", "Registry", "Cells"],
+      name: "Recovery", dependencies: ["Journal", "Projections", "Registry", "Cells", "Router"],
       swiftSettings: common),
 
     // The tools.

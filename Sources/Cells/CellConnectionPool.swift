@@ -12,7 +12,7 @@ public final class CellConnectionPool: Sendable {
   public let location: CellDatabaseLocation
   public let settings: CellPoolSettings
 
-  private let knowledge: IdentityKnowledge
+  let knowledge: IdentityKnowledge
   private let breaker: CircuitBreaker
   private let threads: CellThreads
   private let slots: DispatchSemaphore

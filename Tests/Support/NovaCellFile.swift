@@ -75,7 +75,8 @@ public struct NovaCellFile: Sendable {
     CREATE INDEX instances_task_state_updated_at_idx ON instances (task_state, updated_at);
     CREATE TABLE services (
       id INTEGER NOT NULL, host VARCHAR(255), "binary" VARCHAR(255), topic VARCHAR(255),
-      report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), PRIMARY KEY (id));
+      report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), version INTEGER,
+      last_seen_up DATETIME, disabled BOOLEAN, forced_down BOOLEAN, PRIMARY KEY (id));
     CREATE UNIQUE INDEX services_uuid_idx ON services (uuid);
     CREATE TABLE compute_nodes (
       id INTEGER NOT NULL, hypervisor_hostname VARCHAR(255), deleted INTEGER, host VARCHAR(255),

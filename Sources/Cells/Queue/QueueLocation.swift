@@ -68,12 +68,3 @@ struct TransportSecurity: Sendable {
     }
   }
 }
-
-extension ServerAddress {
-  /// Whether the host is a name, and no IPv4 or IPv6 address.
-  var isName: Bool {
-    let bytes = host.string.utf8
-    return !bytes.contains(UInt8(ascii: ":"))
-      && bytes.contains { $0 != UInt8(ascii: ".") && !(0x30...0x39).contains($0) }
-  }
-}

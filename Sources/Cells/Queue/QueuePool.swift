@@ -10,7 +10,7 @@ internal import Synchronization
 /// more threads than that.
 public final class QueuePool: Sendable {
   public let cell: CellID
-  let location: QueueLocation
+  public let location: QueueLocation
   /// The most connections at a time; who comes when all are at work waits until its deadline.
   public let limit: Int
 

@@ -163,10 +163,12 @@ final class QueueThread: Sendable {
     let brokers = order.brokers
     for (place, broker) in brokers.enumerated() {
       let left = ContinuousClock.now.duration(to: deadline)
+      let share = ContinuousClock.now + left / (brokers.count - place)
       state.withLock { $0.server = broker.server }
       do throws(BrokerFault) {
-        let session = try QueueSession(
-          to: broker, by: location, until: .now + left / (brokers.count - place))
+        // librabbitmq resolves the name once more, and has no deadline there.
+        guard broker.server.resolves(until: share) else { throw .nameUnresolved }
+        let session = try QueueSession(to: broker, by: location, until: share)
         state.withLock { $0.descriptor = session.descriptor }
         order.prefer(broker.server)
         return session

@@ -53,6 +53,8 @@ public enum Change: Sendable {
   case removeCell(CellID)
   case recordIdentity(CellID, CellIdentity)
   case setCoverage(CellID, Bool)
+  /// What a probe found, and the evidence of the cell's identity that goes with it.
+  case recordProbe(CellID, ProbeOutcome, [CellIdentity])
 
   case mapHost(ByteText, to: CellID)
   case unmapHost(ByteText)

@@ -111,6 +111,8 @@ struct CommandContent {
       cell("record identity", id) { $0.identity(identity) }
     case .setCoverage(let id, let isCovered):
       cell("set coverage", id) { $0.optional(isCovered) }
+    // What a second probe finds differs in its times alone; the first one's answer stands.
+    case .recordProbe(let id, _, _): cell("record probe", id) { _ in }
     case .mapHost(let host, let id): cell("map host", id) { $0.text(host.string) }
     case .unmapHost(let host):
       text("unmap host")

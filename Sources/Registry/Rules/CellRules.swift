@@ -121,6 +121,16 @@ struct CellRules<Map: MapLookup> {
     return [.cell(id, .identityRecorded(identity))]
   }
 
+  /// The probe comes last: whatever changes the cell after it shows that it is out of date.
+  func recordProbe(
+    _ id: CellID, _ outcome: ProbeOutcome, _ evidence: [CellIdentity]
+  ) throws(RegistryError) -> [Event] {
+    var events: [Event] = []
+    for identity in evidence { events += try recordIdentity(id, identity) }
+    _ = try row(id)
+    return events + [.cell(id, .probed(outcome))]
+  }
+
   // MARK: Shared pieces
 
   func checkName(

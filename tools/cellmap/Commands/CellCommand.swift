@@ -1,5 +1,6 @@
 import ArgumentParser
 import Journal
+import Projections
 import Registry
 
 /// `cellmap cell …`: the cells.
@@ -9,7 +10,7 @@ struct CellCommand: ParsableCommand {
     subcommands: [
       CellListCommand.self, CellShowCommand.self, CellAddCommand.self, CellRenameCommand.self,
       CellAddressCommand.self, CellEnableCommand.self, CellDisableCommand.self,
-      CellRemoveCommand.self, CellExportCommand.self,
+      CellRemoveCommand.self, CellProbeCommand.self, CellExportCommand.self,
     ])
 }
 
@@ -142,13 +143,46 @@ struct CellAddressCommand: ParsableCommand {
 
 struct CellEnableCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "enable", abstract: "Lets new instances into a cell.")
+    commandName: "enable", abstract: "Lets new instances into a cell.",
+    discussion: """
+      A disabled cell wants a probe that it passed, with no change of the cell since then.
+      """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var change: ChangeOptions
   @Argument(help: "The cell's name or UUID.") var cell: String
+  @Flag(help: "Also without a passed probe.") var force = false
 
   func run() throws {
-    try CellChange.run(store, change, cell, done: "Enabled.") { .setCellDisabled($0, false) }
+    let session = try StoreSession(store)
+    let (id, label) = try session.cell(named: cell, change)
+    if !force { try requirePassedProbe(of: id, label, session) }
+    let outcome = try session.submit(.setCellDisabled(id, false), change)
+    session.close()
+    change.report(
+      outcome, store, done: "Cell \(label): Enabled.",
+      json: ["cell": .printed(id), "cell_name": .text(label)])
+  }
+
+  /// The last entry about the cell must be a probe that it passed. A command that is given again,
+  /// and one that changes nothing, are answered without.
+  private func requirePassedProbe(
+    of id: CellID, _ label: String, _ session: StoreSession
+  ) throws(CommandFailure) {
+    let map = try session.map()
+    guard let row = try map.cell(id), row.record.disabled == true else { return }
+    let earlier = try map.reading { () throws(ProjectionError) in
+      try map.map.request(change.request)
+    }
+    if earlier != nil { return }
+    let last: Event?
+    do throws(JournalError) { last = try session.journal.entry(at: row.changedAt)?.event } catch {
+      throw CommandFailure(error)
+    }
+    if case .cell(id, .probed(let outcome))? = last, outcome.passed { return }
+    throw CommandFailure(
+      .refused,
+      "Cell \(label) has not passed a probe since it was last changed. Give `cell probe \(label)`, "
+        + "or --force.")
   }
 }
 

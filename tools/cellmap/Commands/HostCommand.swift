@@ -7,8 +7,10 @@ import Registry
 /// `cellmap host …`: the compute hosts.
 struct HostCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "host", abstract: "Lists, adds and removes compute hosts.",
-    subcommands: [HostListCommand.self, HostAddCommand.self, HostRemoveCommand.self])
+    commandName: "host", abstract: "Lists, adds, discovers and removes compute hosts.",
+    subcommands: [
+      HostListCommand.self, HostAddCommand.self, HostDiscoverCommand.self, HostRemoveCommand.self,
+    ])
 }
 
 struct HostListCommand: ParsableCommand {

@@ -145,8 +145,13 @@ final class StoreSession {
   }
 
   /// Makes a change, and returns once it is on disk.
-  func submit(_ change: Change, _ options: ChangeOptions) throws(CommandFailure) -> Outcome {
-    let command = options.command(change)
+  ///
+  /// - Parameter isByOperator: What is merely observed wants no reason.
+  func submit(
+    _ change: Change, _ options: ChangeOptions, isByOperator: Bool = true
+  ) throws(CommandFailure) -> Outcome {
+    var command = options.command(change)
+    command.isByOperator = isByOperator
     let registry = try writer()
     do throws(RegistryError) {
       return try registry.submit(command)

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Cells
+import Journal
+import Projections
+import Recovery
+import Registry
+import Router
+
+/// `cellmap cell probe`: looks at a cell before instances are let into it.
+struct CellProbeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "probe", abstract: "Looks whether a cell is ready for instances.",
+    discussion: """
+      Reads the addresses, resolves their names, opens the database, checks that it is a Nova cell's
+      and this cell's, finds the compute hosts, connects to the broker, and lets each host answer a
+      ping. The versions of the services, and their last reports, stand beside those of other cells.
+      The outcome is recorded: `cell enable` wants a passed one. Exit code 7 says that something of
+      the database is wrong, 8 something of the queue.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(help: "The cell's name or UUID.") var cell: String
+  @Flag(
+    help: ArgumentHelp(
+      "Says that the database is the cell's although it has nothing of what was recorded; wants "
+        + "--reason."))
+  var accept = false
+  @Option(help: ArgumentHelp("How long each step may take.", valueName: "milliseconds"))
+  var deadline = 5000
+
+  func validate() throws {
+    guard (1...600_000).contains(deadline) else {
+      throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
+    }
+  }
+
+  func run() throws {
+    if accept, change.reason?.allSatisfy(\.isWhitespace) != false {
+      throw CommandFailure(Refusal.reasonMissing)
+    }
+    let session = try StoreSession(store)
+    let (id, _) = try session.cell(named: cell, change)
+    let router = try session.router(try base.addressBase())
+    let targets: [CellTarget]
+    do throws(RouterError) { targets = try router.cells() } catch { throw CommandFailure(error) }
+    guard let target = targets.first(where: { $0.id == id }) else {
+      throw CommandFailure(Refusal.unknownCell(id))
+    }
+    Console.progress("probing \(target.name ?? "cell")")
+    let report = CellProbe(
+      of: target, through: router, limit: .milliseconds(deadline), isAccepted: accept
+    ).run()
+    router.closeIdleQueues()
+    Console.endProgress()
+    let outcome = try record(report, session)
+    session.close()
+    ProbeOutput(report: report).show(outcome, change, store)
+    if let failure = report.firstFailure {
+      throw ExitCode((failure.step.isOfQueue ? ExitStatus.queue : .cell).rawValue)
+    }
+  }
+
+  private func record(
+    _ report: ProbeReport, _ session: StoreSession
+  ) throws(CommandFailure) -> Outcome {
+    let index = try session.caughtUpIndex()
+    let known: Set<UUID128>
+    do throws(ProjectionError) {
+      known = Set(try index.identities(of: report.cell).map(\.uuid))
+    } catch {
+      throw CommandFailure(error)
+    }
+    return try session.submit(
+      .recordProbe(
+        report.cell, report.outcome, report.evidence(known: known, isAccepted: accept)),
+      change, isByOperator: accept)
+  }
+}
