@@ -42,7 +42,7 @@ final class ComputeListener: Sendable {
     }
     connection.consume("compute.\(host)")
     nonisolated(unsafe) let given = connection  // Used by the thread alone from here on.
-    let code = BlockingThread.start { [self] in
+    let isStarted = OwnThread.start { [self] in
       while !isEnding.load(ordering: .acquiring) {
         guard let body = given.nextBody() else { continue }
         gathered.withLock { $0.append(body) }
@@ -51,7 +51,7 @@ final class ComputeListener: Sendable {
       given.close()
       ended.signal()
     }
-    precondition(code == 0)
+    precondition(isStarted, "a thread for the listener")
   }
 
   /// Binds the queue again, where another listener has declared the exchange anew.
