@@ -163,7 +163,7 @@ import TestSupport
   // MARK: Statements
 
   private func plan(_ file: NovaCellFile, _ query: InstancePageQuery) throws -> [String] {
-    let sql = InstancePageSQL(query, in: .sqlite, hasHidden: true)
+    let sql = InstancePageSQL(query, of: NovaCellTables(dialect: .sqlite, hasHidden: true))
     let connection = try SQLiteConnection(path: file.path, mode: .readOnly)
     var steps: [String] = []
     for number in 0..<sql.count {
@@ -231,9 +231,11 @@ import TestSupport
       $0.name = "x"
     }
     func text(_ dialect: SQLDialect) -> String {
-      InstancePageSQL(asked, in: dialect, hasHidden: true).statement(0, limit: 5).text
+      InstancePageSQL(asked, of: NovaCellTables(dialect: dialect, hasHidden: true)).statement(
+        0, limit: 5
+      ).text
     }
-    let values = InstancePageSQL(asked, in: .postgresql, hasHidden: true)
+    let values = InstancePageSQL(asked, of: NovaCellTables(dialect: .postgresql, hasHidden: true))
       .statement(0, limit: 5).values
     #expect(
       values == [.text("p"), .text("x"), .text("n"), .text(ByteText("\(id(1))"))])

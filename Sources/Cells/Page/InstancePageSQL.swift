@@ -36,7 +36,8 @@ struct InstancePageSQL {
   /// One of the statements, for so many rows.
   func statement(_ number: Int, limit: Int) -> SQLQuery {
     let segment = segments[number]
-    var sql = SQLQuery(dialect, on: .instances, "SELECT \(tables.instanceColumns), uuid FROM instances")
+    var sql = SQLQuery(
+      dialect, on: .instances, "SELECT \(tables.instanceColumns), uuid FROM instances")
     var conditions = filterConditions(&sql)
     var placeholders: [Int: String] = [:]
     let condition = order.condition(of: segment, after: nulls) { place in
