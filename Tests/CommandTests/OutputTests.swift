@@ -51,7 +51,7 @@ import Testing
         ["cell", "add", "a", "--database", "sqlite:///a", "--queue", "none:///"],
         ["cell", "rename", "a", "b"],
         ["cell", "address", "b", "--database", "sqlite:///b"],
-        ["cell", "disable", "b"], ["cell", "enable", "b"],
+        ["cell", "disable", "b"], ["cell", "enable", "b", "--force"],
         ["host", "add", "h1", "--cell", "b"], ["host", "remove", "h1", "--force"],
         ["instance", "map", id, "--project", "p"],
         ["instance", "remap", id, "--cell", "b"], ["instance", "delete-mark", id],
@@ -147,8 +147,9 @@ import Testing
 
   static let commands = [
     "init", "adopt", "cell list", "cell show", "cell add", "cell rename", "cell address",
-    "cell enable", "cell disable", "cell remove", "cell export", "host list", "host add",
-    "host remove", "instance show", "instance list", "instance map", "instance remap",
+    "cell enable", "cell disable", "cell remove", "cell probe", "cell export", "host list",
+    "host add", "host discover", "host remove", "cast", "instance show", "instance list",
+    "instance map", "instance remap",
     "instance delete-mark", "instance unmap", "route", "audit verify", "replay", "status",
   ]
 

@@ -30,9 +30,9 @@ import Testing
       other: ["cell", "address", "alpha", "--queue", "rabbit://u:two@h/"]),
     Change(
       before: [], change: ["cell", "disable", "alpha"], other: ["cell", "disable", "beta"],
-      after: [["cell", "enable", "alpha"]]),
+      after: [["cell", "enable", "alpha", "--force"]]),
     Change(
-      before: [["cell", "disable", "alpha"]], change: ["cell", "enable", "alpha"],
+      before: [["cell", "disable", "alpha"]], change: ["cell", "enable", "alpha", "--force"],
       other: ["cell", "enable", "beta"], after: [["cell", "disable", "alpha"]]),
     Change(
       before: [], change: ["cell", "remove", "alpha"], other: ["cell", "remove", "beta"]),

@@ -56,3 +56,17 @@ class Cellmap:
 
     def verify(self):
         self.run("audit", "verify")
+
+    def queue(self, cell, address):
+        self.run("cell", "address", cell, "--queue", "-", "--reason", "interoperability",
+                 given=address + "\n")
+
+    def cast(self, instance, *words, given=""):
+        return json.loads(self.run(
+            "cast", instance, *words, "--json", "--base-directory", str(self.cloud), given=given))
+
+    def probe(self, cell):
+        """The report on a cell of which one host alone answers."""
+        return json.loads(self.run(
+            "cell", "probe", cell, "--json", "--deadline", "3000", "--base-directory",
+            str(self.cloud), expected=8))

@@ -20,8 +20,8 @@ struct CastCommand: ParsableCommand {
       """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
-  @OptionGroup var message: MessageOptions
   @Argument(help: "The instance's UUID.") var instance: String
+  @OptionGroup var message: MessageOptions
   @Option(
     help: ArgumentHelp("How long cell and queue may take in all.", valueName: "milliseconds"))
   var deadline = 5000
