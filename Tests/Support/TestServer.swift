@@ -106,8 +106,19 @@ public final class TestServer: Sendable {
   public func whileFrozen<Result>(_ body: () throws -> Result) rethrows -> Result {
     let frozen = processes
     for process in frozen { Foundation.kill(process, SIGSTOP) }
+    for process in frozen { while !Self.isStopped(process) { usleep(1_000) } }
     defer { for process in frozen { Foundation.kill(process, SIGCONT) } }
     return try body()
+  }
+
+  /// Whether every thread of a process stands still; the signal reaches them one by one.
+  private static func isStopped(_ process: Int32) -> Bool {
+    let folder = "/proc/\(process)/task"
+    let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return threads.allSatisfy { thread in
+      let status = (try? String(contentsOfFile: "\(folder)/\(thread)/stat", encoding: .utf8)) ?? ""
+      return status.isEmpty || status.split(separator: ")").last?.hasPrefix(" T") == true
+    }
   }
 
   private var isZombie: Bool {
@@ -142,7 +153,7 @@ public final class TestServer: Sendable {
           "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1",
           "--host=\(socket)", "--port=\(port)", "--username=postgres",
           database.isEmpty ? "postgres" : database,
-        ], input: sql)
+        ], input: sql, environment: ["PGCLIENTENCODING": "UTF8"])
     }
   }
 

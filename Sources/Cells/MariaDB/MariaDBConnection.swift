@@ -108,8 +108,7 @@ internal import Journal
 
   func begin(until deadline: ContinuousClock.Instant) throws(DatabaseError) {
     self.deadline = deadline
-    // Between queries a server has nothing to say but that it closes.
-    guard !isBroken, let socket, !SocketWait.isReadable(socket) else {
+    guard !isBroken, let socket, !SocketWait.isClosed(socket) else {
       isBroken = true
       throw .connectionLost(server: server)
     }

@@ -68,8 +68,7 @@ internal import Journal
 
   func begin(until deadline: ContinuousClock.Instant) throws(DatabaseError) {
     self.deadline = deadline
-    // Between queries a server has nothing to say but that it closes.
-    guard !isBroken, socket >= 0, !SocketWait.isReadable(socket) else {
+    guard !isBroken, socket >= 0, !SocketWait.isClosed(socket) else {
       isBroken = true
       throw .connectionLost(server: server)
     }

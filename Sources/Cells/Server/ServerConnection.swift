@@ -126,7 +126,9 @@ func sanitised(_ text: String, without password: Secret?) -> String {
       }
     } ?? false
   if hasPassword { return "no further words" }
-  let line = text.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+  // libpq has a line for each attempt, and hints behind them.
+  let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+  let line = lines.last { $0.contains("FATAL") } ?? lines.first ?? ""
   let shown = line.unicodeScalars.filter { (0x20...0x7E).contains($0.value) }
   return String(String.UnicodeScalarView(shown.prefix(200)))
 }

@@ -20,11 +20,16 @@ enum SocketWait {
     }
   }
 
-  /// Whether something can be read, or the other end is gone; never waits.
-  static func isReadable(_ socket: Int32) -> Bool {
-    var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+  /// Whether the other end has closed; never waits.
+  ///
+  /// Not whether there is something to read: TLS sends session tickets unasked.
+  static func isClosed(_ socket: Int32) -> Bool {
+    var entry = pollfd(fd: socket, events: peerClosed, revents: 0)
     return unsafe poll(&entry, 1, 0) != 0
   }
+
+  /// `POLLRDHUP` of <poll.h>, which Glibc shows to GNU programs only.
+  private static let peerClosed: Int16 = 0x2000
 }
 
 /// A socket that another thread may end, so that whatever call of a library waits on it returns.

@@ -25,6 +25,6 @@ public struct AdoptionOptions: Sendable {
 
   /// The bulk command in words that are the same at each retry, and differ for another command.
   public func title(of source: NovaAPIDatabase) -> ByteText {
-    ByteText("adopt \(source.path) skipping \(skipsInvalid) pruning \(prunes)")
+    ByteText("adopt \(source.name) skipping \(skipsInvalid) pruning \(prunes)")
   }
 }

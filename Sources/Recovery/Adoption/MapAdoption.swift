@@ -285,7 +285,8 @@ public struct MapAdoption<Witness: CellWitness> {
       }
       guard let first = page.first, let last = page.last else { return }
       var missing: [Observation] = []
-      for item in page where try !source.hasInstance(item.id) {
+      let known = try source.known(among: page.map(\.id))
+      for item in page where !known.contains(item.id) {
         missing.append(
           Observation(.instance(item.id, nil), evidence: nil, basis: options.basis))
       }

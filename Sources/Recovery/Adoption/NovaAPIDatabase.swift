@@ -1,61 +1,99 @@
+internal import Cells
 public import Journal
 internal import Projections
 
 /// The three mapping tables of a Nova API database, read in one snapshot.
 ///
-/// Reads a SQLite file, and never writes to it. Belongs to one thread at a time.
+/// Reads a SQLite file, or a MariaDB or PostgreSQL server, and never writes. Belongs to one thread at
+/// a time.
 public final class NovaAPIDatabase {
   /// The public form of the database's address.
   public let publicForm: ByteText
   /// When the snapshot was opened.
   public let snapshotAt: Timestamp
-  /// The file, as a retry of the same command names it again.
-  let path: String
-  private let connection: SQLiteConnection
+  /// The file or address, as a retry of the same command names it again.
+  let name: String
+  private let connection: DatabaseConnection
 
-  /// Opens the database and a snapshot that lasts as long as this object.
+  /// How long one page of rows may take, connecting included.
+  private static let pageTime = Duration.seconds(60)
+
+  /// Opens the database at an address and a snapshot that lasts as long as this object.
   ///
-  /// - Parameter path: The file; absolute, or relative to the process's folder.
+  /// - Parameter folder: Where relative paths of SQLite files are taken from.
   /// - Throws: `AdoptionError.unreadable` if it can't be opened; `notNovaAPI` if a table or a column
   ///   that the map needs isn't there.
-  public init(path: String, publicForm: ByteText) throws(AdoptionError) {
+  public convenience init(
+    _ address: DatabaseAddress, relativeTo folder: String
+  ) throws(AdoptionError) {
+    let form = address.publicForm
+    let path = address.filePath(baseDirectory: ByteText(folder))?.string
+    let opened: DatabaseConnection
+    do throws(DatabaseError) {
+      opened = try DatabaseConnection.open(
+        address, relativeTo: folder, until: .now + NovaAPIDatabase.pageTime)
+    } catch {
+      throw .unreadable(form, why: error.description)
+    }
+    try self.init(opened, name: path ?? form.string, publicForm: form)
+  }
+
+  /// Opens a SQLite file, by its path; absolute, or relative to the process's folder.
+  ///
+  /// - Throws: As the other initialiser.
+  public convenience init(path: String, publicForm: ByteText) throws(AdoptionError) {
+    let opened: DatabaseConnection
+    do throws(DatabaseError) { opened = try DatabaseConnection.open(file: path) } catch {
+      throw .unreadable(publicForm, why: error.description)
+    }
+    try self.init(opened, name: path, publicForm: publicForm)
+  }
+
+  private init(
+    _ connection: DatabaseConnection, name: String, publicForm: ByteText
+  ) throws(AdoptionError) {
+    self.connection = connection
+    self.name = name
     self.publicForm = publicForm
-    self.path = path
-    do throws(ProjectionError) {
-      connection = try SQLiteConnection(path: path, mode: .readOnly)
-      try connection.execute("BEGIN")
+    do throws(DatabaseError) {
+      try connection.beginSnapshot()
       for (table, columns) in NovaAPIDatabase.tables {
-        do throws(ProjectionError) {
-          // The first read takes the snapshot.
-          _ = try connection.prepare("SELECT \(columns) FROM \(table) LIMIT 1").step()
-        } catch .statementRefused(let message, _) {
-          throw .statementRefused(message: message, path: path)
-        }
+        // The first read takes the snapshot.
+        let text = "SELECT \(columns) FROM \(table) LIMIT 1"
+        try connection.forEachRow(
+          of: SQLQuery(connection.dialect, on: table, text), until: .now + NovaAPIDatabase.pageTime
+        ) { (_) throws(DatabaseError) in }
       }
-    } catch .statementRefused(let message, _) {
+    } catch .file(.statementRefused(let message, _)) {
       throw .notNovaAPI(publicForm, what: message)
+    } catch .missing(let what) {
+      throw .notNovaAPI(publicForm, what: "it has no \(what)")
     } catch {
       throw .unreadable(publicForm, why: error.description)
     }
     snapshotAt = .now
   }
 
-  private static let tables = [
-    ("cell_mappings", "id, uuid, name, transport_url, database_connection, disabled, created_at"),
-    ("host_mappings", "id, host, cell_id, created_at"),
+  private typealias Table = (name: NovaTable, columns: String)
+
+  private static let tables: [Table] = [
+    (.cellMappings, "id, uuid, name, transport_url, database_connection, disabled, created_at"),
+    (.hostMappings, "id, host, cell_id, created_at"),
     (
-      "instance_mappings",
+      .instanceMappings,
       "id, instance_uuid, cell_id, project_id, user_id, queued_for_delete, created_at"
     ),
   ]
 
   /// All rows of `cell_mappings`, by their numbers.
   public func cells() throws(AdoptionError) -> [NovaCellRow] {
-    try rows(NovaAPIDatabase.tables[0], "ORDER BY id") { (row) throws(ProjectionError) in
+    let (table, columns) = NovaAPIDatabase.tables[0]
+    return try rows(query("SELECT \(columns) FROM \(table) ORDER BY id", on: table)) {
+      (row) throws(DatabaseError) in
       NovaCellRow(
-        number: UInt64(bitPattern: try row.integer(0)), uuid: try row.text(1),
-        name: try row.textIfPresent(2), queue: try secret(row, 3), database: try secret(row, 4),
-        disabled: try row.flagIfPresent(5), createdAt: try time(row, 6))
+        number: UInt64(bitPattern: try row.integer(0)), uuid: try row.requiredText(1),
+        name: try row.text(2), queue: try row.secret(3), database: try row.secret(4),
+        disabled: try row.flag(5), createdAt: try time(row, 6))
     }
   }
 
@@ -63,10 +101,10 @@ public final class NovaAPIDatabase {
   public func hosts(
     after host: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaHostRow] {
-    try rows(NovaAPIDatabase.tables[1], by: "host", after: host, limit: limit) {
-      (row) throws(ProjectionError) in
+    try rows(page(NovaAPIDatabase.tables[1], by: "host", after: host, limit: limit)) {
+      (row) throws(DatabaseError) in
       NovaHostRow(
-        number: UInt64(bitPattern: try row.integer(0)), host: try row.text(1),
+        number: UInt64(bitPattern: try row.integer(0)), host: try row.requiredText(1),
         cellNumber: UInt64(bitPattern: try row.integer(2)), createdAt: try time(row, 3))
     }
   }
@@ -75,71 +113,67 @@ public final class NovaAPIDatabase {
   public func instances(
     after uuid: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaInstanceRow] {
-    try rows(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit) {
-      (row) throws(ProjectionError) in
+    try rows(page(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit)) {
+      (row) throws(DatabaseError) in
       NovaInstanceRow(
-        number: UInt64(bitPattern: try row.integer(0)), uuid: try row.text(1),
+        number: UInt64(bitPattern: try row.integer(0)), uuid: try row.requiredText(1),
         cellNumber: try row.integerIfPresent(2).map { UInt64(bitPattern: $0) },
-        project: try row.text(3), user: try row.textIfPresent(4),
-        queuedForDelete: try row.flagIfPresent(5), createdAt: try time(row, 6))
+        project: try row.requiredText(3), user: try row.text(4),
+        queuedForDelete: try row.flag(5), createdAt: try time(row, 6))
     }
   }
 
-  /// Whether `host_mappings` has a row of the host.
+  /// Whether `host_mappings` has a row of the host, compared by bytes.
   public func hasHost(_ name: ByteText) throws(AdoptionError) -> Bool {
-    try has(name, in: "host_mappings WHERE host = ?1")
+    var query = query("SELECT 1 FROM host_mappings WHERE ", on: .hostMappings)
+    let value = query.bind(.text(name))
+    query.append(connection.dialect.equals("host", value))
+    return try !rows(query) { (_) throws(DatabaseError) in true }.isEmpty
   }
 
-  /// Whether `instance_mappings` has a row of the instance.
-  public func hasInstance(_ id: InstanceID) throws(AdoptionError) -> Bool {
-    try has(ByteText(id.description), in: "instance_mappings WHERE instance_uuid = ?1")
+  /// Those of the instances of which `instance_mappings` has a row; asked for at once, since a map may
+  /// have a million of them.
+  public func known(among instances: [InstanceID]) throws(AdoptionError) -> Set<InstanceID> {
+    var query = query(
+      "SELECT instance_uuid FROM instance_mappings WHERE instance_uuid IN (",
+      on: .instanceMappings)
+    let values = instances.map { query.bind(.text(ByteText($0.description))) }
+    query.append(values.joined(separator: ", ") + ")")
+    let found = try rows(query) { (row) throws(DatabaseError) in try row.requiredText(0).string }
+    // In capitals it would be another row.
+    return Set(found.compactMap { text in InstanceID(text).flatMap { "\($0)" == text ? $0 : nil } })
   }
 
-  private func has(_ key: ByteText, in rest: String) throws(AdoptionError) -> Bool {
-    do throws(ProjectionError) {
-      let statement = try connection.prepare("SELECT 1 FROM \(rest)")
-      try statement.bind(key, at: 1)
-      defer { statement.reset() }
-      return try statement.step()
-    } catch {
-      throw .unreadable(publicForm, why: error.description)
-    }
+  private func query(_ text: String, on table: NovaTable) -> SQLQuery {
+    SQLQuery(connection.dialect, on: table, text)
   }
 
   /// A page in the order of a key; the first one begins with the least key, an empty one too.
-  private func rows<Row>(
-    _ table: (name: String, columns: String), by key: String, after last: ByteText?, limit: Int,
-    read: (SQLiteStatement) throws(ProjectionError) -> Row
-  ) throws(AdoptionError) -> [Row] {
-    let condition = last == nil ? "" : "WHERE \(key) > ?1 "
-    return try rows(table, condition + "ORDER BY \(key) LIMIT \(limit)", key: last, read: read)
+  private func page(
+    _ table: Table, by key: String, after last: ByteText?, limit: Int
+  ) -> SQLQuery {
+    var query = query("SELECT \(table.columns) FROM \(table.name) ", on: table.name)
+    if let last { query.append("WHERE \(key) > \(query.bind(.text(last))) ") }
+    query.append("ORDER BY \(key) LIMIT \(limit)")
+    return query
   }
 
   private func rows<Row>(
-    _ table: (name: String, columns: String), _ rest: String, key: ByteText? = nil,
-    read: (SQLiteStatement) throws(ProjectionError) -> Row
+    _ query: SQLQuery, read: (SQLRow) throws(DatabaseError) -> Row
   ) throws(AdoptionError) -> [Row] {
-    do throws(ProjectionError) {
-      let statement = try connection.prepare(
-        "SELECT \(table.columns) FROM \(table.name) \(rest)")
-      if let key { try statement.bind(key, at: 1) }
-      var rows: [Row] = []
-      while try statement.step() { rows.append(try read(statement)) }
-      return rows
+    var rows: [Row] = []
+    do throws(DatabaseError) {
+      try connection.forEachRow(of: query, until: .now + NovaAPIDatabase.pageTime) {
+        (row) throws(DatabaseError) in rows.append(try read(row))
+      }
     } catch {
       throw .unreadable(publicForm, why: error.description)
     }
+    return rows
   }
 
-  private func secret(
-    _ row: SQLiteStatement, _ column: Int
-  ) throws(ProjectionError) -> Secret? {
-    try row.textBytesIfPresent(column).map { Secret($0) }
-  }
-
-  private func time(
-    _ row: SQLiteStatement, _ column: Int
-  ) throws(ProjectionError) -> Timestamp? {
-    try row.textIfPresent(column).flatMap { Timestamp($0.string) }
+  /// A time that isn't one is left out: the map can do without it.
+  private func time(_ row: SQLRow, _ column: Int) throws(DatabaseError) -> Timestamp? {
+    try row.text(column).flatMap { Timestamp($0.string) }
   }
 }

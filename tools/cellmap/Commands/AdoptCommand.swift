@@ -110,12 +110,8 @@ struct AdoptCommand: ParsableCommand {
     do throws(AddressError) { parsed = try DatabaseAddress(parsing: secret) } catch {
       throw CommandFailure(error)
     }
-    guard let path = parsed.filePath(baseDirectory: ByteText(base.folder)) else {
-      throw CommandFailure(
-        .cell, "\(parsed.publicForm) can't be read yet: this version adopts from SQLite databases.")
-    }
     do throws(AdoptionError) {
-      return try NovaAPIDatabase(path: path.string, publicForm: parsed.publicForm)
+      return try NovaAPIDatabase(parsed, relativeTo: base.folder)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
