@@ -101,14 +101,14 @@ struct ServerFaultTests {
     _ engine: ServerEngine
   ) throws {
     let database = try cellDatabase(on: engine)
-    for number in 0..<5 as Range<UInt64> {
-      try database.add(InstanceID(uuid(6, number)), ["display_name": "'name \(number) ☃'"])
+    for number in 0..<3 as Range<UInt64> {
+      try database.add(InstanceID(uuid(6, number)), ["host": "'host-\(number)-☃'"])
     }
     let proxy = try FaultProxy(to: database.server.port, .none)
     defer { proxy.stop() }
-    func rows(within milliseconds: Int = 5_000) throws -> [CellInstance?] {
-      let connection = try connect(database, port: proxy.port, within: milliseconds)
-      return try (0..<5 as Range<UInt64>).map { try connection.instance(InstanceID(uuid(6, $0))) }
+    func rows() throws -> [InstancePlacement?] {
+      let connection = try connect(database, port: proxy.port)
+      return try connection.placements(of: (0..<3).map { InstanceID(uuid(6, $0)) })
     }
     let whole = try rows()
     let total = proxy.passedBytes

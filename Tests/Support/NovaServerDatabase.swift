@@ -24,10 +24,16 @@ public struct NovaServerDatabase: Sendable {
     try make(on: server, password: password, tables: apiTables(server.engine))
   }
 
+  /// A cell's database and reader of the same names on another server, empty.
+  public func copy(on other: TestServer) throws -> NovaServerDatabase {
+    try Self.make(
+      on: other, name: name, password: password, tables: Self.cellTables(other.engine, true))
+  }
+
   private static func make(
-    on server: TestServer, password: String, tables: String
+    on server: TestServer, name: String = TestServer.uniqueName("nova"), password: String,
+    tables: String
   ) throws -> NovaServerDatabase {
-    let name = TestServer.uniqueName("nova")
     let database = NovaServerDatabase(
       server: server, name: name, user: name + "_reader", password: password)
     let collation = server.engine == .mariadb ? " CHARACTER SET utf8mb3" : ""

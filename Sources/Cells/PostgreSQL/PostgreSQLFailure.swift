@@ -33,11 +33,13 @@ struct PostgreSQLFailureContext {
     let reason = sanitised(message, without: password)
     if let state = Self.sqlState(in: reason) { return error(state) }
     let lowered = reason.lowercased()
+    if lowered.contains("received invalid") || lowered.contains("lost synchronization") {
+      return .protocolBroken(server: server, reason: reason)
+    }
     if lowered.contains("ssl") || lowered.contains("certificate") || lowered.contains("tls") {
       return .tlsFailed(server: server, reason: reason)
     }
     if lowered.contains("closed the connection") || lowered.contains("expected")
-      || lowered.contains("received invalid") || lowered.contains("lost synchronization")
       || lowered.contains("unsupported") || lowered.contains("could not receive")
     {
       return .protocolBroken(server: server, reason: reason)
