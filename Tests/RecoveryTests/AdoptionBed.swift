@@ -56,7 +56,8 @@ final class AdoptionBed {
   /// - Parameter meanwhile: What others do between the plan and its application.
   @discardableResult
   func adopt(
-    _ run: Run = Run(), from source: NovaAPIDatabase? = nil, meanwhile: () -> Void = {}
+    _ run: Run = Run(), from source: NovaAPIDatabase? = nil, meanwhile: () -> Void = {},
+    after: (UInt64) -> Void = { _ in }
   ) throws(AdoptionError) -> (plan: AdoptionPlan, outcome: Outcome?) {
     let (journal, registry, index) = try opened()
     defer { try? registry.close() }
@@ -74,6 +75,7 @@ final class AdoptionBed {
     meanwhile()
     let outcome = try adoption.apply(&plan, on: index, through: registry) { rows in
       if rows >= run.stopsAfterRows { try? registry.close() }
+      after(rows)
     }
     return (plan, outcome)
   }

@@ -78,7 +78,7 @@ struct ServerFaultTests {
       if round % 3 == 2, length > 5 { bytes.replaceSubrange(0..<5, with: [0x52, 0, 0, 0, 8]) }
       let proxy = try FaultProxy(to: 1, .answers(bytes, times: round % 4 == 0 ? 200 : 1))
       defer { proxy.stop() }
-      let error = refusal { try connect(database, port: proxy.port, within: 1_000) }
+      let error = refusal { try connect(database, port: proxy.port, within: 300) }
       #expect(error != nil, "round \(round)")
     }
   }

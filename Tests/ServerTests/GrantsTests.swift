@@ -1,0 +1,54 @@
+import Foundation
+import Journal
+import Recovery
+import Testing
+import TestSupport
+
+@testable import Cells
+
+/// The grants of docs/grants.md are enough for all that it names, word for word.
+@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+struct GrantsTests {
+  @Test(arguments: ServerEngine.allCases)
+  func `a cell is read with the documented grants`(_ engine: ServerEngine) throws {
+    let database = try cellDatabase(on: engine)
+    try database.add(instance)
+    try database.addHost("compute-1", service: uuid(1, 1), node: uuid(2, 1))
+    let user = try grant("\(engine) cell", on: database, replacing: "nova_cell1")
+    let text = database.server.address(database.name, user: user, password: "PASSWORD")
+    let connection = try open(text)
+    #expect(try connection.placement(of: instance)?.host == "compute-1")
+    #expect(try connection.instance(instance) != nil)
+    #expect(try connection.liveInstanceCount(on: "compute-1") == 1)
+    #expect(try connection.uuids(of: .services, limit: 9) == [uuid(1, 1)])
+    #expect(try connection.uuids(of: .computeNodes, limit: 9) == [uuid(2, 1)])
+  }
+
+  @Test(arguments: ServerEngine.allCases)
+  func `a map is adopted with the documented grants`(_ engine: ServerEngine) throws {
+    let database = try NovaServerDatabase.makeAPI(on: .shared(engine))
+    let user = try grant("\(engine) api", on: database, replacing: "nova_api")
+    let text = database.server.address(database.name, user: user, password: "PASSWORD")
+    let api = try NovaAPIDatabase(try DatabaseAddress(parsing: text), relativeTo: "/")
+    #expect(try api.cells().isEmpty)
+    #expect(try api.hosts(after: nil, limit: 10).isEmpty)
+    #expect(try api.instances(after: nil, limit: 10).isEmpty)
+    #expect(try api.known(among: [instance]).isEmpty)
+  }
+
+  /// Runs a block of the page with other names, and returns the user's.
+  private func grant(
+    _ block: String, on database: NovaServerDatabase, replacing name: String
+  ) throws -> String {
+    let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../docs/grants.md")
+    let text = try String(contentsOf: page, encoding: .utf8)
+    let start = try #require(text.range(of: "```sql \(block)\n")).upperBound
+    let end = try #require(text[start...].range(of: "```")).lowerBound
+    let user = database.name + "_granted"
+    try database.execute(
+      text[start..<end].replacingOccurrences(of: name, with: database.name)
+        .replacingOccurrences(of: "cellmap", with: user))
+    return user
+  }
+}
