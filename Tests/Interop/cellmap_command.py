@@ -11,8 +11,9 @@ class CommandFailed(Exception):
 class Cellmap:
     """The command on one store, for a cloud whose databases lie in one folder."""
 
-    def __init__(self, program, store, cloud):
+    def __init__(self, program, store, cloud, base=None, api="sqlite:///nova_api.sqlite"):
         self.program, self.store, self.cloud = program, store, cloud
+        self.base, self.api = base or cloud / "nova.conf", api
         # Everything that the command said without being asked for secrets; searched for them.
         self.said = []
 
@@ -33,14 +34,14 @@ class Cellmap:
         self.run("init")
 
     def adopt(self):
-        self.run("adopt", "sqlite:///nova_api.sqlite", "--base-directory", str(self.cloud),
-                 "--base", str(self.cloud / "nova.conf"), "--reason", "interoperability")
+        self.run("adopt", "-", "--base-directory", str(self.cloud), "--base", str(self.base),
+                 "--reason", "interoperability", given=self.api + "\n")
 
     def routes(self, instances):
         """The route of each instance, by its UUID, addresses revealed."""
         output = self.run(
             "route", "--reveal", "--json", "-", "--base-directory", str(self.cloud),
-            "--base", str(self.cloud / "nova.conf"),
+            "--base", str(self.base),
             given="".join(f"{instance}\n" for instance in instances), revealing=True)
         answers = [json.loads(line) for line in output.splitlines()]
         return {answer["instance"]: answer for answer in answers}
@@ -48,7 +49,7 @@ class Cellmap:
     def masked_routes(self, instances):
         return self.run(
             "route", "--json", "-", "--base-directory", str(self.cloud), "--base",
-            str(self.cloud / "nova.conf"),
+            str(self.base),
             given="".join(f"{instance}\n" for instance in instances))
 
     def replay(self):

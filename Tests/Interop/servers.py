@@ -1,0 +1,115 @@
+"""One deployment in SQLite, on MariaDB and on PostgreSQL: the same answers, byte for byte."""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from cellmap_command import Cellmap
+from nova_servers import whole_seconds
+
+HERE = pathlib.Path(__file__).resolve().parent
+TESTBED = HERE.parent.parent / "tools" / "testbed"
+PASSWORD = "r3ad%2Fer-pass"
+ADMIN_PASSWORD = "adm1n-pass"
+
+
+class Server:
+    """A private server of tools/testbed with the deployment's databases on it."""
+
+    def __init__(self, engine, folder):
+        self.engine, self.folder = engine, folder
+        script = subprocess.run(
+            [str(TESTBED / engine), "start", str(folder)], check=True, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
+        self.values = dict(line.split("=", 1) for line in script.splitlines())
+        scheme = "mysql+pymysql" if engine == "mariadb" else "postgresql+psycopg2"
+        place = f"127.0.0.1:{self.values['port']}"
+        self.admin = f"{scheme}://admin:{ADMIN_PASSWORD}@{place}"
+        self.reader = f"{scheme}://reader:{PASSWORD}@{place}"
+
+    def stop(self):
+        subprocess.run([str(TESTBED / self.engine), "stop", str(self.folder)], check=True)
+
+    def execute(self, sql, database=None):
+        if self.engine == "mariadb":
+            command = ["mariadb", "--no-defaults", "--user=root",
+                       f"--socket={self.values['socket']}"] + ([database] if database else [])
+        else:
+            command = ["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1",
+                       f"--host={self.values['socket']}", f"--port={self.values['port']}",
+                       "--username=postgres", database or "postgres"]
+        subprocess.run(command, input=sql, check=True, text=True, stdout=subprocess.DEVNULL)
+
+    def make_databases(self, names):
+        clear = PASSWORD.replace("%2F", "/")
+        if self.engine == "mariadb":
+            self.execute(
+                f"CREATE USER admin IDENTIFIED BY '{ADMIN_PASSWORD}'; GRANT ALL ON *.* TO admin;"
+                f"CREATE USER reader IDENTIFIED BY '{clear}'; GRANT SELECT ON *.* TO reader;"
+                + "".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb3;" for name in names))
+            return
+        self.execute(f"CREATE ROLE admin SUPERUSER LOGIN PASSWORD '{ADMIN_PASSWORD}';"
+                     f"CREATE ROLE reader LOGIN PASSWORD '{clear}';"
+                     "GRANT pg_read_all_data TO reader;")
+        for name in names:
+            self.execute(f"CREATE DATABASE {name} OWNER admin")
+
+
+def compare(suite, program, cloud, work):
+    """Adopts the cloud from each engine and compares what is said of every instance."""
+    folder = work / "cloud on servers"
+    shutil.copytree(cloud, folder)
+    whole_seconds(folder)
+    instances = [json.loads(line)["instance"]
+                 for line in (folder / "expected-routes.jsonl").read_text().splitlines()]
+    names = sorted(path.stem for path in folder.glob("nova_*.sqlite"))
+    answers = {"sqlite": answers_of(
+        Cellmap(program, work / "store of sqlite", folder), instances)}
+    for engine in ("mariadb", "postgresql"):
+        server = Server(engine, work / engine)
+        try:
+            server.make_databases(names)
+            subprocess.run(
+                [sys.executable, str(HERE / "nova_servers.py"), "copy", str(folder), server.admin,
+                 server.reader], check=True, stdin=subprocess.DEVNULL)
+            base = work / f"{engine}.conf"
+            original = (folder / "nova.conf").read_text()
+            base.write_text(original.replace(
+                "sqlite:///nova_cell0.sqlite", f"{server.reader}/nova_cell0"))
+            command = Cellmap(program, work / f"store of {engine}", folder, base=base,
+                              api=f"{server.reader}/nova_api")
+            answers[engine] = answers_of(command, instances)
+            for secret in (PASSWORD, PASSWORD.replace("%2F", "/")):
+                said = "\n".join(command.said)
+                suite.check(secret not in said, f"{engine}: a password was said")
+        finally:
+            server.stop()
+    for engine in ("mariadb", "postgresql"):
+        for line, right in zip(answers[engine], answers["sqlite"]):
+            suite.check(line == right, f"{engine}: {line}\n    SQLite: {right}")
+        suite.check(len(answers[engine]) == len(answers["sqlite"]), f"{engine}: as many answers")
+    print(f"SQLite, MariaDB and PostgreSQL: {len(answers['sqlite'])} answers each", flush=True)
+
+
+def answers_of(cellmap, instances):
+    """The lines that the command prints, but for the databases' addresses, which are the engines'."""
+    cellmap.init()
+    cellmap.adopt()
+    lines = cellmap.masked_routes(instances).splitlines()
+    for instance in instances[::9]:
+        answer = json.loads(cellmap.run("instance", "show", instance, "--json"))
+        if answer["cell"]:
+            lines += cellmap.run(
+                "instance", "show", instance, "--live", "--json", "--base-directory",
+                str(cellmap.cloud), "--base", str(cellmap.base)).splitlines()
+    return [without_database(line) for line in lines]
+
+
+def without_database(line):
+    answer = json.loads(line)
+    address = answer.get("database")
+    if not address:
+        return line
+    return line.replace(json.dumps(address), '"…"').replace(
+        json.dumps(address).replace("/", "\\/"), '"…"')
