@@ -13,11 +13,12 @@ DURABILITIES = {"cell1": "transient", "cell2": "durable", "cell3": "quorum"}
 
 
 class Child:
-    """A program that prints JSON lines and ends with its input."""
+    """A program that prints JSON lines and ends with its input; its errors go to a file."""
 
-    def __init__(self, *words):
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
+    def __init__(self, log, *words):
+        with open(log, "ab") as errors:
+            self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=errors, text=True)
 
     def line(self):
         line = self.process.stdout.readline()
@@ -35,22 +36,38 @@ class Child:
 
 def check_casts(suite, cellmap, expected):
     """An adopted sample cloud, whose cells get the broker's virtual hosts for their queues."""
-    with Child(sys.executable, str(BROKER), "run") as process:
+    log = cellmap.store.parent / "casts.log"
+    with Child(log, sys.executable, str(BROKER), "run") as process:
         broker = process.line()
         password = urllib.parse.quote(broker["password"], safe="")
         suite.broker_passwords = [broker["password"], password]
         primitive = subprocess.run([sys.executable, str(SERVER), "instance"], check=True,
                                    stdout=subprocess.PIPE, text=True).stdout
         for cell, durability in DURABILITIES.items():
-            url = f"rabbit://nova:{password}@127.0.0.1:{broker['port']}/{cell}"
-            cellmap.queue(cell, url)
+            cellmap.queue(cell, f"rabbit://nova:{password}@127.0.0.1:{broker['port']}/{cell}")
+            # kombu can't connect with some special characters in a password, however encoded.
+            url = (f"rabbit://{broker['plain_user']}:{broker['plain_password']}"
+                   f"@127.0.0.1:{broker['port']}/{cell}")
             route = next(route for route in expected
                          if route["cell_name"] == cell and route["host"] and
                          not route["deleted"] and not route["queued_for_delete"])
-            with Child(sys.executable, str(SERVER), "serve", url, route["host"],
+            with Child(log, sys.executable, str(SERVER), "serve", url, route["host"],
                        durability) as server:
                 server.line()
+                queue = declared(broker, cell, "compute." + route["host"])
+                suite.check(queue == (durability != "transient",
+                                      "quorum" if durability == "quorum" else "classic"),
+                            f"{durability}: the server declared its queue as {queue}")
                 one_cell(suite, cellmap, server, cell, route, primitive, durability)
+
+
+def declared(broker, virtual_host, queue):
+    """Whether a queue is durable, and of which type."""
+    listed = subprocess.run(
+        [sys.executable, str(BROKER), "ctl", broker["folder"], "list_queues", "-p", virtual_host,
+         "--formatter", "json", "name", "durable", "type"], check=True, stdout=subprocess.PIPE)
+    found = next(item for item in json.loads(listed.stdout) if item["name"] == queue)
+    return found["durable"], found["type"]
 
 
 def one_cell(suite, cellmap, server, cell, route, primitive, durability):

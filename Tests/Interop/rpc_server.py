@@ -6,11 +6,16 @@
   rpc_server.py instance                    prints arguments of reboot_instance: a real Instance
 """
 import json
+import logging
+import os
 import sys
 
-import oslo_messaging
-from oslo_config import cfg
+# Nova's own switch: without it threads are green, and reading standard input would stop them all.
+os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
 
+import oslo_messaging
+
+import nova.conf
 from nova import baserpc
 from nova import context as nova_context
 from nova import objects
@@ -52,13 +57,12 @@ class Base(baserpc.BaseRPCAPI):
 
 
 def serve(url, host, durability):
-    configuration = cfg.ConfigOpts()
-    configuration([], default_config_files=[])
     oslo_messaging.set_transport_defaults("nova")
-    transport = oslo_messaging.get_rpc_transport(configuration, url=url)
+    # Opening a transport registers its options, which another one then takes.
+    oslo_messaging.get_rpc_transport(nova.conf.CONF, url=url)
     for name, value in OPTIONS[durability].items():
-        configuration.set_override(name, value, group="oslo_messaging_rabbit")
-    transport = oslo_messaging.get_rpc_transport(configuration, url=url)
+        nova.conf.CONF.set_override(name, value, group="oslo_messaging_rabbit")
+    transport = oslo_messaging.get_rpc_transport(nova.conf.CONF, url=url)
     serializer = rpc.RequestContextSerializer(objects_base.NovaObjectSerializer())
     server = oslo_messaging.get_rpc_server(
         transport, oslo_messaging.Target(topic="compute", server=host),
@@ -82,6 +86,8 @@ def instance():
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    nova.conf.CONF([], project="nova", default_config_files=[])
     objects.register_all()
     if sys.argv[1] == "serve":
         serve(*sys.argv[2:])
