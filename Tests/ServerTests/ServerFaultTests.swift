@@ -141,7 +141,7 @@ struct ServerFaultTests {
     let database = try NovaServerDatabase.makeCell(on: server)
     try database.add(instance)
     let pool = CellConnectionPool(
-      cell: cell, location: .server(try database.address()), identity: .none, limit: 2)
+      cell: cell, location: .server(try database.address()), identity: .none)
     func host() throws(CellError) -> ByteText? {
       try pool.withConnection(until: soon()) { lent throws(CellError) in
         try lent.connection.placement(of: instance)?.host
@@ -161,7 +161,7 @@ struct ServerFaultTests {
     let database = try cellDatabase(on: engine)
     try database.add(instance)
     let pool = CellConnectionPool(
-      cell: cell, location: .server(try database.address()), identity: .none, limit: 2)
+      cell: cell, location: .server(try database.address()), identity: .none)
     for _ in 0..<3 {
       let host = try pool.withConnection(until: soon()) { lent throws(CellError) in
         try lent.connection.placement(of: instance)?.host
@@ -178,7 +178,7 @@ struct ServerFaultTests {
     let database = try cellDatabase(on: engine)
     try database.add(instance)
     let pool = CellConnectionPool(
-      cell: cell, location: .server(try database.address()), identity: .none, limit: 2)
+      cell: cell, location: .server(try database.address()), identity: .none)
     func host(_ pool: CellConnectionPool) throws(CellError) -> ByteText? {
       try pool.withConnection(until: soon()) { lent throws(CellError) in
         try lent.connection.placement(of: instance)?.host
