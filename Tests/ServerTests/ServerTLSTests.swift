@@ -145,7 +145,7 @@ final class TLSBed: Sendable {
   static func make(_ engine: ServerEngine) throws -> TLSBed { try TLSBed(engine) }
 
   private init(_ engine: ServerEngine) throws {
-    let folder = NSTemporaryDirectory() + "cellmap-tls-\(UUID().uuidString.prefix(8))"
+    let folder = TestServer.newFolder(engine)
     self.folder = folder
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try TestServer.run("/bin/sh", ["-eu", "-s", folder], input: Self.certificates)
@@ -160,14 +160,11 @@ final class TLSBed: Sendable {
     // The server's user reads its key.
     let owner = engine == .mariadb ? "mysql" : "postgres"
     if getuid() == 0 { try TestServer.run("/bin/chown", [owner, files[2]], input: "") }
-    server = try TestServer.start(engine, options: options)
+    server = try TestServer.start(engine, folder: folder, options: options)
     database = try NovaServerDatabase.makeCell(on: server)
   }
 
-  func stop() {
-    try? server.stop()
-    try? FileManager.default.removeItem(atPath: folder)
-  }
+  func stop() { try? server.stop() }
 
   private static let certificates = """
     cd "$1"

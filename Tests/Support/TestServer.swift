@@ -38,14 +38,18 @@ public final class TestServer: Sendable {
   public static var areInstalled: Bool { ServerEngine.allCases.allSatisfy(\.isInstalled) }
 
   /// Starts a server of its own; whoever stops or kills servers has one.
+  ///
+  /// - Parameter folder: Where it lies; what is in it already is removed with it.
   public static func start(
-    _ engine: ServerEngine, options: [String] = [], preparing: (String) throws -> Void = { _ in }
+    _ engine: ServerEngine, folder: String? = nil, options: [String] = []
   ) throws -> TestServer {
-    let folder =
-      FileManager.default.temporaryDirectory.path
-      + "/cellmap-\(engine.rawValue)-\(UUID().uuidString.prefix(8))"
-    try preparing(folder)
-    return try TestServer(engine, folder: folder, port: "", options: options)
+    try TestServer(engine, folder: folder ?? newFolder(engine), port: "", options: options)
+  }
+
+  /// A path for a server's folder that nothing else has.
+  public static func newFolder(_ engine: ServerEngine) -> String {
+    FileManager.default.temporaryDirectory.path
+      + "/cellmap-\(engine)-\(UUID().uuidString.prefix(8))"
   }
 
   /// The server that all tests of this process share, stopped when the process ends.

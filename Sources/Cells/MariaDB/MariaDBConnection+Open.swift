@@ -4,43 +4,87 @@ internal import Journal
 extension MariaDBConnection {
   /// Opens a connection, logs in and prepares the session.
   ///
-  /// The library resolves names and shakes hands for TLS as if time didn't matter; where it does
-  /// either, it runs on a thread of its own, which the deadline ends by ending the socket.
+  /// The library shakes hands for TLS as if time didn't matter, and verifies only a name that it has
+  /// resolved itself; where it does either, it runs on a thread of its own, which the deadline ends
+  /// by ending the socket.
   static func open(
     _ address: DatabaseAddress, until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> MariaDBConnection {
     let tls = try MariaDBTLS(address)
-    let needsThread: Bool
-    let server: String
+    let places = try places(of: address, tls, until: deadline)
+    var attempts = ConnectionAttempts(places.count, address, until: deadline)
+    var last: DatabaseError?
+    for place in places {
+      do throws(DatabaseError) {
+        let connection = try open(place, address, tls, until: attempts.next())
+        connection.deadline = deadline
+        return connection
+      } catch {
+        last = error
+        guard error.isWorthAnotherServer else { throw error }
+      }
+    }
+    throw last ?? .deadlinePassed(server: "\(address.publicForm)")
+  }
+
+  /// One way in to a server; nil leaves it to the option file.
+  private struct Place {
+    var host: String?
+    var port: UInt16 = 0
+    var socketPath: String?
+    /// As messages name it.
+    var server: String
+    /// The library has a name to resolve, or a file to read.
+    var needsThread: Bool
+  }
+
+  private static func places(
+    of address: DatabaseAddress, _ tls: MariaDBTLS, until deadline: ContinuousClock.Instant
+  ) throws(DatabaseError) -> [Place] {
     switch address.place {
-    case .servers(let servers):
-      server = servers[0].description
-      needsThread = tls.use != .never || !NameResolution.isNumeric(servers[0].host.string)
     case .socket(let path, _):
-      server = path.string
-      needsThread = tls.use != .never
+      return [
+        Place(
+          host: "localhost", socketPath: path.string, server: path.string, needsThread: false)
+      ]
+    case .servers(let servers):
+      let server = servers[0]
+      // Without a host of its own an address takes the option file's.
+      if let file = address.option("read_default_file"),
+        server == ServerAddress(host: "localhost", port: 3306)
+      {
+        return [Place(server: "the server that \(file) names", needsThread: true)]
+      }
+      let found = try NameResolution.addresses(of: server, until: deadline)
+      let hosts = tls.verifiesName ? [server.host.string] : found
+      return hosts.map { host in
+        Place(
+          host: host, port: server.port, server: server.description,
+          needsThread: !NameResolution.isNumeric(host))
+      }
     case .file, .memory: preconditionFailure("MariaDB has a server")
     }
-    var attempts = ConnectionAttempts(1, address, until: deadline)
-    let attemptDeadline = attempts.next()
+  }
+
+  private static func open(
+    _ place: Place, _ address: DatabaseAddress, _ tls: MariaDBTLS,
+    until deadline: ContinuousClock.Instant
+  ) throws(DatabaseError) -> MariaDBConnection {
     let guardian = SocketGuard()
     @Sendable func attempt() -> Result<MariaDBConnection, DatabaseError> {
       do throws(DatabaseError) {
         return .success(
-          try connected(address, server, tls, guardian: guardian, until: attemptDeadline))
+          try connected(place, address, tls, guardian: guardian, until: deadline))
       } catch {
         return .failure(error)
       }
     }
-    let needsOption = address.option("read_default_file") != nil
-    guard needsThread || needsOption else { return try attempt().get() }
-    guard let result = onOwnThread(until: attemptDeadline, attempt) else {
+    guard place.needsThread || tls.use != .never else { return try attempt().get() }
+    guard let result = onOwnThread(until: deadline, attempt) else {
       guardian.end()
-      throw .deadlinePassed(server: server)
+      throw .deadlinePassed(server: place.server)
     }
-    let connection = try result.get()
-    connection.deadline = deadline
-    return connection
+    return try result.get()
   }
 
   /// Most bytes of an answer's packet; a row of Nova's that is read here has far fewer.
@@ -52,11 +96,11 @@ extension MariaDBConnection {
   ]
 
   private static func connected(
-    _ address: DatabaseAddress, _ server: String, _ tls: MariaDBTLS, guardian: SocketGuard,
+    _ place: Place, _ address: DatabaseAddress, _ tls: MariaDBTLS, guardian: SocketGuard,
     until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> MariaDBConnection {
     let connection = MariaDBConnection(
-      address, server: server, tls: tls, guardian: guardian, until: deadline)
+      address, server: place.server, tls: tls, guardian: guardian, until: deadline)
     // A server may ask for any file that this process can read; it gets none.
     connection.set(MYSQL_OPT_LOCAL_INFILE, to: UInt32(0))
     connection.set(MYSQL_SET_CHARSET_NAME, to: "utf8mb4")
@@ -71,23 +115,14 @@ extension MariaDBConnection {
     if let group = address.option("read_default_group") {
       connection.set(MYSQL_READ_DEFAULT_GROUP, to: group)
     }
-    let user = address.user?.string ?? (file == nil ? "" : nil)
-    let database = address.database == "" ? nil : address.database.string
-    switch address.place {
-    case .servers(let servers):
-      // Without a host of its own an address takes the option file's.
-      let isDefault = file != nil && servers[0] == ServerAddress(host: "localhost", port: 3306)
-      if !isDefault { connection.set(MYSQL_OPT_PROTOCOL, to: MYSQL_PROTOCOL_TCP.rawValue) }
-      try connection.connect(
-        host: isDefault ? nil : servers[0].host.string,
-        port: isDefault ? 0 : UInt32(servers[0].port), socketPath: nil, user: user,
-        database: database, needsTLS: tls.use == .always)
-    case .socket(let path, _):
-      try connection.connect(
-        host: "localhost", port: 0, socketPath: path.string, user: user, database: database,
-        needsTLS: tls.use == .always)
-    case .file, .memory: preconditionFailure("MariaDB has a server")
+    if place.host != nil, place.socketPath == nil {
+      connection.set(MYSQL_OPT_PROTOCOL, to: MYSQL_PROTOCOL_TCP.rawValue)
     }
+    try connection.connect(
+      host: place.host, port: UInt32(place.port), socketPath: place.socketPath,
+      user: address.user?.string ?? (file == nil ? "" : nil),
+      database: address.database == "" ? nil : address.database.string,
+      needsTLS: tls.use == .always)
     try connection.prepareSession()
     return connection
   }
