@@ -51,7 +51,11 @@ extension WithBroker {
         let cells = try #require(object["cells"] as? [[String: Any]])
         #expect(cells.map { $0["cell_name"] as? String } == ["alpha", "beta"])
         #expect(!(ran.out + ran.err).contains(broker.encodedPassword))
-        try bed.done("cell", "enable", "alpha", "--reason", "t")
+        let request = "\(UUID128.random())"
+        let words = ["cell", "enable", "alpha", "--reason", "t", "--request-id", request, "--json"]
+        #expect(try bed.done(words).object["changed"] as? Bool == true)
+        try bed.done("cell", "disable", "alpha", "--reason", "t")
+        #expect(try bed.done(words).object["repeated"] as? Bool == true)
         let again = try bed.done("cell", "probe", "alpha", "--json").object
         #expect(again["identity"] as? String == "recorded")
       }

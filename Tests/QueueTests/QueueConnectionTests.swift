@@ -155,6 +155,46 @@ extension WithBroker {
       #expect(listener.wait(for: 2).count == 2)
     }
 
+    @Test func `closes a connection that nobody has used for its idle time`() throws {
+      let listener = try ComputeListener(host: "idle", on: broker)
+      defer { listener.end() }
+      let pool = try pool(broker.address(), idleTime: .milliseconds(300))
+      _ = try pool.cast(.ping(), toComputeHost: "idle", until: soon())
+      #expect(pool.idleCount == 1)
+      let deadline = ContinuousClock.now + .seconds(5)
+      while pool.idleCount > 0, .now < deadline { usleep(20_000) }
+      #expect(pool.idleCount == 0)
+      _ = try pool.cast(.ping(), toComputeHost: "idle", until: soon())
+      #expect(listener.wait(for: 2).count == 2)
+    }
+
+    @Test func `gives an honest answer wherever the connection is cut`() throws {
+      let listener = try ComputeListener(host: "cut", on: broker)
+      defer { listener.end() }
+      let proxy = try CuttingProxy(to: broker.port)
+      defer { proxy.close() }
+      var (delivered, unknown) = (0, 0)
+      var length = 0
+      while delivered == 0 {
+        proxy.cutAfter(length)
+        let message = try RemoteMessage(method: "m", version: "6.0")
+        do {
+          _ = try pool(broker.address(port: proxy.port)).cast(
+            message, toComputeHost: "cut", until: soon(2_000))
+          delivered += 1
+        } catch let error as QueueError {
+          if error.fault.isOutcomeUnknown { unknown += 1 }
+        }
+        // Every byte near the end, where the message itself is on its way.
+        length += length < 400 ? 7 : 1
+        #expect(length < 5_000, "the whole exchange is shorter")
+        if length >= 5_000 { break }
+      }
+      #expect(unknown > 0, "some cuts come after the message")
+      // What was said to be in no queue is in none.
+      #expect(listener.wait(for: 1).count <= delivered + unknown)
+    }
+
     @Test func `holds to its limit of connections`() throws {
       let silent = try SilentListener()
       defer { silent.close() }

@@ -5,7 +5,7 @@ internal import Synchronization
 /// The connections to one cell's brokers: opened on demand, bounded, each on a thread of its own.
 ///
 /// Every cell has a pool of its own, so that no message to one cell waits behind another. A
-/// connection is closed after any error, and after a minute without work. One that is left behind in
+/// connection is closed after any error, and after its idle time without work. One that is left behind in
 /// a call that can't be broken off counts until it ends: a cell whose names don't resolve holds no
 /// more threads than that.
 public final class QueuePool: Sendable {
@@ -13,6 +13,8 @@ public final class QueuePool: Sendable {
   public let location: QueueLocation
   /// The most connections at a time; who comes when all are at work waits until its deadline.
   public let limit: Int
+  /// How long a connection is kept without work.
+  public let idleTime: Duration
 
   private let order: BrokerOrder
   /// The connections that are free to be used or made.
@@ -24,11 +26,14 @@ public final class QueuePool: Sendable {
     var atWork: Set<ObjectIdentifier> = []
   }
 
-  public init(cell: CellID, location: QueueLocation, limit: Int = 4) {
+  public init(
+    cell: CellID, location: QueueLocation, limit: Int = 4, idleTime: Duration = .seconds(60)
+  ) {
     precondition(limit > 0, "a pool has at least one connection")
     self.cell = cell
     self.location = location
     self.limit = limit
+    self.idleTime = idleTime
     order = BrokerOrder(location.brokers)
     // libdispatch traps where a semaphore goes with less than it began with, as it may here.
     free = DispatchSemaphore(value: 0)
@@ -156,7 +161,9 @@ public final class QueuePool: Sendable {
 
   private func makeThread() throws(QueueFault) -> QueueThread {
     do throws(QueueFault) {
-      let thread = try QueueThread(to: location, order: order) { [weak self] in self?.ended($0) }
+      let thread = try QueueThread(to: location, order: order, idleTime: idleTime) { [weak self] in
+        self?.ended($0)
+      }
       threads.withLock { _ = $0.atWork.insert(ObjectIdentifier(thread)) }
       return thread
     } catch {

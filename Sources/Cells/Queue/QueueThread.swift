@@ -31,9 +31,9 @@ final class QueueThread: Sendable {
   private let ended = DispatchSemaphore(value: 0)
   private let location: QueueLocation
   private let order: BrokerOrder
+  /// How long the connection is kept without work.
+  private let idleTime: Duration
 
-  /// How long a connection is kept without work.
-  static let idleTime = Duration.seconds(60)
   /// How much later than its deadline work may answer before it is left behind.
   private static let grace = Duration.milliseconds(50)
 
@@ -41,11 +41,12 @@ final class QueueThread: Sendable {
   ///
   /// - Parameter onEnd: Called when it has ended, whether or not anybody still waits for it.
   init(
-    to location: QueueLocation, order: BrokerOrder,
+    to location: QueueLocation, order: BrokerOrder, idleTime: Duration,
     onEnd: @escaping @Sendable (QueueThread) -> Void
   ) throws(QueueFault) {
     self.location = location
     self.order = order
+    self.idleTime = idleTime
     let isStarted = OwnThread.start { [self] in
       run()
       onEnd(self)
@@ -114,10 +115,10 @@ final class QueueThread: Sendable {
     var session: QueueSession?
     var lastUse = ContinuousClock.now
     // Often enough that neither side takes the other for dead.
-    let seconds =
-      location.heartbeatSeconds == 0 ? 10 : max(1, min(10, location.heartbeatSeconds / 4))
+    let heartbeat = location.heartbeatSeconds == 0 ? 10_000 : location.heartbeatSeconds * 250
+    let milliseconds = max(50, min(heartbeat, 10_000, Int(idleTime / .milliseconds(1))))
     while true {
-      let isWoken = wake.wait(timeout: .now() + .seconds(seconds)) == .success
+      let isWoken = wake.wait(timeout: .now() + .milliseconds(milliseconds)) == .success
       let next = state.withLock { state in
         defer { state.job = nil }
         return (job: state.job, isClosing: state.isClosing)
@@ -131,7 +132,7 @@ final class QueueThread: Sendable {
       } else if next.isClosing {
         break
       } else if !isWoken {
-        let isIdle = lastUse.duration(to: .now) >= Self.idleTime
+        let isIdle = lastUse.duration(to: .now) >= idleTime
         if isIdle || (try? session?.keepAlive()) == nil { break }
       }
     }

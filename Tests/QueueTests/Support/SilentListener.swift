@@ -32,7 +32,23 @@ func freePort() throws -> UInt16 {
   return port
 }
 
-private func boundSocket() throws -> (Int32, UInt16) {
+/// A connection to a port of the loopback.
+func connectedSocket(to port: UInt16) -> Int32 {
+  let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = inet_addr("127.0.0.1")
+  address.sin_port = port.bigEndian
+  withUnsafePointer(to: &address) { pointer in
+    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+      _ = connect(descriptor, address, socklen_t(MemoryLayout<sockaddr_in>.size))
+    }
+  }
+  return descriptor
+}
+
+/// A socket with a free port of the loopback.
+func boundSocket() throws -> (Int32, UInt16) {
   let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)

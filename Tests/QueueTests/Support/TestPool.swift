@@ -6,11 +6,12 @@ let testCell = CellID(UUID128(high: 0x9000, low: 1 << 63 | 1))
 
 /// A pool for an address, in the form in which an operator writes it.
 func pool(
-  _ address: String, options: [(name: String, value: ByteText)] = [], limit: Int = 4
+  _ address: String, options: [(name: String, value: ByteText)] = [], limit: Int = 4,
+  idleTime: Duration = .seconds(60)
 ) throws -> QueuePool {
   let location = try QueueLocation(
     try QueueAddress(parsing: Secret(address)), options: try ConnectionOptions(options))
-  return QueuePool(cell: testCell, location: location, limit: limit)
+  return QueuePool(cell: testCell, location: location, limit: limit, idleTime: idleTime)
 }
 
 func soon(_ milliseconds: Int = 10_000) -> ContinuousClock.Instant {
