@@ -26,28 +26,30 @@ extension EventJournal {
     precondition(
       (1...EventJournal.maximumBatch).contains(drafts.count), "a batch has 1 to 65,536 entries")
     return try state.withLock { (state) throws(JournalError) in
-      let checksPlaces = try checkPlace(&state, under: lease)
+      try checkPlace(&state, under: lease)
       try catchUp(&state)
       guard state.tip.position == expected else {
         throw .staleHead(expected: expected, actual: state.tip.position)
       }
       var tip = state.tip
       try state.batch.fill(with: drafts, after: &tip)
-      try commit(&state, checksPlaces: checksPlaces)
+      try commit(&state)
       tip.transactionID = state.tip.transactionID + 1
       state.tip = tip
       publish(tip)
-      writeHead(&state, checksPlace: checksPlaces)
+      writeHead(&state)
+      state.looksAtOtherFiles = false
       return tip.head
     }
   }
 
-  private func commit(_ state: inout State, checksPlaces: Bool) throws(JournalError) {
+  private func commit(_ state: inout State) throws(JournalError) {
     let environment = try environment(&state)
     let batch = state.batch
     do throws(LMDBWriteError) {
       try environment.write(
-        after: state.tip.transactionID, growthBytes: batch.byteCount, checksPlace: checksPlaces
+        after: state.tip.transactionID, growthBytes: batch.byteCount,
+        checksPlace: state.looksAtOtherFiles
       ) { (transaction) throws(LMDBError) in
         try batch.put(into: transaction)
       }
@@ -98,11 +100,11 @@ extension EventJournal {
 
   /// Writes the HEAD slot. The commit is on disk already and stays true if this fails: HEAD is then
   /// behind, which opening accepts.
-  private func writeHead(_ state: inout State, checksPlace: Bool) {
+  private func writeHead(_ state: inout State) {
     let now = EventJournal.monotonicNanoseconds()
     try? headSlots.write(
       store: store, position: state.tip.position, root: state.tip.root, at: .now,
-      checksPlace: checksPlace)
+      checksPlace: state.looksAtOtherFiles)
     guard now - state.headSyncedAt > 1_000_000_000 else { return }
     state.headSyncedAt = now
     try? headSlots.sync()

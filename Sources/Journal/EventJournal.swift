@@ -46,8 +46,11 @@ public final class EventJournal: Sendable {
     var isInDoubt = false
     var headSyncedAt: Int64 = 0
     var placeCheckedAt: Int64 = 0
-    /// The lease under which the files' places were looked at last.
+    /// The lease under which the journal's place was looked at last.
     var placeCheckedUnder: UInt64 = 0
+    /// The other files that a commit writes are to be looked at before the next one: since the
+    /// journal was looked at, none has gone through.
+    var looksAtOtherFiles = true
   }
 
   init(
@@ -85,7 +88,7 @@ public final class EventJournal: Sendable {
   ///   (looked at each second).
   public func refresh() throws(JournalError) -> Head {
     try state.withLock { (state) throws(JournalError) in
-      _ = try checkPlace(&state, under: nil)
+      try checkPlace(&state, under: nil)
       try catchUp(&state)
       return state.tip.head
     }
@@ -118,20 +121,19 @@ public final class EventJournal: Sendable {
 
   /// Looks whether the journal's file is still in its place: with each lease, and each second.
   ///
-  /// - Returns: Whether it looked, so that other files are looked at as well.
   /// - Throws: `replaced`.
-  func checkPlace(_ state: inout State, under lease: WriteLease?) throws(JournalError) -> Bool {
+  func checkPlace(_ state: inout State, under lease: WriteLease?) throws(JournalError) {
     let now = EventJournal.monotonicNanoseconds()
     let number = lease?.number ?? state.placeCheckedUnder
     guard number != state.placeCheckedUnder || now - state.placeCheckedAt > 1_000_000_000 else {
-      return false
+      return
     }
+    state.looksAtOtherFiles = true
     (state.placeCheckedAt, state.placeCheckedUnder) = (now, number)
     guard file.isInPlace else {
       state.placeCheckedAt = 0
       throw .replaced(path: files.journal)
     }
-    return true
   }
 
   static func monotonicNanoseconds() -> Int64 {

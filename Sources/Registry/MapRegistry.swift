@@ -71,8 +71,11 @@ public final class MapRegistry: Sendable {
     return try pending.answer()
   }
 
-  /// Blocks until the index holds every entry that this registry has acknowledged.
-  public func waitUntilProjected() throws(RegistryError) { try projector.waitForAll() }
+  /// Blocks until the index holds every entry that this registry has acknowledged; takes the lease
+  /// for it where another process was given way to meanwhile.
+  public func waitUntilProjected() throws(RegistryError) {
+    if try !projector.waitForAll() { try projectTail() }
+  }
 
   /// Blocks until the index holds every entry of the journal, also those of other processes and of
   /// one that died before it had projected them. Takes the lease for it.
@@ -97,7 +100,12 @@ public final class MapRegistry: Sendable {
     state.withLock { $0.isClosed = true }
     while state.withLock({ $0.hasWriter }) { usleep(1000) }
     var failure: RegistryError?
-    do throws(RegistryError) { try projector.stop() } catch { failure = error }
+    do throws(RegistryError) {
+      if projector.isStranded { try projectTail() }
+    } catch {
+      failure = error
+    }
+    do throws(RegistryError) { try projector.stop() } catch { failure = failure ?? error }
     writer.withLock { $0.close() }
     do throws(JournalError) { try journal.syncHead() } catch {
       failure = failure ?? .journal(error)

@@ -47,6 +47,14 @@ final class ProjectorThread: Sendable {
     /// There is nothing to project, or nothing that could be.
     var isDone: Bool { projected >= head || lastingFailure != nil || lease == nil }
 
+    /// Nobody here needs the lease.
+    var isFreeToGiveWay: Bool { !isWriterAtWork && waiters.isEmpty && !isStopping }
+
+    /// The index lacks entries, and nobody here goes on with them: the lease went to others.
+    var isStranded: Bool {
+      projected < head && lease == nil && !isWriterAtWork && lastingFailure == nil
+    }
+
     mutating func releaseLease() {
       lease?.release()
       lease = nil
@@ -61,6 +69,11 @@ final class ProjectorThread: Sendable {
       if isStopping || !waiters.isEmpty || head - projected >= maximumBacklog { return 0 }
       let lagEnd = behindSince + maximumLagNanoseconds
       return isWriterAtWork ? lagEnd : min(lagEnd, activeAt + lingerNanoseconds)
+    }
+
+    mutating func takeAll() -> [Waiter] {
+      defer { waiters = [] }
+      return waiters
     }
 
     /// The waiters whose entry is in the index, which wait no more.
@@ -178,19 +191,32 @@ final class ProjectorThread: Sendable {
   func lostLease(_ error: RegistryError) { fail(error, at: state.withLock { $0.head }) }
 
   /// Blocks until the index holds the entry at `index`.
-  func wait(for index: UInt64) throws(RegistryError) {
+  ///
+  /// - Returns: False, at once, if only a new lease brings it into the index (`isStranded`).
+  @discardableResult
+  func wait(for index: UInt64) throws(RegistryError) -> Bool {
+    var isStranded = false
     let waiter = try change { (state) throws(RegistryError) -> Waiter? in
       guard state.projected < index else { return nil }
       if let failure = state.lastingFailure { throw failure }
+      isStranded = state.isStranded
+      if isStranded { return nil }
       let waiter = Waiter(for: index)
       state.waiters.append(waiter)
       return waiter
     }
     try waiter?.wait()
+    return !isStranded
   }
 
-  /// Blocks until the index holds every acknowledged entry.
-  func waitForAll() throws(RegistryError) { try wait(for: state.withLock { $0.head }) }
+  /// Blocks until the index holds every acknowledged entry; as `wait(for:)`.
+  @discardableResult
+  func waitForAll() throws(RegistryError) -> Bool {
+    try wait(for: state.withLock { $0.head })
+  }
+
+  /// Whether the index lacks entries that only a new lease will bring into it.
+  var isStranded: Bool { state.withLock { $0.isStranded } }
 
   /// Ends the thread once it has caught up, and returns then: the lease is given back and the index
   /// is closed. More than once is the same as once.
@@ -239,6 +265,7 @@ final class ProjectorThread: Sendable {
       case .sleep(let time): _ = work.wait(timeout: DispatchTime(uptimeNanoseconds: time))
       case .project: while projectSome(), !giveWay() {}
       case .end:
+        for waiter in state.withLock({ $0.takeAll() }) { waiter.wake(.closed) }
         ended.signal()
         return
       }
@@ -267,13 +294,13 @@ final class ProjectorThread: Sendable {
   /// enough and nobody here waits for the rest: whoever takes the lease projects that.
   private func giveWay() -> Bool {
     let lease = state.withLock { state in
-      let isFree = !state.isWriterAtWork && state.waiters.isEmpty && !state.isStopping
       let isOver = Self.now() - state.leasedAt >= GroupWriter.turnNanoseconds
-      return isFree && isOver ? state.lease : nil
+      return state.isFreeToGiveWay && isOver ? state.lease : nil
     }
     guard let lease, lease.someoneWaits else { return false }
     return state.withLock { state in
-      guard !state.isWriterAtWork else { return false }
+      // Somebody may have come meanwhile who needs the lease.
+      guard state.isFreeToGiveWay else { return false }
       state.releaseLease()
       return true
     }

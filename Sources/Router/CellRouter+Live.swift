@@ -15,7 +15,8 @@ extension CellRouter {
       return try searched(for: id, in: map, because: .indexDamaged(error), until: deadline)
     }
     guard let mapping else {
-      return try searched(for: id, in: map, because: .coverageIncomplete, until: deadline)
+      let reason: CellSearch.Reason = map.behind > 0 ? .mapBehind : .coverageIncomplete
+      return try searched(for: id, in: map, because: reason, until: deadline)
     }
     guard let target = mapping.target else {
       return mapping.cell.map { .cellNotInMap(mapping, $0) } ?? .noCellYet(mapping)
@@ -60,6 +61,7 @@ extension CellRouter {
     let targets: [CellTarget]
     switch reason {
     case .coverageIncomplete: targets = map.cells.all.filter { !$0.row.record.isCovered }
+    case .mapBehind: targets = map.cells.all
     case .indexDamaged(let error):
       targets = map.cells.all
       if targets.isEmpty { throw .index(error) }

@@ -18,7 +18,7 @@ public final class CellRouter: Sendable {
     public var queueConnectionsPerCell = 4
     /// Entries that are folded in memory while the index is behind; beyond that the answers say how
     /// far behind they are.
-    public var overlayCapacity = Overlay.capacity
+    public var overlayCapacity = Overlay.readerCapacity
 
     public init() {}
   }

@@ -22,6 +22,8 @@ struct FollowingStep {
   private var changedCells: [EntryChange] = []
   private var position = Position.start
   private var head = Position.start
+  /// The last entry that the index holds.
+  private var checkpoint: UInt64 = 0
 
   /// Entries that are read at a time; more than one such run aren't looked at one by one.
   private static let runLength = 1_000
@@ -44,6 +46,7 @@ struct FollowingStep {
     let lent = try onIndex { () throws(ProjectionError) in try readers.take() }
     let reader = lent.reader
     let checkpoint = try onIndex { () throws(ProjectionError) in try reader.beginSnapshot() }
+    self.checkpoint = checkpoint.position.index
     let isSame = readers === old.index.readers
     let folded =
       isSame ? max(old.position.index, checkpoint.position.index) : checkpoint.position.index
@@ -129,20 +132,21 @@ struct FollowingStep {
       if reader != nil { reached = folded }
     }
     position = head
+    var last = old.position
     while reached < head.index {
+      if reader != nil, reached >= checkpoint + UInt64(overlayCapacity) {
+        position = last
+        return
+      }
       let count = Int(min(head.index - reached, UInt64(Self.runLength)))
       let changes = try onJournal { () throws(JournalError) in
         try journal.changes(after: reached, limit: count)
       }
-      guard let last = changes.last else {
+      guard let end = changes.last?.position else {
         throw .journal(.missingEntry(index: reached + 1))
       }
       for change in changes { try take(change, folding: folded, over: reader) }
-      reached = last.position.index
-      if overlay.count >= overlayCapacity, reached < head.index {
-        position = last.position
-        return
-      }
+      (reached, last) = (end.index, end)
     }
   }
 

@@ -137,7 +137,8 @@ final class MapFollower: Sendable {
       cache.drop(step.touched, upTo: next.position.index)
     }
     current.withLock { $0 = next }
-    stamp.store(step.transactionID, ordering: .releasing)
+    // A map that is behind is looked at with each question: the index may have come nearer.
+    stamp.store(next.behind == 0 ? step.transactionID : 0, ordering: .releasing)
     return next
   }
 }

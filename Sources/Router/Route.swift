@@ -64,6 +64,8 @@ public struct CellSearch: Sendable {
   public enum Reason: Sendable {
     /// The map was never told of everything in these cells.
     case coverageIncomplete
+    /// The index is so far behind that not all entries were taken into account.
+    case mapBehind
     /// The index is damaged and must be made again.
     case indexDamaged(ProjectionError)
   }

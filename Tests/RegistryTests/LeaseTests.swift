@@ -74,6 +74,39 @@ import Testing
     }
   }
 
+  /// Lets so many entries gather that the projector gives way to another who waits for the lease.
+  private func giveWay(_ store: TestStore) throws {
+    let states = (1...10_000 as ClosedRange<UInt64>).map {
+      Observation.State.instance(.number($0), InstanceRecord(cell: nil, owner: .sample))
+    }
+    try store.submit(
+      bulk: "bulk", .take(states.map { Observation($0, evidence: nil) }), .fresh())
+    try StoreLock(store.journal.files.lock)
+      .acquire(command: "other", timeoutMilliseconds: 60_000).release()
+  }
+
+  private func expectCaughtUp(_ store: TestStore) throws {
+    let index = try store.index.open(store: store.journal.store).reader
+    #expect(try index.checkpoint().position == store.journal.head.position)
+  }
+
+  @Test func `who waits for the index gets it, though the lease went to another`() throws {
+    try withStore { store in
+      try giveWay(store)
+      try store.registry.waitUntilProjected()
+      try expectCaughtUp(store)
+    }
+  }
+
+  @Test func `closing brings the index up, though the lease went to another`() throws {
+    try withStoreFolder { folder in
+      let store = try makeStore(folder)
+      try giveWay(store)
+      try store.registry.close()
+      try expectCaughtUp(store)
+    }
+  }
+
   @Test func `a refused command leaves the registry idle`() throws {
     try withStore { store in
       expectRefusal(.unknownInstance(.number(1))) {

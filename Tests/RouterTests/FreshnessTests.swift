@@ -30,6 +30,35 @@ import Testing
     }
   }
 
+  @Test func `an index that is too far behind makes no instance unknown`() throws {
+    try withStore { store in
+      let (cell, file) = try store.addCell(1)
+      let id = InstanceID(uuid(3, 9_999))
+      try file.add(id)
+      let events = (1...3_000).map {
+        Event.instance(InstanceID(uuid(4, $0)), .mapped(store.mapping(cell)))
+      }
+      try store.append(
+        events + [.instance(id, .mapped(store.mapping(cell)))], project: false)
+      var options = CellRouter.Options()
+      options.overlayCapacity = 1_000
+      let router = try store.router(options: options)
+      for (asked, isThere) in [(id, true), (InstanceID(uuid(5, 1)), false)] {
+        let route = try router.route(asked, until: .now + .seconds(5))
+        #expect(route.behind == 2_001)
+        switch route.outcome {
+        case .foundBySearch(_, let search) where isThere, .unknown(let search?) where !isThere:
+          guard case .mapBehind = search.reason else { Issue.record("\(search)"); continue }
+        default: Issue.record("\(route.outcome)")
+        }
+      }
+      try store.project()
+      #expect(try router.outcome(id).summary == "found compute-1")
+      let outcome = try router.outcome(InstanceID(uuid(5, 1)))
+      #expect(outcome.summary == "unknown", "\(outcome)")
+    }
+  }
+
   @Test(arguments: [true, false])
   func `unmapping, marking and mapping act at the next call`(isProjected: Bool) throws {
     try withStore { store in

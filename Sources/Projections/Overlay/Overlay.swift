@@ -4,8 +4,11 @@ public import Journal
 ///
 /// A value: whoever holds it protects it. What it doesn't hold is asked of the index below it.
 public struct Overlay: Sendable {
-  /// Above this many items the write path waits for the projector.
+  /// Entries that the index may lack before the write path waits for the projector.
   public static let capacity = 16_384
+  /// Entries that readers fold over the index: as many as the write path lets gather, and the group
+  /// that it commits on top.
+  public static let readerCapacity = 2 * capacity
 
   /// What the map holds of a thing after the last entry about it; a nil row means "nothing".
   private struct Slot<Row: Sendable>: Sendable {

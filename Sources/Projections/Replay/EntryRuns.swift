@@ -4,28 +4,31 @@ internal import Journal
 /// takes every second run.
 ///
 /// Checking an entry costs two hashes, which is as much as all that replay does with it before it
-/// is folded.
+/// is folded. A run comes in pieces, so that long entries don't take more memory than short ones.
 struct EntryRuns {
-  /// Tiles of a run: about a megabyte of entries.
+  /// Tiles of a run: about a megabyte of short entries.
   private static let tiles = 16
+  /// A piece ends with the tile that makes it as long as this.
+  private static let pieceBytes = 1 << 20
   private static let ahead = 2
 
-  private let readers: [Lookahead<[EntryChunk]>]
+  private let readers: [Lookahead<Piece>]
   private var turn = 0
+
+  private struct Piece: Sendable {
+    var chunks: [EntryChunk] = []
+    var endsRun = false
+  }
 
   /// - Parameter last: At most the head that the journal knows.
   init(of journal: EventJournal, through last: UInt64) {
     let length = UInt64(Self.tiles * TileLayout.width)
     let count = UInt64(2)
     readers = (0..<count).map { place in
-      let next = NextRun(first: place * length + 1)
+      let reader = Reader(first: place * length + 1, last: last)
       return Lookahead(ahead: Self.ahead) {
-        let first = next.first
-        guard first <= last else { return .success(nil) }
-        next.first += count * length
         do throws(ProjectionError) {
-          return .success(
-            try Self.run(of: journal, from: first, through: min(last, first + length - 1)))
+          return .success(try reader.piece(of: journal, run: length, of: count))
         } catch {
           return .failure(error)
         }
@@ -33,32 +36,46 @@ struct EntryRuns {
     }
   }
 
-  /// Where a reader goes on; only its own thread uses it.
-  private final class NextRun: @unchecked Sendable {
-    var first: UInt64
-    init(first: UInt64) { self.first = first }
-  }
-
   /// The next entries; nil once there are none.
   ///
   /// - Throws: `journal` or `unreadableEntry`.
   mutating func next() throws(ProjectionError) -> [EntryChunk]? {
-    defer { turn = (turn + 1) % readers.count }
-    return try readers[turn].next()
+    guard let piece = try readers[turn].next() else { return nil }
+    if piece.endsRun { turn = (turn + 1) % readers.count }
+    return piece.chunks
   }
 
-  private static func run(
-    of journal: EventJournal, from first: UInt64, through last: UInt64
-  ) throws(ProjectionError) -> [EntryChunk] {
-    var chunks: [EntryChunk] = []
-    var next = first
-    while next <= last {
-      let chunk = try reading { () throws(JournalError) in
-        try journal.chunk(from: next, through: last)
-      }
-      next += UInt64(chunk.count)
-      chunks.append(chunk)
+  /// Where a reader goes on; only its own thread uses it.
+  private final class Reader: @unchecked Sendable {
+    private var next: UInt64
+    private let last: UInt64
+
+    init(first: UInt64, last: UInt64) {
+      next = first
+      self.last = last
     }
-    return chunks
+
+    /// The next piece of the reader's runs, each of `length` entries and the first of `count`.
+    func piece(
+      of journal: EventJournal, run length: UInt64, of count: UInt64
+    ) throws(ProjectionError) -> Piece? {
+      guard next <= last else { return nil }
+      let runEnd = min(last, ((next - 1) / length + 1) * length)
+      var piece = Piece()
+      var bytes = 0
+      while next <= runEnd, bytes < EntryRuns.pieceBytes {
+        let chunk = try reading { () throws(JournalError) in
+          try journal.chunk(from: next, through: runEnd)
+        }
+        bytes += chunk.bytes.count
+        next += UInt64(chunk.count)
+        piece.chunks.append(chunk)
+      }
+      if next > runEnd {
+        piece.endsRun = true
+        next = runEnd + (count - 1) * length + 1
+      }
+      return piece
+    }
   }
 }

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Journal
 internal import Synchronization
 
 /// Elements that are made one after the other on a thread of its own, a few ahead of whoever takes
@@ -31,7 +32,7 @@ final class Lookahead<Element: Sendable>: Sendable {
     let queue = Queue()
     self.queue = queue
     for _ in 0..<ahead { queue.room.signal() }
-    DispatchQueue(label: "cellmap.lookahead").async {
+    let isStarted = OwnThread.start {
       var isAtEnd = false
       while !isAtEnd {
         queue.room.wait()
@@ -42,6 +43,7 @@ final class Lookahead<Element: Sendable>: Sendable {
         queue.ready.signal()
       }
     }
+    precondition(isStarted, "the system has a thread for what is made ahead")
   }
 
   deinit {

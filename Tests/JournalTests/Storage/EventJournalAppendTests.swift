@@ -60,6 +60,20 @@ import Testing
     }
   }
 
+  @Test func `HEAD follows after a refused append, whoever wrote it before`() throws {
+    try withTemporaryJournal { first in
+      let second = try EventJournal.open(first.files.directory)
+      for number in 1...7 { try second.appendNow([Drafts.mapping(number)]) }
+      let lease = try first.lock.acquire(command: "test")
+      let head = try first.refresh().position
+      #expect(throws: JournalError.self) {
+        try first.append([Drafts.mapping(8)], expecting: .start, under: lease)
+      }
+      let after = try first.append([Drafts.mapping(8)], expecting: head, under: lease).position
+      #expect(try HeadSlots.read(first.files.head)?.position == after)
+    }
+  }
+
   @Test func `two openings in one process see each other and interleave`() throws {
     try withTemporaryJournal { first in
       let second = try EventJournal.open(first.files.directory)

@@ -12,16 +12,16 @@ final class CuttingProxy: Sendable {
   init(to broker: UInt16) throws {
     (descriptor, port) = try boundSocket()
     try #require(listen(descriptor, 16) == 0)
-    let code = BlockingThread.start { [self, descriptor] in
+    let isStarted = OwnThread.start { [self, descriptor] in
       while true {
         let client = accept(descriptor, nil, nil)
         if client < 0 { return }
         let limit = limit.load(ordering: .acquiring)
-        let code = BlockingThread.start { Self.carry(client, to: broker, cutAfter: limit) }
-        precondition(code == 0)
+        let isStarted = OwnThread.start { Self.carry(client, to: broker, cutAfter: limit) }
+        precondition(isStarted, "a thread for the proxy")
       }
     }
-    precondition(code == 0)
+    precondition(isStarted, "a thread for the proxy")
   }
 
   /// Sets after how many bytes of the broker's the next connections are cut.

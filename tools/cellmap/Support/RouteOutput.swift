@@ -25,7 +25,10 @@ final class RouteOutput {
   func print(_ route: Route, from router: CellRouter) throws(CommandFailure) {
     var answer = try answer(route, router)
     answer.fields["position"] = .printed(route.position)
-    if route.behind > 0 { answer.fields["behind"] = .number(route.behind) }
+    if route.behind > 0 {
+      answer.fields["behind"] = .number(route.behind)
+      if !json { Console.note("cellmap: The map is \(route.behind) entries behind the journal.") }
+    }
     show(answer)
   }
 
@@ -157,6 +160,7 @@ final class RouteOutput {
     guard let search else { return }
     switch search.reason {
     case .coverageIncomplete: answer.fields["searched_because"] = .text("coverage incomplete")
+    case .mapBehind: answer.fields["searched_because"] = .text("map behind the journal")
     case .indexDamaged: answer.fields["searched_because"] = .text("index damaged")
     }
     answer.fields["complete"] = .flag(search.isComplete)
@@ -183,6 +187,12 @@ final class RouteOutput {
       )
     case (.coverageIncomplete, false):
       return (.partial, "There is no mapping of instance \(id), and \(silent)")
+    case (.mapBehind, _):
+      return (
+        .partial,
+        "The index is too far behind the journal to say whether instance \(id) is known, and no "
+          + "cell that answered has it. Try again, or make it anew with 'cellmap replay'."
+      )
     case (.indexDamaged, true):
       // No cell has an instance that is not scheduled yet: only the map knows of it.
       return (
