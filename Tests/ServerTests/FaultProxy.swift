@@ -52,6 +52,14 @@ final class FaultProxy: Sendable {
     sockets.withLock { for socket in $0 { shutdown(socket, Int32(SHUT_RDWR)) } }
   }
 
+  /// Ends every connection.
+  func disconnect() {
+    sockets.withLock { sockets in
+      for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+      sockets = []
+    }
+  }
+
   func change(to new: Fault) { fault.withLock { $0 = new } }
 
   /// How many bytes the server has sent over the last connection.

@@ -116,6 +116,23 @@ struct ServerTLSTests {
     }
   }
 
+  @Test(arguments: ServerEngine.allCases)
+  func `a failure of one connection is none of another on the same thread`(
+    _ engine: ServerEngine
+  ) throws {
+    let bed = try TLSBed.shared(engine)
+    let proxy = try FaultProxy(to: bed.server.port, .none)
+    defer { proxy.stop() }
+    let query = bed.options(ca: "ca.pem")
+    let healthy = try connect(bed.database, host: "localhost", query)
+    for _ in 0..<5 {
+      let doomed = try connect(bed.database, host: "localhost", port: proxy.port, query)
+      proxy.disconnect()
+      #expect(throws: CellError.self) { try doomed.placement(of: instance) }
+      #expect(try healthy.placement(of: instance) == nil)
+    }
+  }
+
   @Test func `leaves the process's handling of SIGPIPE alone, encrypted too`() throws {
     let before = brokenPipeHandling()
     let bed = try TLSBed.shared(.mariadb)

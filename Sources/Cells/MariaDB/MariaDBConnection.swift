@@ -96,6 +96,7 @@ internal import Journal
       throw .tlsFailed(server: server, reason: "the server doesn't offer it")
     }
     makeNonBlocking()
+    guardian.release()
     failureContext.isOpening = false
   }
 
@@ -213,16 +214,18 @@ extension MariaDBConnection {
   private func driveAll(
     _ start: () -> Int32, _ proceed: (Int32) -> Int32
   ) throws(DatabaseError) {
+    if usesTLS { MariaDBLibrary.forgetTLSErrors() }
     var waits = start()
     while waits != 0 {
       let socket = socket ?? -1
-      if socket >= 0 { guardian.hold(socket) }
+      if failureContext.isOpening, socket >= 0 { guardian.hold(socket) }
       makeNonBlocking()
       guard let events = SocketWait.events(Self.pollEvents(waits), on: socket, until: deadline)
       else {
         unwind(proceed)
         throw .deadlinePassed(server: server)
       }
+      if usesTLS { MariaDBLibrary.forgetTLSErrors() }
       waits = proceed(Self.libraryEvents(events))
     }
   }

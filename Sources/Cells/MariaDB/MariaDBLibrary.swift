@@ -17,6 +17,18 @@ enum MariaDBLibrary {
     return true
   }()
 
+  /// Forgets the errors that OpenSSL keeps for this thread.
+  ///
+  /// The library asks OpenSSL whether a call may be tried again without doing so before; an old error
+  /// of any other connection then looks like one of this.
+  static func forgetTLSErrors() { clearErrors?() }
+
+  /// `ERR_clear_error` of the OpenSSL that the library brought along; it offers no way to it.
+  private static let clearErrors: (@convention(c) () -> Void)? = {
+    guard let symbol = unsafe dlsym(nil, "ERR_clear_error") else { return nil }
+    return unsafe unsafeBitCast(symbol, to: (@convention(c) () -> Void).self)
+  }()
+
   /// What a failure means.
   ///
   /// Source: errmsg.h (2000 and up are the library's own) and mysqld_error.h.

@@ -37,30 +37,43 @@ enum SocketWait {
 /// Needed where a C library waits without looking at a deadline (libmariadb's TLS handshake).
 final class SocketGuard: Sendable {
   private struct State {
-    var socket: Int32?
+    /// A descriptor of its own for the same socket: the library's number may be another file's by
+    /// the time that it is used.
+    var copy: Int32?
     var isEnded = false
   }
   private let state = Mutex(State())
 
-  /// Names the socket; one that is to be ended already is, at once.
+  deinit { release() }
+
+  /// Names the socket in use now; one that is to be ended already is, at once.
   func hold(_ socket: Int32) {
     state.withLock { state in
-      if state.socket == socket { return }
-      state.socket = socket
+      if let copy = state.copy { close(copy) }
+      let copy = fcntl(socket, Self.duplicateCloseOnExec, 0)
+      state.copy = copy >= 0 ? copy : nil
       if state.isEnded { _ = shutdown(socket, Int32(SHUT_RDWR)) }
     }
   }
 
-  /// Forgets the socket, which its library is about to close.
-  func release() { state.withLock { $0.socket = nil } }
+  /// Forgets the socket: nobody is to end it any more.
+  func release() {
+    state.withLock { state in
+      if let copy = state.copy { close(copy) }
+      state.copy = nil
+    }
+  }
 
   /// Ends the socket in both directions, now or once it is named.
   func end() {
     state.withLock { state in
       state.isEnded = true
-      if let socket = state.socket { _ = shutdown(socket, Int32(SHUT_RDWR)) }
+      if let copy = state.copy { _ = shutdown(copy, Int32(SHUT_RDWR)) }
     }
   }
+
+  /// `F_DUPFD_CLOEXEC` of <fcntl.h>, which Swift doesn't import.
+  private static let duplicateCloseOnExec: Int32 = 1030
 }
 
 /// Does work that can't be broken off on a thread of its own, and leaves it behind at the deadline.
