@@ -102,9 +102,14 @@ internal import Journal
 
   /// Says goodbye to the broker; a second at most.
   func close() {
-    unsafe _ = amqp_send_method(
-      state, 0, CRabbitConnectionClose.rawValue, Self.goodbye)
-    _ = try? nextFrame(until: .now + .seconds(1))
+    var method = unsafe zeroed(amqp_connection_close_t.self)
+    unsafe method.reply_code = 200
+    do throws(BrokerFault) {
+      unsafe try send(&method, CRabbitConnectionClose, on: 0)
+      _ = try nextFrame(until: .now + .seconds(1))
+    } catch {
+      // Whoever goes first is gone.
+    }
   }
 
   // MARK: Sending
@@ -267,16 +272,6 @@ extension RabbitConnection {
   /// AMQP_BASIC_CONTENT_TYPE_FLAG and its kin are shifts of bits, which Swift doesn't import.
   private static let contentFlags: amqp_flags_t = 1 << 15 | 1 << 14 | 1 << 12 | 1 << 11
   private static let expirationFlag: amqp_flags_t = 1 << 8
-
-  // Never written after it was made; librabbitmq only reads it.
-  private nonisolated(unsafe) static let goodbye: UnsafeMutableRawPointer = {
-    let size = unsafe MemoryLayout<amqp_connection_close_t>.size
-    let close = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
-    unsafe memset(close, 0, size)
-    // `reply_code` is its first field.
-    unsafe close.storeBytes(of: 200, as: UInt16.self)
-    return unsafe close
-  }()
 }
 
 /// Calls `body` with a text as librabbitmq takes it, which is good until `body` returns.
