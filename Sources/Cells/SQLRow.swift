@@ -80,18 +80,36 @@ public enum SQLRow {
 
   /// The moment in a column, which Nova keeps in UTC; nil for NULL.
   public func time(_ column: Int) throws(DatabaseError) -> Timestamp? {
-    guard let text = try text(column) else { return nil }
-    guard let time = Timestamp(text.string) else {
-      throw badValue(column, "text that is no time")
-    }
-    return time
+    unsafe try parsed(column, "text that is no time") { unsafe Timestamp(utf8: $0) }
   }
 
   /// The UUID in a column, which Nova keeps as text; nil for NULL.
   public func uuid(_ column: Int) throws(DatabaseError) -> UUID128? {
-    guard let text = try text(column) else { return nil }
-    guard let uuid = UUID128(text.string) else { throw badValue(column, "text that is no UUID") }
-    return uuid
+    unsafe try parsed(column, "text that is no UUID") { unsafe UUID128(ascii: $0) }
+  }
+
+  /// What the bytes of a text say, read where they are; nil for NULL.
+  private func parsed<Value>(
+    _ column: Int, _ otherwise: String, _ parse: (UnsafeBufferPointer<UInt8>) -> Value?
+  ) throws(DatabaseError) -> Value? {
+    var value: Value?
+    switch self {
+    case .sqlite(let statement, _):
+      if statement.isNull(column) { return nil }
+      do throws(ProjectionError) {
+        value = try statement.withText(column) { span in
+          unsafe span.withUnsafeBytes { unsafe parse($0.assumingMemoryBound(to: UInt8.self)) }
+        }
+      } catch {
+        throw .file(error)
+      }
+    case .server(let row):
+      guard let text = try row.text(column) else { return nil }
+      var string = text.string
+      value = string.withUTF8 { unsafe parse($0) }
+    }
+    guard let value else { throw badValue(column, otherwise) }
+    return value
   }
 
   private func badValue(_ column: Int, _ found: String) -> DatabaseError {

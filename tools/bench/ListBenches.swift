@@ -43,6 +43,13 @@ enum ListBenches {
     return list
   }
 
+  /// Each of the workload's cells must have answered: rows of the map are no measure.
+  private static func requireLive(_ list: InstanceList) throws {
+    for cell in list.cells where Workload.cells.contains(cell.target.id) {
+      guard cell.outcome.isAnswered else { throw BenchError.unexpected("\(cell.outcome)") }
+    }
+  }
+
   /// The cells' pages, read one after the other with prepared statements, and not merged.
   static func byUUID(_ fixtures: Fixtures) throws -> Comparison {
     try compare(fixtures, "lists", "by UUID", request(), order: "uuid")
@@ -60,6 +67,7 @@ enum ListBenches {
   ) throws -> Comparison {
     let store = try store(fixtures, folder)
     let router = try router(store)
+    try requireLive(try list(router, request))
     let batch = limit * 11 / (Workload.cells.count * 10)
     let statements = try Workload.cells.indices.map { place in
       try RawSQLite(path: store.cellDatabase(place + 1), readOnly: true).prepare(
@@ -117,7 +125,7 @@ enum ListBenches {
   static func skipped(_ fixtures: Fixtures) throws -> Comparison {
     let store = try store(fixtures, "lists-skipped")
     let healthy = try router(store)
-    _ = try list(healthy, request())
+    try requireLive(try list(healthy, request()))
     var options = CellRouter.Options()
     options.pool.breaker.firstPause = .seconds(600)
     let degraded = try CellRouter(

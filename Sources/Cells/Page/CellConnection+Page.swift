@@ -48,8 +48,12 @@ extension InstancePageRow {
   private static func checkForm(
     _ row: SQLRow, _ place: Int, _ column: InstanceColumn
   ) throws(DatabaseError) {
-    guard case .sqlite = row, let text = try row.text(place) else { return }
-    guard Timestamp(text.string)?.databaseText == text.string else {
+    guard case .sqlite = row, let text = try row.text(place)?.string.utf8 else { return }
+    // What `Timestamp` reads has this form if the length, the separators and the end fit.
+    let isNovas =
+      text.count == 26 && text.dropFirst(10).first == UInt8(ascii: " ")
+      && text.dropFirst(19).first == UInt8(ascii: ".") && text.last != UInt8(ascii: "Z")
+    guard isNovas else {
       throw .badValue(column: "instances.\(column.name)", found: "a time in another form")
     }
   }

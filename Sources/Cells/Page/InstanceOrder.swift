@@ -55,10 +55,16 @@ public struct InstanceOrder: Hashable, Sendable {
 
   /// Whether a row comes before another, by their values for the keys.
   public func precedes(_ left: [SortValue], _ right: [SortValue]) -> Bool {
-    for (place, key) in keys.enumerated() where left[place] != right[place] {
-      return (left[place] < right[place]) != key.isDescending
+    comparison(left, right) < 0
+  }
+
+  /// Less than 0 if the first row comes before the second, more if after it, 0 for equal UUIDs and
+  /// values.
+  public func comparison(_ left: [SortValue], _ right: [SortValue]) -> Int {
+    for place in keys.indices where left[place] != right[place] {
+      return (left[place] < right[place]) != keys[place].isDescending ? -1 : 1
     }
-    return false
+    return 0
   }
 }
 

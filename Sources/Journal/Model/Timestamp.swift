@@ -13,7 +13,14 @@ extension Timestamp {
   ///
   /// - Returns: nil for any other text, for a day that doesn't exist, or for a leap second.
   public init?(_ text: String) {
-    var reader = DigitReader(bytes: Array(text.utf8))
+    var text = text
+    guard let parsed = text.withUTF8({ unsafe Timestamp(utf8: $0) }) else { return nil }
+    self = parsed
+  }
+
+  /// The same from the bytes of a text, without an allocation.
+  public init?(utf8 bytes: UnsafeBufferPointer<UInt8>) {
+    var reader = unsafe DigitReader(bytes: bytes)
     guard let year = reader.number(digits: 4), reader.take("-"),
       let month = reader.number(digits: 2), reader.take("-"),
       let day = reader.number(digits: 2), reader.take("T") || reader.take("t") || reader.take(" "),
@@ -91,24 +98,33 @@ extension Int64 {
 }
 
 /// Reads fixed runs of ASCII digits; nil at the first byte that doesn't fit.
-private struct DigitReader {
-  let bytes: [UInt8]
-  var offset = 0
+///
+/// Valid as long as the bytes are.
+@safe private struct DigitReader {
+  private let bytes: UnsafeBufferPointer<UInt8>
+  private let count: Int
+  private var offset = 0
 
-  init(bytes: [UInt8]) { self.bytes = bytes }
+  init(bytes: UnsafeBufferPointer<UInt8>) {
+    unsafe self.bytes = bytes
+    count = bytes.count
+  }
 
-  var isAtEnd: Bool { offset == bytes.count }
+  var isAtEnd: Bool { offset == count }
 
   mutating func take(_ character: Unicode.Scalar) -> Bool {
-    guard offset < bytes.count, bytes[offset] == UInt8(ascii: character) else { return false }
+    guard offset < count, unsafe bytes[offset] == UInt8(ascii: character) else {
+      return false
+    }
     offset += 1
     return true
   }
 
   mutating func number(digits: Int) -> Int? {
-    guard offset + digits <= bytes.count else { return nil }
+    guard offset + digits <= count else { return nil }
     var value = 0
-    for byte in bytes[offset..<offset + digits] {
+    for place in offset..<offset + digits {
+      let byte = unsafe bytes[place]
       guard (48...57).contains(byte) else { return nil }
       value = value * 10 + Int(byte - 48)
     }
@@ -120,8 +136,8 @@ private struct DigitReader {
   mutating func fraction() -> Int? {
     guard take(".") else { return 0 }
     var (value, count) = (0, 0)
-    while offset < bytes.count, (48...57).contains(bytes[offset]) {
-      if count < 6 { value = value * 10 + Int(bytes[offset] - 48) }
+    while offset < self.count, case let byte = unsafe bytes[offset], (48...57).contains(byte) {
+      if count < 6 { value = value * 10 + Int(byte - 48) }
       count += 1
       offset += 1
     }

@@ -26,6 +26,8 @@ struct InstanceListing {
   private var merge: ListMerge
   private var page: [ListedInstance] = []
   private var seen: Set<InstanceID> = []
+  /// How many rows of the page are each cell's.
+  private var rows: [CellID: Int] = [:]
   private var outcomes: [CellID: CellListing.Outcome] = [:]
   private var mapError: ProjectionError?
   private var mayRepeat = false
@@ -43,6 +45,8 @@ struct InstanceListing {
     batch = request.batching.size(limit: request.limit, cells: question.targets.count)
     ask = CellAsking(request, batch: batch, until: deadline)
     merge = ListMerge(by: request.order)
+    page.reserveCapacity(request.limit)
+    seen.reserveCapacity(request.limit)
   }
 
   private var wanted: Int { request.limit - page.count }
@@ -52,14 +56,13 @@ struct InstanceListing {
     if progress.tail == nil { listKnown() } else { noteMissed() }
     if wanted > 0 { listTail() }
     let next = nextProgress().map { token.text(of: $0) }
-    let rows = Dictionary(grouping: page) { $0.cell?.id }.mapValues(\.count)
     let batches = Dictionary(uniqueKeysWithValues: live.map { ($0.target.id, $0.batches) })
     return InstanceList(
       rows: page, next: next,
       cells: question.targets.compactMap { target in
         outcomes[target.id].map { outcome in
           CellListing(
-            target: target, outcome: outcome, rows: rows[target.id] ?? 0,
+            target: target, outcome: outcome, rows: rows[target.id, default: 0],
             batches: batches[target.id] ?? 0,
             unlisted: outcome.isAnswered ? 0 : question.unlisted(in: target.id))
         }
@@ -88,11 +91,12 @@ struct InstanceListing {
     settle()
     for place in live.indices { pushLive(place) }
     while wanted > 0, let head = merge.popFirst() {
-      put(head.row)
-      progress.after = head.row.values
+      progress.after = head.values
       if head.source >= Self.firstMapSource {
+        put(mapRows[head.source - Self.firstMapSource].takeFirst())
         pushMap(head.source - Self.firstMapSource)
       } else {
+        put(live[head.source].takeFirst())
         if live[head.source].isWaiting, wanted > 0 { settle() }
         pushLive(head.source)
       }
@@ -104,15 +108,15 @@ struct InstanceListing {
   private static let firstMapSource = 1 << 32
 
   private mutating func pushLive(_ place: Int) {
-    if let row = live[place].popFirst() { return merge.add(.init(row: row, source: place)) }
+    if let values = live[place].first { return merge.add(.init(values: values, source: place)) }
     // What isn't needed any more is left to the next page.
     if live[place].hasFailed, wanted > 0, !live[place].isReplaced { replace(place) }
   }
 
   private mutating func pushMap(_ number: Int) {
     do throws(ProjectionError) {
-      guard let row = try mapRows[number].popFirst(batch: min(batch, wanted)) else { return }
-      merge.add(.init(row: row, source: Self.firstMapSource + number))
+      guard let values = try mapRows[number].first(batch: min(batch, wanted)) else { return }
+      merge.add(.init(values: values, source: Self.firstMapSource + number))
     } catch {
       mapError = error
     }
@@ -174,11 +178,11 @@ struct InstanceListing {
     }
   }
 
-  private mutating func put(_ row: MergeRow) {
-    let id = row.listed.id
+  private mutating func put(_ row: ListedInstance) {
     // The other copy of an instance that moves between cells, or was listed before it moved.
-    guard !progress.delivered.contains(id), seen.insert(id).inserted else { return }
-    page.append(row.listed)
+    guard !progress.delivered.contains(row.id), seen.insert(row.id).inserted else { return }
+    page.append(row)
+    if let cell = row.cell { rows[cell.id, default: 0] += 1 }
   }
 
   // MARK: What only the map knows
@@ -205,8 +209,9 @@ struct InstanceListing {
       pushMap(mapRows.count - 1)
     }
     while wanted > 0, let head = merge.popFirst() {
-      put(head.row)
-      progress.tail?.after = head.row.listed.id
+      let row = mapRows[head.source - Self.firstMapSource].takeFirst()
+      put(row)
+      progress.tail?.after = row.id
       pushMap(head.source - Self.firstMapSource)
     }
   }

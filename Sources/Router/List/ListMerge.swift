@@ -1,17 +1,12 @@
 internal import Cells
-internal import Journal
 
-/// A row on its way to the list, with its place in the order.
-struct MergeRow: Sendable {
-  let values: [SortValue]
-  let listed: ListedInstance
-}
-
-/// The first rows of several sources, the least of them on top: a binary heap.
+/// Where the first rows of several sources are in the order, the least on top: a binary heap.
+///
+/// It holds no rows: they are large, and stay where they are until they are taken.
 struct ListMerge {
-  /// The first row of a source that has one.
+  /// The place of the first row of a source that has one.
   struct Head {
-    let row: MergeRow
+    let values: [SortValue]
     /// The source's number; of equal rows, the lower one comes first.
     let source: Int
   }
@@ -50,8 +45,9 @@ struct ListMerge {
   }
 
   private func precedes(_ left: Int, _ right: Int) -> Bool {
-    let (one, other) = (heads[left], heads[right])
-    if order.precedes(one.row.values, other.row.values) { return true }
-    return one.source < other.source && !order.precedes(other.row.values, one.row.values)
+    switch order.comparison(heads[left].values, heads[right].values) {
+    case 0: heads[left].source < heads[right].source
+    case let result: result < 0
+    }
   }
 }

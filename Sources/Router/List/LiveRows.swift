@@ -33,16 +33,17 @@ struct LiveRows {
   /// It may have rows beyond those that are there.
   var mayHaveMore: Bool { available > 0 || !isRead && !isReplaced }
 
-  mutating func popFirst() -> MergeRow? {
-    guard available > 0 else { return nil }
+  /// Where its first row is in the order; nil if none is there.
+  var first: [SortValue]? { available > 0 ? rows[next].values : nil }
+
+  /// Takes the first row, which is there.
+  mutating func takeFirst() -> ListedInstance {
     defer {
       next += 1
       taken += 1
     }
-    let row = rows[next]
-    return MergeRow(
-      values: row.values,
-      listed: ListedInstance(id: row.instance.id, cell: target, source: .live(row.instance)))
+    let instance = rows[next].instance
+    return ListedInstance(id: instance.id, cell: target, source: .live(instance))
   }
 
   mutating func beginAsking(for count: Int) {

@@ -6,6 +6,12 @@ internal import Projections
 ///
 /// The index is read in pages; what it has not reached is in the overlay, and merged in.
 struct MapRows {
+  /// An instance as the list has it, with its place in the order.
+  private struct Row {
+    let values: [SortValue]
+    let listed: ListedInstance
+  }
+
   /// nil for the instances without a cell.
   let target: CellTarget?
   private let query: MapInstanceQuery
@@ -13,8 +19,8 @@ struct MapRows {
   private let map: MapSnapshot
   private var after: [SortValue]?
   /// What the overlay has beyond `after`, in order; made at the first reading.
-  private var pending: [MergeRow]?
-  private var rows: [MergeRow] = []
+  private var pending: [Row]?
+  private var rows: [Row] = []
   private var next = 0
   private var isIndexRead = false
 
@@ -30,14 +36,18 @@ struct MapRows {
     self.map = map
   }
 
-  /// The next row; nil after the last.
+  /// Where its first row is in the order; nil after the last.
   ///
   /// - Parameter batch: How many rows of the index are read at a time.
-  mutating func popFirst(batch: Int) throws(ProjectionError) -> MergeRow? {
+  mutating func first(batch: Int) throws(ProjectionError) -> [SortValue]? {
     if next == rows.count && !isIndexRead { try read(max(batch, 1)) }
-    guard next < rows.count else { return nil }
+    return next < rows.count ? rows[next].values : nil
+  }
+
+  /// Takes the first row, which `first` has found.
+  mutating func takeFirst() -> ListedInstance {
     defer { next += 1 }
-    return rows[next]
+    return rows[next].listed
   }
 
   /// Reads the first rows, so that they are there when they are needed.
@@ -70,7 +80,7 @@ struct MapRows {
     pending = waiting
   }
 
-  private func held() -> [MergeRow] {
+  private func held() -> [Row] {
     map.overlay.changedInstances.compactMap { id, changed in
       guard let changed, query.matches(changed.record) else { return nil }
       let made = row(id, changed)
@@ -79,11 +89,11 @@ struct MapRows {
   }
 
   /// Whether a row comes after all that was read of the index.
-  private func follows(_ row: MergeRow) -> Bool {
+  private func follows(_ row: Row) -> Bool {
     after.map { order.precedes($0, row.values) } ?? true
   }
 
-  private func row(_ id: InstanceID, _ row: InstanceRow) -> MergeRow {
+  private func row(_ id: InstanceID, _ row: InstanceRow) -> Row {
     let values = order.keys.map { key -> SortValue in
       switch key.column {
       case .uuid: .uuid(id.uuid)
@@ -92,7 +102,7 @@ struct MapRows {
       }
     }
     let source: ListedInstance.Source = target == nil ? .unscheduled(row) : .unknown(row)
-    return MergeRow(
+    return Row(
       values: values, listed: ListedInstance(id: id, cell: target, source: source))
   }
 
