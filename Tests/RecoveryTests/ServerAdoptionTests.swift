@@ -127,9 +127,11 @@ struct ServerAdoptionTests {
       let request = RequestID(.random())
       let source = try api.open()
       do throws(AdoptionError) {
-        try bed.adopt(Run(request: request), from: source, after: { rows in
-          if rows > 1_000, rows < 2_000 { try? server.kill() }
-        })
+        try bed.adopt(
+          Run(request: request), from: source,
+          after: { rows in
+            if rows > 1_000, rows < 2_000 { try? server.kill() }
+          })
         Issue.record("was not noticed")
       } catch {
         guard case .unreadable = error else { throw error }
