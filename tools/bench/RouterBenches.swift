@@ -206,7 +206,7 @@ enum CellDatabases {
         INSERT INTO instances (id, uuid, host, node, vm_state, project_id, user_id, display_name,
           created_at, launched_at, deleted, cleaned, hidden)
           VALUES (?1, ?2, 'compute-' || (?1 % 40), 'compute-' || (?1 % 40) || '.example.org',
-          'active', ?2, ?2, 'server-' || ?1, '2026-01-01 05:16:48.000000',
+          'active', ?2, ?2, 'server-' || ?1, printf('2026-01-01 05:16:48.%06d', ?1),
           '2026-01-01 05:16:58.000000', 0, 0, 0)
         """)
       for number in stride(from: place, to: instances, by: Workload.cells.count) {
