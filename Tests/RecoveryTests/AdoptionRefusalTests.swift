@@ -181,6 +181,82 @@ import Testing
   }
 }
 
+/// When the map says that it was told of everything in a cell.
+@Suite struct MapAdoptionCoverageTests {
+  private typealias Run = AdoptionBed.Run
+
+  private func covered(_ bed: AdoptionBed) throws -> [CellID] {
+    try bed.map().allCells().filter(\.value.record.isCovered).keys.sorted()
+  }
+
+  @Test func `a stopped adoption claims no coverage, and one that goes on does at its end`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.api.addInstances(1..<1_501, cell: { $0 % 2 + 2 }, uuid: { "\(instance($0))" })
+      let request = RequestID(.random())
+      #expect(throws: AdoptionError.self) {
+        try bed.adopt(Run(request: request, stopsAfterRows: 1_000))
+      }
+      #expect(try bed.map().index.countInstances() == 1_000)
+      #expect(try covered(bed) == [])
+      try bed.adopt(Run(request: request))
+      #expect(try covered(bed) == [.cell0, cell(1), cell(2)])
+      let count = try bed.entryCount()
+      #expect(try bed.adopt().outcome == nil)
+      #expect(try bed.entryCount() == count)
+    }
+  }
+
+  @Test func `an adoption stopped behind its last row is covered by another one`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.api.addInstance(1, "\(instance(1))", cell: 2)
+      #expect(throws: AdoptionError.self) { try bed.adopt(Run(stopsAfterRows: 6)) }
+      #expect(try covered(bed) == [])
+      let (plan, outcome) = try bed.adopt()
+      #expect(plan.changesNothing && plan.coverage.count == 3 && outcome != nil)
+      #expect(try covered(bed) == [.cell0, cell(1), cell(2)])
+    }
+  }
+
+  @Test func `a cell of which a row is passed over is not covered, until it is mended`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.adopt()
+      let bad = "'\(instance(1))', 2, 'p\u{202E}q'"
+      try bed.api.execute(
+        "INSERT INTO instance_mappings (id, instance_uuid, cell_id, project_id) VALUES (9, \(bad))")
+      try bed.adopt(Run(skipsInvalid: true))
+      #expect(try covered(bed) == [.cell0, cell(2)])
+      try bed.api.execute("UPDATE instance_mappings SET project_id = 'p'")
+      try bed.adopt()
+      #expect(try covered(bed) == [.cell0, cell(1), cell(2)])
+    }
+  }
+
+  @Test func `no cell is covered while a row is passed over that may be of any`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.api.addInstance(1, "\(instance(1))", cell: 55)
+      try bed.adopt(Run(skipsInvalid: true))
+      #expect(try covered(bed) == [])
+    }
+  }
+
+  @Test func `a cell with a record that was changed meanwhile is covered`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.api.addInstance(1, "\(instance(1))", cell: 2)
+      #expect(throws: AdoptionError.self) { try bed.adopt(Run(stopsAfterRows: 6)) }
+      let basis = try bed.map().index.checkpoint().position
+      try bed.submit(.remapInstance(instance(1), to: cell(2)))
+      let plan = try bed.adopt(Run(basis: basis)).plan
+      #expect(plan.overtaken == 1)
+      #expect(try covered(bed) == [.cell0, cell(1), cell(2)])
+    }
+  }
+}
+
 @Suite struct MapAdoptionEvidenceTests {
   private typealias Run = AdoptionBed.Run
 

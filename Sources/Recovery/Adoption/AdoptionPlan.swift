@@ -28,6 +28,14 @@ public struct AdoptionPlan: Hashable, Sendable {
   public var replacedCells: [CellID: CellID] = [:]
   /// The cells of the map that the API database has not, but cell0.
   var surplusCells: [CellID] = []
+  /// The cells that would be added or changed.
+  var differingCells: Set<CellID> = []
+  /// The cells of which a row is passed over, and whether one is that may be of any cell.
+  private var lackingCells: Set<CellID> = []
+  private var anyCellLacks = false
+  /// Cells whose coverage becomes complete, once the last instance is in, or incomplete, since a row
+  /// of theirs is passed over.
+  public internal(set) var coverage: [CellID: Bool] = [:]
   /// Nova's own marker rows, which map nothing and are passed over.
   public var markers: UInt64 = 0
   /// Rows that the map can't hold; the first hundred, with why.
@@ -45,7 +53,21 @@ public struct AdoptionPlan: Hashable, Sendable {
   /// What the map has and the API database has not.
   public var surplus: UInt64 { cells.surplus + hosts.surplus + instances.surplus }
 
-  mutating func note(_ problem: String) {
+  /// Whose content the map doesn't hold whole without a row.
+  enum Lacking {
+    case nothing, anyCell
+    case cell(CellID)
+  }
+
+  /// Whether every row of a cell is taken.
+  func isWhole(_ cell: CellID) -> Bool { !anyCellLacks && !lackingCells.contains(cell) }
+
+  mutating func note(_ problem: String, lacking: Lacking) {
+    switch lacking {
+    case .nothing: break
+    case .anyCell: anyCellLacks = true
+    case .cell(let id): lackingCells.insert(id)
+    }
     problemCount += 1
     if problems.count < 100 { problems.append(problem) }
   }
@@ -64,11 +86,25 @@ extension AdoptionPlan {
       case .host: \.hosts
       case .instance: \.instances
       }
+    if !events.isEmpty, case .cell(let id, _) = state { differingCells.insert(id) }
     switch events.first {
     case nil: self[keyPath: kind].same += 1
     case .cell(_, .added), .instance(_, .mapped): self[keyPath: kind].added += 1
     case .host(_, .mapped): self[keyPath: kind].added += 1
     default: self[keyPath: kind].changed += 1
     }
+  }
+}
+
+extension Observation.State {
+  /// The cell whose content isn't whole without what was observed.
+  var lacking: AdoptionPlan.Lacking {
+    let cell: CellID? =
+      switch self {
+      case .cell(let id, _): id
+      case .host(_, let record): record?.cell
+      case .instance(_, let record): record?.cell
+      }
+    return cell.map { .cell($0) } ?? .nothing
   }
 }

@@ -9,6 +9,8 @@ struct AdoptionRows {
   private(set) var cellIDs: [UInt64: CellID] = [:]
   /// The cells that have a row, also one that the map can't hold.
   private(set) var namedCells: Set<CellID> = []
+  /// The same cells by their numbers.
+  private var namedNumbers: [UInt64: CellID] = [:]
   private let basis: Position
   /// What Nova's column of names holds.
   private static let maximumNameScalars = 255
@@ -23,21 +25,25 @@ struct AdoptionRows {
   /// What can't be held in the map, in words for an operator.
   struct Problem: Error {
     let text: String
+    /// Whose content the map doesn't hold whole without the row.
+    let lacking: AdoptionPlan.Lacking
   }
 
   mutating func observation(_ row: NovaCellRow) throws(Problem) -> Observation {
     guard let id = CellID(row.uuid.string) else {
       throw Problem(
-        text: "cell_mappings row \(row.number): \(row.uuid.string.prefix(80)) is not a UUID.")
+        text: "cell_mappings row \(row.number): \(row.uuid.string.prefix(80)) is not a UUID.",
+        lacking: .nothing)
     }
     namedCells.insert(id)
+    namedNumbers[row.number] = id
     guard (row.name?.string.unicodeScalars.count ?? 0) <= AdoptionRows.maximumNameScalars else {
       throw Problem(
         text: "cell_mappings row \(row.number), cell \(id): its name is longer than "
-          + "\(AdoptionRows.maximumNameScalars) characters.")
+          + "\(AdoptionRows.maximumNameScalars) characters.", lacking: .cell(id))
     }
     var draft = CellDraft(
-      name: row.name, addresses: AddressDraft(), disabled: row.disabled, isCovered: true,
+      name: row.name, addresses: AddressDraft(), disabled: row.disabled,
       row: NovaRow(number: row.number, createdAt: row.createdAt))
     do throws(AddressError) {
       draft.addresses.database = try row.database.map { (text) throws(AddressError) in
@@ -47,7 +53,8 @@ struct AdoptionRows {
         try GivenAddress(text, of: .queue)
       }
     } catch {
-      throw Problem(text: "cell_mappings row \(row.number), cell \(id): \(error)")
+      throw Problem(
+        text: "cell_mappings row \(row.number), cell \(id): \(error)", lacking: .cell(id))
     }
     cellIDs[row.number] = id
     // No digest of the secrets themselves: their public forms tell rows apart.
@@ -62,7 +69,7 @@ struct AdoptionRows {
     guard let cell = cellIDs[row.cellNumber] else {
       throw Problem(
         text: "host_mappings row \(row.number), host \(row.host.string.prefix(80)): "
-          + "there is no cell with the id \(row.cellNumber).")
+          + "there is no cell with the id \(row.cellNumber).", lacking: lacking(row.cellNumber))
     }
     let record = HostRecord(
       cell: cell, row: NovaRow(number: row.number, createdAt: row.createdAt))
@@ -79,13 +86,13 @@ struct AdoptionRows {
     guard let id = InstanceID(row.uuid.string), id.description == row.uuid.string else {
       throw Problem(
         text: "instance_mappings row \(row.number): \(row.uuid.string.prefix(80)) is not a UUID "
-          + "in small letters.")
+          + "in small letters.", lacking: lacking(row.cellNumber))
     }
     let cell = try row.cellNumber.map { (number) throws(Problem) in
       guard let cell = cellIDs[number] else {
         throw Problem(
           text: "instance_mappings row \(row.number), instance \(id): "
-            + "there is no cell with the id \(number).")
+            + "there is no cell with the id \(number).", lacking: lacking(number))
       }
       return cell
     }
@@ -100,6 +107,12 @@ struct AdoptionRows {
         text(row.queuedForDelete), text(row.createdAt),
       ])
     return Observation(.instance(id, record), evidence: evidence, basis: basis)
+  }
+
+  /// A row that names no cell is of none; one that names a cell without a row may be of any.
+  private func lacking(_ cellNumber: UInt64?) -> AdoptionPlan.Lacking {
+    guard let cellNumber else { return .nothing }
+    return namedNumbers[cellNumber].map { .cell($0) } ?? .anyCell
   }
 
   private func text(_ flag: Bool?) -> ByteText? { flag.map { $0 ? "1" : "0" } }

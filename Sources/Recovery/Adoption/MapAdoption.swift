@@ -44,6 +44,7 @@ public struct MapAdoption<Witness: CellWitness> {
       for observation in chunk.observations { try countSurplus(observation, preview, &plan) }
     }
     try findSurplusCells(rows, index, &plan)
+    try findCoverage(rows, index, &plan)
     return plan
   }
 
@@ -84,11 +85,14 @@ public struct MapAdoption<Witness: CellWitness> {
         progress(rowsDone)
       }
     }
+    // Not before the last instance is in: a cell that is covered isn't searched for others.
+    let covered = try setCoverage(plan, registry)
     if plan.surplus > 0 { overtaken += try prune(plan, index, registry) }
     plan.overtaken = overtaken
     let identified = try recordIdentities(rows, index, registry, &plan)
     let isUnfinished = try isUnfinished(index)
-    let isNews = !plan.changesNothing || plan.surplus > 0 || identified || isUnfinished
+    let isNews =
+      !plan.changesNothing || covered || plan.surplus > 0 || identified || isUnfinished
     guard isNews else { return nil }
     return try finish(plan, registry)
   }
@@ -141,7 +145,7 @@ public struct MapAdoption<Witness: CellWitness> {
       do throws(AdoptionRows.Problem) {
         observations.append(try rows.observation(row))
       } catch {
-        plan.note(error.text)
+        plan.note(error.text, lacking: error.lacking)
       }
     }
     let names = rows.cellIDs.values.sorted()
@@ -162,7 +166,7 @@ public struct MapAdoption<Witness: CellWitness> {
         do throws(AdoptionRows.Problem) {
           observations.append(try rows.observation(row))
         } catch {
-          plan.note(error.text)
+          plan.note(error.text, lacking: error.lacking)
         }
       }
       try body(&plan, (observations, range(.host, first.host.string, last.host.string)))
@@ -187,7 +191,7 @@ public struct MapAdoption<Witness: CellWitness> {
           let sighting = InstanceID(row.uuid.string).flatMap { sightings[$0] }
           observations.append(try rows.observation(row, lastSeen: sighting))
         } catch {
-          plan.note(error.text)
+          plan.note(error.text, lacking: error.lacking)
         }
       }
       try body(&plan, (observations, range(.instance, first.uuid.string, last.uuid.string)))
@@ -229,7 +233,7 @@ public struct MapAdoption<Witness: CellWitness> {
         plan.count(observation.state, try events(observation, in: chunk, preview, &plan))
       } catch .refused(let refusal) {
         let row = observation.evidence.map { "\($0.table) row \($0.rowKey): " } ?? ""
-        plan.note(row + refusal.description)
+        plan.note(row + refusal.description, lacking: observation.state.lacking)
       } catch {
         throw .registry(error)
       }
@@ -252,6 +256,42 @@ public struct MapAdoption<Witness: CellWitness> {
       try preview.assume(.beginRemovingCell(old))
       return try preview.events(observation)
     }
+  }
+
+  // MARK: Coverage
+
+  /// The cells of which the map isn't told as much as it will be, or as it says.
+  private func findCoverage(
+    _ rows: AdoptionRows, _ index: IndexReader, _ plan: inout AdoptionPlan
+  ) throws(AdoptionError) {
+    let cells = try indexed { () throws(ProjectionError) in try index.allCells() }
+    for id in rows.namedCells {
+      let isWhole = plan.isWhole(id)
+      // One that isn't there and isn't added was removed meanwhile, or can't be held.
+      guard let row = cells[id] else {
+        if isWhole, plan.differingCells.contains(id) { plan.coverage[id] = true }
+        continue
+      }
+      if row.record.isCovered != isWhole { plan.coverage[id] = isWhole }
+    }
+  }
+
+  /// - Returns: Whether that took an entry.
+  private func setCoverage(
+    _ plan: AdoptionPlan, _ registry: MapRegistry
+  ) throws(AdoptionError) -> Bool {
+    var isNews = false
+    for (cell, isCovered) in plan.coverage.sorted(by: { $0.key < $1.key }) {
+      do throws(AdoptionError) {
+        let outcome = try submit(
+          .setCoverage(cell, isCovered), range(.cell, cell.description, cell.description),
+          registry)
+        if outcome.entries != nil { isNews = true }
+      } catch .registry(.refused(.unknownCell)) {
+        continue  // Somebody has removed it meanwhile.
+      }
+    }
+    return isNews
   }
 
   // MARK: Surplus

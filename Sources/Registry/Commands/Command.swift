@@ -109,6 +109,7 @@ public struct CellDraft: Sendable {
   public var name: ByteText?
   public var addresses: AddressDraft
   public var disabled: Bool?
+  /// Of a new cell; one that is there keeps its own: `setCoverage` changes it.
   public var isCovered: Bool
   public var row: NovaRow
 

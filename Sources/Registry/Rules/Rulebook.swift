@@ -198,9 +198,6 @@ struct Rulebook<Map: MapLookup> {
     if before.row != draft.row {
       events.append(.cell(id, .rowRecorded(from: before.row, to: draft.row)))
     }
-    if before.isCovered != draft.isCovered {
-      events.append(.cell(id, .coverageChanged(from: before.isCovered, to: draft.isCovered)))
-    }
     return events
   }
 }

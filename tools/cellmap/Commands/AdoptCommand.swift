@@ -151,6 +151,10 @@ struct AdoptCommand: ParsableCommand {
         "cellmap: \(plan.overtaken) records were changed in the map since Nova's were read; they stay. "
           + "Adopt again to compare them.")
     }
+    for (cell, isCovered) in plan.coverage.sorted(by: { $0.key < $1.key }) where !isCovered {
+      Console.note(
+        "cellmap: The coverage of cell \(cell) is incomplete now: rows of it are passed over.")
+    }
     for problem in plan.problems { Console.note("cellmap: \(Console.safe(problem))") }
     for (cell, reason) in plan.unidentified.sorted(by: { $0.key < $1.key }) {
       Console.note("cellmap: cell \(cell) was not read: \(Console.safe(reason))")
@@ -182,6 +186,11 @@ struct AdoptCommand: ParsableCommand {
       "cells": object(plan.cells), "hosts": object(plan.hosts),
       "instances": object(plan.instances), "markers": .number(plan.markers),
       "overtaken": .number(plan.overtaken),
+      "coverage": .object(
+        Dictionary(
+          uniqueKeysWithValues: plan.coverage.map {
+            ($0.key.description, .text($0.value ? "complete" : "incomplete"))
+          })),
       "replaced_cells": .object(
         Dictionary(
           uniqueKeysWithValues: plan.replacedCells.map {
