@@ -53,8 +53,9 @@ public enum Change: Sendable {
   case removeCell(CellID)
   case recordIdentity(CellID, CellIdentity)
   case setCoverage(CellID, Bool)
-  /// What a probe found, and the evidence of the cell's identity that goes with it.
-  case recordProbe(CellID, ProbeOutcome, [CellIdentity])
+  /// What a probe found, and the evidence of the cell's identity that goes with it; `accepting` if an
+  /// operator says that the database is the cell's.
+  case recordProbe(CellID, ProbeOutcome, [CellIdentity], accepting: Bool)
 
   case mapHost(ByteText, to: CellID)
   case unmapHost(ByteText)

@@ -111,8 +111,10 @@ struct CommandContent {
       cell("record identity", id) { $0.identity(identity) }
     case .setCoverage(let id, let isCovered):
       cell("set coverage", id) { $0.optional(isCovered) }
-    // What a second probe finds differs in its times alone; the first one's answer stands.
-    case .recordProbe(let id, _, _): cell("record probe", id) { _ in }
+    // Not what it found: a second probe differs in its times at least, and the first one's answer
+    // stands.
+    case .recordProbe(let id, _, _, let accepting):
+      cell("record probe", id) { $0.optional(accepting) }
     case .mapHost(let host, let id): cell("map host", id) { $0.text(host.string) }
     case .unmapHost(let host):
       text("unmap host")

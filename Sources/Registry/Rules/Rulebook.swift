@@ -101,7 +101,7 @@ struct Rulebook<Map: MapLookup> {
     case .removeCell(let id): try cells.remove(id, holding: counts(id))
     case .recordIdentity(let id, let identity): try cells.recordIdentity(id, identity)
     case .setCoverage(let id, let isCovered): try cells.setCoverage(id, isCovered)
-    case .recordProbe(let id, let outcome, let evidence):
+    case .recordProbe(let id, let outcome, let evidence, accepting: _):
       try cells.recordProbe(id, outcome, evidence)
     case .mapHost(let name, let cell): try hosts.map(name, to: HostRecord(cell: cell))
     case .unmapHost(let name): try hosts.unmap(name)

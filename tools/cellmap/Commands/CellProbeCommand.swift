@@ -40,7 +40,13 @@ struct CellProbeCommand: ParsableCommand {
       throw CommandFailure(Refusal.reasonMissing)
     }
     let session = try StoreSession(store)
-    let (id, _) = try session.cell(named: cell, change)
+    let (id, label) = try session.cell(named: cell, change)
+    if let answer = try earlierAnswer(of: id, session) {
+      let recorded = try recorded(answer, session)
+      session.close()
+      RecordedProbeOutput(probe: recorded, cell: id, label: label).show(answer, change, store)
+      return try end(with: recorded.findings, passed: recorded.passed)
+    }
     let router = try session.router(try base.addressBase())
     let targets: [CellTarget]
     do throws(RouterError) { targets = try router.cells() } catch { throw CommandFailure(error) }
@@ -56,9 +62,45 @@ struct CellProbeCommand: ParsableCommand {
     let outcome = try record(report, session)
     session.close()
     ProbeOutput(report: report).show(outcome, change, store)
-    if let failure = report.firstFailure {
-      throw ExitCode((failure.step.isOfQueue ? ExitStatus.queue : .cell).rawValue)
+    try end(with: report.findings, passed: report.passed)
+  }
+
+  private func end(with findings: [ProbeReport.Finding], passed: Bool) throws {
+    guard !passed else { return }
+    let isOfQueue = findings.first { !$0.passed }?.step.isOfQueue ?? false
+    throw ExitCode((isOfQueue ? ExitStatus.queue : .cell).rawValue)
+  }
+
+  // MARK: Given again
+
+  /// The first answer to a probe that is given again under its request id; nil if it is new.
+  private func earlierAnswer(
+    of id: CellID, _ session: StoreSession
+  ) throws(CommandFailure) -> Outcome? {
+    let map = try session.map()
+    let row = try map.reading { () throws(ProjectionError) in try map.map.request(change.request) }
+    guard row != nil else { return nil }
+    // The id is taken: nothing of this is recorded, and another command's is refused.
+    return try session.submit(
+      .recordProbe(id, ProbeOutcome(passed: false, report: "{}"), [], accepting: accept),
+      change, isByOperator: accept)
+  }
+
+  private func recorded(
+    _ answer: Outcome, _ session: StoreSession
+  ) throws(CommandFailure) -> RecordedProbe {
+    // The probe is the last entry of its command, behind the evidence.
+    guard let last = answer.entries?.upperBound else {
+      preconditionFailure("a probe always takes an entry")
     }
+    let event: Event?
+    do throws(JournalError) { event = try session.journal.entry(at: last)?.event } catch {
+      throw CommandFailure(error)
+    }
+    guard case .cell(_, .probed(let outcome))? = event else {
+      throw CommandFailure(.integrity, "Entry \(last) is not the probe that the index says it is.")
+    }
+    return RecordedProbe(outcome)
   }
 
   private func record(
@@ -73,7 +115,8 @@ struct CellProbeCommand: ParsableCommand {
     }
     return try session.submit(
       .recordProbe(
-        report.cell, report.outcome, report.evidence(known: known, isAccepted: accept)),
+        report.cell, report.outcome, report.evidence(known: known, isAccepted: accept),
+        accepting: accept),
       change, isByOperator: accept)
   }
 }

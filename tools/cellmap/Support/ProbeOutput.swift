@@ -10,13 +10,7 @@ struct ProbeOutput {
 
   func show(_ outcome: Outcome, _ change: ChangeOptions, _ store: StoreOptions) {
     if store.json { return Console.print(json(outcome, change).line) }
-    var findings = Table("STEP", "RESULT", "MILLISECONDS", "FOUND")
-    for finding in report.findings {
-      findings.add(
-        finding.step.rawValue, finding.passed ? "ok" : "FAILED", "\(finding.time.milliseconds)",
-        finding.text)
-    }
-    findings.print(empty: "")
+    report.findings.printTable()
     if !report.hosts.isEmpty {
       var hosts = Table("HOST", "NODES", "VERSION", "LAST REPORT", "PING")
       for host in report.hosts {
@@ -71,13 +65,7 @@ struct ProbeOutput {
       "passed": .flag(report.passed), "position": .printed(outcome.position),
       "repeated": .flag(outcome.isRepeated), "request": .printed(change.request),
       "identity": .text(identity),
-      "steps": .list(
-        report.findings.map { finding in
-          .object([
-            "step": .text(finding.step.rawValue), "passed": .flag(finding.passed),
-            "milliseconds": .number(finding.time.milliseconds), "found": .text(finding.text),
-          ])
-        }),
+      "steps": report.findings.json,
       "hosts": .list(report.hosts.map(json)),
       "cells": .list(
         report.services.map { cell in
@@ -113,6 +101,50 @@ struct ProbeOutput {
     case .wrongCell: "another cell"
     case nil: nil
     }
+  }
+}
+
+/// How a probe is printed whose command is given again.
+struct RecordedProbeOutput {
+  let probe: RecordedProbe
+  let cell: CellID
+  let label: String
+
+  func show(_ outcome: Outcome, _ change: ChangeOptions, _ store: StoreOptions) {
+    if store.json {
+      return Console.print(
+        JSONValue.object([
+          "cell": .printed(cell), "cell_name": .text(label), "passed": .flag(probe.passed),
+          "position": .printed(outcome.position), "repeated": .flag(true),
+          "request": .printed(change.request), "steps": probe.findings.json,
+        ]).line)
+    }
+    probe.findings.printTable()
+    Console.say(
+      "Done before: Cell \(label) \(probe.passed ? "passed" : "failed") the probe. Nothing was done "
+        + "now. Position \(outcome.position).")
+  }
+}
+
+extension [ProbeReport.Finding] {
+  fileprivate func printTable() {
+    var table = Table("STEP", "RESULT", "MILLISECONDS", "FOUND")
+    for finding in self {
+      table.add(
+        finding.step.rawValue, finding.passed ? "ok" : "FAILED", "\(finding.time.milliseconds)",
+        finding.text)
+    }
+    table.print(empty: "")
+  }
+
+  fileprivate var json: JSONValue {
+    .list(
+      map { finding in
+        .object([
+          "step": .text(finding.step.rawValue), "passed": .flag(finding.passed),
+          "milliseconds": .number(finding.time.milliseconds), "found": .text(finding.text),
+        ])
+      })
   }
 }
 
