@@ -64,11 +64,13 @@ struct GroupSession {
         throw .index(error)
       }
     }
+    var changed: UInt64 = 0
     let overtaken = try rules.decide(command, after: earlier, positions: positions) {
       (cell) throws(RegistryError) in
       try map.index.contentCounts(of: cell)
     } accept: { (events, evidence) throws(RegistryError) in
       drafts.reserveCapacity(draftCount + command.change.pieceCount)
+      changed += 1
       for event in events {
         let index = head.index + UInt64(drafts.count) + 1
         let change = EntryChange(
@@ -82,7 +84,8 @@ struct GroupSession {
       }
     }
     var outcome = Outcome(
-      position: head, entries: nil, overtaken: overtaken, finished: command.change.finishedCounts)
+      position: head, entries: nil, changed: changed, overtaken: overtaken,
+      finished: command.change.finishedCounts)
     if draftCount < drafts.count {
       outcome.entries =
         head.index + UInt64(draftCount) + 1...head.index + UInt64(drafts.count)

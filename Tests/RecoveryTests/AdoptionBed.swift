@@ -81,9 +81,11 @@ final class AdoptionBed {
   }
 
   /// Changes the map as another process does; the index is brought up.
-  func submit(_ change: Change) throws {
+  func submit(
+    _ change: Change, request: RequestID = RequestID(.random()), bulk: BulkMark? = nil
+  ) throws {
     let (_, registry, _) = try opened()
-    _ = try registry.submit(Command(change, by: AdoptionBed.actor, request: RequestID(.random())))
+    _ = try registry.submit(Command(change, by: AdoptionBed.actor, request: request, bulk: bulk))
     try registry.close()
   }
 

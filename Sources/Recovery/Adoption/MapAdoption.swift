@@ -90,18 +90,13 @@ public struct MapAdoption<Witness: CellWitness> {
     if plan.surplus > 0 { overtaken += try prune(plan, index, registry) }
     plan.overtaken = overtaken
     let identified = try recordIdentities(rows, index, registry, &plan)
-    let isUnfinished = try isUnfinished(index)
+    let isUnfinished = try indexed { () throws(ProjectionError) in
+      try index.isUnfinished(options.request)
+    }
     let isNews =
       !plan.changesNothing || covered || plan.surplus > 0 || identified || isUnfinished
     guard isNews else { return nil }
     return try finish(plan, registry)
-  }
-
-  /// Whether this command appended something before and was stopped ahead of its end.
-  private func isUnfinished(_ index: IndexReader) throws(AdoptionError) -> Bool {
-    try indexed { () throws(ProjectionError) in
-      try index.request(options.request).map { $0.finished == nil } ?? false
-    }
   }
 
   /// The rows of a chunk that the rules take; all of them where the plan had no problems.

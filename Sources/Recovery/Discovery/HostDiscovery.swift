@@ -8,7 +8,8 @@ public import Router
 ///
 /// A plan first, which changes nothing; then `apply`, which maps what is new and never moves a host.
 public struct HostDiscovery: Sendable {
-  /// A host that more than one cell has: names are unique in the cloud, so an operator decides.
+  /// A host that more than one cell has, or that another decision than the discovery's stands about:
+  /// names are unique in the cloud, so an operator decides.
   public struct Clash: Hashable, Sendable {
     public let host: ByteText
     /// The cells that have it, by UUID.
@@ -26,7 +27,7 @@ public struct HostDiscovery: Sendable {
 
   /// The head of the journal before the cells were asked: what was decided later stands.
   public let basis: Position
-  /// Hosts to be mapped, by name.
+  /// Hosts to be mapped, by name; once applied, those that are mapped as they were found.
   public private(set) var new: [(host: ByteText, cell: CellID)] = []
   /// How many hosts are mapped as they should be.
   public private(set) var knownCount = 0
@@ -69,10 +70,7 @@ public struct HostDiscovery: Sendable {
   private mutating func place(
     _ host: ByteText, _ owners: [CellID], on index: IndexReader, _ preview: ChangePreview
   ) throws(RegistryError) {
-    let mapped: CellID?
-    do throws(ProjectionError) { mapped = try index.host(host)?.record.cell } catch {
-      throw .index(error)
-    }
+    let mapped = try indexed { () throws(ProjectionError) in try index.host(host)?.record.cell }
     if owners.count > 1 || mapped.map({ $0 != owners[0] }) ?? false {
       let cells = Set(owners).union(mapped.map { [$0] } ?? [])
       clashes.append(Clash(host: host, cells: cells.sorted(), mapped: mapped))
@@ -97,11 +95,8 @@ public struct HostDiscovery: Sendable {
   private mutating func note(
     _ identity: CellIdentity, of cell: CellID, on index: IndexReader
   ) throws(RegistryError) {
-    let known: Set<UUID128>
-    do throws(ProjectionError) {
-      known = Set(try index.identities(of: cell).map(\.uuid))
-    } catch {
-      throw .index(error)
+    let known = try indexed { () throws(ProjectionError) in
+      Set(try index.identities(of: cell).map(\.uuid))
     }
     let parts = identity.parts(of: Self.chunkRows, without: known)
     if !parts.isEmpty { evidence.append((cell, parts)) }
@@ -115,25 +110,38 @@ public struct HostDiscovery: Sendable {
     ByteText("discover hosts of \(only?.description ?? "all cells")")
   }
 
-  /// Maps the new hosts, records the evidence, and ends the command.
+  /// Maps the new hosts, records the evidence, and ends the command. Hosts that were mapped or
+  /// unmapped by others since the basis stay as they are, and are clashes from then on.
   ///
+  /// - Parameter index: The reader that this was made on.
   /// - Returns: nil if there was nothing to do.
   /// - Throws: As `MapRegistry.submit`; the same command under the same id goes on where it ended.
-  public func apply(
-    title: ByteText, by authorship: Authorship, request: RequestID, through registry: MapRegistry
+  public mutating func apply(
+    title: ByteText, by authorship: Authorship, request: RequestID, on index: IndexReader,
+    through registry: MapRegistry
   ) throws(RegistryError) -> Outcome? {
-    if changesNothing { return nil }
+    let isUnfinished = try indexed { () throws(ProjectionError) in
+      try index.isUnfinished(request)
+    }
+    if changesNothing, !isUnfinished { return nil }
     func submit(_ change: Change, _ chunk: KeyRange?) throws(RegistryError) -> Outcome {
       try registry.submit(
         Command(
           change, by: authorship, request: request, bulk: BulkMark(title: title, chunk: chunk)))
     }
-    for start in stride(from: 0, to: new.count, by: Self.chunkRows) {
-      let part = new[start...].prefix(Self.chunkRows)
+    let found = new
+    var mapped: UInt64 = 0
+    for start in stride(from: 0, to: found.count, by: Self.chunkRows) {
+      let part = found[start...].prefix(Self.chunkRows)
       guard let first = part.first, let last = part.last else { break }
-      _ = try submit(
+      let outcome = try submit(
         .take(part.map { observation($0.host, $0.cell) }),
         KeyRange(kind: .host, first: first.host, last: last.host))
+      mapped += outcome.changed
+      if outcome.overtaken > 0 {
+        try registry.waitUntilProjected()
+        try passOver(part, on: index)
+      }
     }
     for (cell, parts) in evidence {
       let name = ByteText(cell.description)
@@ -142,6 +150,30 @@ public struct HostDiscovery: Sendable {
           .recordIdentity(cell, part), KeyRange(kind: .cell, first: name, last: name))
       }
     }
-    return try submit(.finishRequest(ChangeCounts(hosts: UInt64(new.count))), nil)
+    return try submit(.finishRequest(ChangeCounts(hosts: mapped)), nil)
+  }
+
+  /// Makes clashes of the hosts that the map has otherwise, by a later decision.
+  private mutating func passOver(
+    _ hosts: ArraySlice<(host: ByteText, cell: CellID)>, on index: IndexReader
+  ) throws(RegistryError) {
+    var passedOver: Set<ByteText> = []
+    try indexed { () throws(ProjectionError) in
+      try index.endSnapshot()
+      for (host, cell) in hosts {
+        let mapped = try index.host(host)?.record.cell
+        guard mapped != cell else { continue }
+        passedOver.insert(host)
+        let cells = Set([cell]).union(mapped.map { [$0] } ?? [])
+        clashes.append(Clash(host: host, cells: cells.sorted(), mapped: mapped))
+      }
+    }
+    new.removeAll { passedOver.contains($0.host) }
+  }
+
+  private func indexed<Value>(
+    _ read: () throws(ProjectionError) -> Value
+  ) throws(RegistryError) -> Value {
+    do throws(ProjectionError) { return try read() } catch { throw .index(error) }
   }
 }

@@ -198,6 +198,8 @@ public struct Outcome: Hashable, Sendable {
   public var entity: EntityKey?
   /// The answer was given before: nothing was done now.
   public var isRepeated: Bool
+  /// Cells, hosts and instances that it changed now.
+  public var changed: UInt64
   /// Observations that were passed over: a later entry than their basis has decided otherwise.
   public var overtaken: UInt64
   /// What a finished bulk command changed.
@@ -205,12 +207,14 @@ public struct Outcome: Hashable, Sendable {
 
   public init(
     position: Position, entries: ClosedRange<UInt64>?, entity: EntityKey? = nil,
-    isRepeated: Bool = false, overtaken: UInt64 = 0, finished: ChangeCounts? = nil
+    isRepeated: Bool = false, changed: UInt64 = 0, overtaken: UInt64 = 0,
+    finished: ChangeCounts? = nil
   ) {
     self.position = position
     self.entries = entries
     self.entity = entity
     self.isRepeated = isRepeated
+    self.changed = changed
     self.overtaken = overtaken
     self.finished = finished
   }

@@ -41,8 +41,9 @@ struct HostDiscoverCommand: ParsableCommand {
         answer, store, done: "Discovered hosts.",
         json: ["mapped": .number(answer.finished?.hosts ?? 0)])
     }
-    let discovery = try plan(of: only, session)
-    let outcome = dryRun ? nil : try apply(discovery, title, session)
+    let index = try session.caughtUpIndex()
+    var discovery = try plan(of: only, on: index, session)
+    let outcome = dryRun ? nil : try apply(&discovery, title, on: index, session)
     session.close()
     try report(discovery, outcome, session)
     let status: ExitStatus? =
@@ -52,9 +53,8 @@ struct HostDiscoverCommand: ParsableCommand {
   }
 
   private func plan(
-    of only: CellID?, _ session: StoreSession
+    of only: CellID?, on index: IndexReader, _ session: StoreSession
   ) throws(CommandFailure) -> HostDiscovery {
-    let index = try session.caughtUpIndex()
     let basis = session.journal.head.position
     let router = try session.router(try base.addressBase())
     let cells: [CellHosts]
@@ -72,12 +72,14 @@ struct HostDiscoverCommand: ParsableCommand {
   }
 
   private func apply(
-    _ discovery: HostDiscovery, _ title: ByteText, _ session: StoreSession
+    _ discovery: inout HostDiscovery, _ title: ByteText, on index: IndexReader,
+    _ session: StoreSession
   ) throws(CommandFailure) -> Outcome? {
     let registry = try session.writer()
     do throws(RegistryError) {
       return try discovery.apply(
-        title: title, by: change.authorship, request: change.request, through: registry)
+        title: title, by: change.authorship, request: change.request, on: index,
+        through: registry)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
@@ -110,7 +112,7 @@ struct HostDiscoverCommand: ParsableCommand {
       Console.note("cellmap: cell \(Console.safe(name(cell))) was not asked: \(why)")
     }
     if let outcome {
-      Console.say("Mapped \(discovery.new.count) hosts. Position \(outcome.position).")
+      Console.say("Mapped \(outcome.finished?.hosts ?? 0) hosts. Position \(outcome.position).")
     } else {
       Console.print(dryRun ? "A dry run: nothing was written." : "Nothing to change.")
     }
