@@ -70,7 +70,8 @@ public struct MapAdoption<Witness: CellWitness> {
     var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     var read = AdoptionPlan()
     var rowsDone: UInt64 = 0
-    var overtaken = plan.changesNothing ? plan.overtaken : 0
+    var done = Done()
+    if plan.changesNothing { done.overtaken = plan.overtaken }
     let filter =
       plan.problemCount == 0 ? nil : ChangePreview(map: LiveMap(over: index), head: 0, keys: keys)
     if plan.changesNothing {
@@ -80,23 +81,40 @@ public struct MapAdoption<Witness: CellWitness> {
       try beginReplacing(plan, registry)
       try forEachChunk(&rows, &read) { (_, chunk) throws(AdoptionError) in
         let observations = try acceptable(chunk, filter)
-        overtaken += try submit(.take(observations), chunk.range, registry).overtaken
+        done.add(try submit(.take(observations), chunk.range, registry), chunk.range.kind)
         rowsDone += UInt64(chunk.observations.count)
         progress(rowsDone)
       }
     }
     // Not before the last instance is in: a cell that is covered isn't searched for others.
     let covered = try setCoverage(plan, registry)
-    if plan.surplus > 0 { overtaken += try prune(plan, index, registry) }
-    plan.overtaken = overtaken
+    done.changed.cells += UInt64(covered.subtracting(plan.differingCells).count)
+    if plan.surplus > 0 { try prune(plan, index, registry, &done) }
+    plan.overtaken = done.overtaken
     let identified = try recordIdentities(rows, index, registry, &plan)
     let isUnfinished = try indexed { () throws(ProjectionError) in
       try index.isUnfinished(options.request)
     }
     let isNews =
-      !plan.changesNothing || covered || plan.surplus > 0 || identified || isUnfinished
+      !plan.changesNothing || !covered.isEmpty || plan.surplus > 0 || identified || isUnfinished
     guard isNews else { return nil }
-    return try finish(plan, registry)
+    return try finish(plan, done.changed, registry)
+  }
+
+  /// What became of the rows.
+  private struct Done {
+    var changed = ChangeCounts()
+    var overtaken: UInt64 = 0
+
+    mutating func add(_ outcome: Outcome, _ kind: EntityKey.Kind) {
+      overtaken += outcome.overtaken
+      switch kind {
+      case .cell: changed.cells += outcome.changed
+      case .host: changed.hosts += outcome.changed
+      case .instance: changed.instances += outcome.changed
+      case .store: break
+      }
+    }
   }
 
   /// The rows of a chunk that the rules take; all of them where the plan had no problems.
@@ -271,22 +289,22 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
-  /// - Returns: Whether that took an entry.
+  /// - Returns: The cells where that took an entry.
   private func setCoverage(
     _ plan: AdoptionPlan, _ registry: MapRegistry
-  ) throws(AdoptionError) -> Bool {
-    var isNews = false
+  ) throws(AdoptionError) -> Set<CellID> {
+    var changed: Set<CellID> = []
     for (cell, isCovered) in plan.coverage.sorted(by: { $0.key < $1.key }) {
       do throws(AdoptionError) {
         let outcome = try submit(
           .setCoverage(cell, isCovered), range(.cell, cell.description, cell.description),
           registry)
-        if outcome.entries != nil { isNews = true }
+        if outcome.changed > 0 { changed.insert(cell) }
       } catch .registry(.refused(.unknownCell)) {
         continue  // Somebody has removed it meanwhile.
       }
     }
-    return isNews
+    return changed
   }
 
   // MARK: Surplus
@@ -375,23 +393,21 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
-  /// Takes out what the API database has not: hosts and mappings first, then the emptied cells.
-  ///
-  /// - Returns: How many things stay, since someone mapped them meanwhile.
+  /// Takes out what the API database has not: hosts and mappings first, then the emptied cells. What
+  /// someone mapped meanwhile stays, and is counted.
   private func prune(
-    _ plan: AdoptionPlan, _ index: IndexReader, _ registry: MapRegistry
-  ) throws(AdoptionError) -> UInt64 {
-    var overtaken: UInt64 = 0
+    _ plan: AdoptionPlan, _ index: IndexReader, _ registry: MapRegistry, _ done: inout Done
+  ) throws(AdoptionError) {
     try forEachSurplus(index) { (chunk) throws(AdoptionError) in
-      overtaken += try submit(.take(chunk.observations), chunk.range, registry).overtaken
+      done.add(try submit(.take(chunk.observations), chunk.range, registry), chunk.range.kind)
     }
     for cell in plan.surplusCells {
       let isReplaced = plan.replacedCells[cell] != nil
-      try submit(
+      let outcome = try submit(
         .removeCell(cell), range(.cell, cell.description, cell.description), registry,
         guards: isReplaced ? [] : [Guard(.cell(cell), .unchanged(since: options.basis))])
+      done.add(outcome, .cell)
     }
-    return overtaken
   }
 
   private func indexed<Value>(
@@ -417,16 +433,12 @@ public struct MapAdoption<Witness: CellWitness> {
   }
 
   private func finish(
-    _ plan: AdoptionPlan, _ registry: MapRegistry
+    _ plan: AdoptionPlan, _ changed: ChangeCounts, _ registry: MapRegistry
   ) throws(AdoptionError) -> Outcome {
     let transfer = MapTransfer(
       database: source.publicForm, snapshotAt: source.snapshotAt, cells: plan.cells.total,
       hosts: plan.hosts.total, instances: plan.instances.total)
-    let counts = ChangeCounts(
-      cells: plan.cells.differing + plan.cells.surplus,
-      hosts: plan.hosts.differing + plan.hosts.surplus,
-      instances: plan.instances.differing + plan.instances.surplus)
-    return try submit(.finishAdoption(transfer, counts), nil, registry)
+    return try submit(.finishAdoption(transfer, changed), nil, registry)
   }
 
   /// Records the evidence of each cell whose database can be read, as far as it is new.
