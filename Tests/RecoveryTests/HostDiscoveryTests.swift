@@ -53,9 +53,9 @@ import Testing
       }
       let (discovery, outcome) = try discover(bed) { try bed.submit(.mapHost("new1", to: cell(2))) }
       #expect(discovery.new.map(\.host) == ["new2"])
-      #expect(
-        discovery.clashes
-          == [HostDiscovery.Clash(host: "new1", cells: [cell(1), cell(2)], mapped: cell(2))])
+      #expect(discovery.clashes.map(\.host) == ["new1"])
+      #expect(discovery.clashes.first?.cells == [cell(1), cell(2)])
+      #expect(discovery.clashes.first?.mapped == cell(2))
       #expect(outcome?.finished == ChangeCounts(hosts: 1))
       #expect(try bed.map().host("new1")?.record.cell == cell(2))
     }
