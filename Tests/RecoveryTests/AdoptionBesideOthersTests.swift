@@ -57,6 +57,30 @@ import Testing
     }
   }
 
+  @Test func `a probe since the snapshot decides nothing, not even in the way of a removal`() throws {
+    try withBed { bed in
+      _ = try prepare(bed)
+      try bed.api.execute(
+        """
+        UPDATE cell_mappings SET name = 'renamed' WHERE id = 2;
+        DELETE FROM host_mappings WHERE cell_id = 3; DELETE FROM cell_mappings WHERE id = 3;
+        """)
+      let basis = try bed.map().index.checkpoint().position
+      let source = try bed.openSource()
+      for number in [1, 2] {
+        let evidence = CellIdentity(services: [.random()], computeNodes: [])
+        try bed.submit(
+          .recordProbe(
+            cell(number), ProbeOutcome(passed: true, report: "{}"), [evidence], accepting: false))
+      }
+      let plan = try bed.adopt(Run(prunes: true, basis: basis), from: source).plan
+      #expect(plan.overtaken == 0)
+      let map = try bed.map()
+      #expect(try map.cell(cell(1))?.record.name == "renamed")
+      #expect(try map.cell(cell(2)) == nil)
+    }
+  }
+
   @Test func `what was mapped since the snapshot is no surplus`() throws {
     try withBed { bed in
       let (source, basis) = try prepare(bed)

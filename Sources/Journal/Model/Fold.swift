@@ -8,9 +8,14 @@ extension MapRow where Record == CellRecord {
     _ event: CellEvent, at index: UInt64, into before: CellRow?
   ) -> CellRow? {
     if case .added(let record) = event { return CellRow(record: record, changedAt: index) }
-    guard var record = before?.record else { return nil }
+    guard var row = before else { return nil }
+    var record = row.record
     switch event {
     case .added, .removed: return nil
+    // What is found out is no decision: it stands in the way of none.
+    case .identityRecorded, .probed:
+      row.evidenceAt = index
+      return row
     case .renamed(_, let name): record.name = name
     case .addressesChanged(_, let addresses): record.addresses = addresses
     case .availabilityChanged(_, let availability): record.availability = availability
@@ -18,7 +23,7 @@ extension MapRow where Record == CellRecord {
     case .rowRecorded(_, let row): record.row = row
     case .addressResealed(.database, _, let address): record.database = address
     case .addressResealed(.queue, _, let address): record.queue = address
-    case .identityRecorded, .probed, .keyShredded: break
+    case .keyShredded: break
     }
     return CellRow(record: record, changedAt: index)
   }

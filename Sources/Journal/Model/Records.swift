@@ -156,12 +156,17 @@ public struct HostSighting: Hashable, Sendable {
 /// A record of the map and the entry that changed it last.
 public struct MapRow<Record: Hashable & Sendable>: Hashable, Sendable {
   public var record: Record
-  /// The index of the last entry that changed the record; a sighting of a host doesn't count.
+  /// The index of the last entry that changed the record; a sighting of a host doesn't count, nor do a
+  /// cell's probes and the evidence of its identity.
   public var changedAt: UInt64
+  /// The index of the last probe of a cell, or evidence of its identity, since its record was changed;
+  /// nil if there was none.
+  public var evidenceAt: UInt64?
 
-  public init(record: Record, changedAt: UInt64) {
+  public init(record: Record, changedAt: UInt64, evidenceAt: UInt64? = nil) {
     self.record = record
     self.changedAt = changedAt
+    self.evidenceAt = evidenceAt
   }
 }
 

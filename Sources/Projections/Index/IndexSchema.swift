@@ -1,7 +1,7 @@
 /// The tables, indexes and views of `index-GENERATION.sqlite`; docs/index-format.md explains them.
 enum IndexSchema {
   /// `PRAGMA user_version`: an index of another version is made again.
-  static let version: Int64 = 1
+  static let version: Int64 = 2
   /// `PRAGMA application_id`: "cmap".
   static let applicationID: Int64 = 0x636d_6170
 
@@ -48,7 +48,7 @@ enum IndexSchema {
       database_sealed BLOB, queue_public TEXT, queue_key BLOB, queue_sealed BLOB, options TEXT,
       disabled INTEGER, is_being_removed INTEGER NOT NULL, is_covered INTEGER NOT NULL,
       nova_number INTEGER, nova_created_at INTEGER, changed_at INTEGER NOT NULL,
-      checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+      evidence_at INTEGER, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE host (
       name TEXT PRIMARY KEY, cell BLOB NOT NULL, nova_number INTEGER, nova_created_at INTEGER,
       changed_at INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;

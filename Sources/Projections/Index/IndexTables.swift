@@ -42,7 +42,7 @@ enum CellTable: IndexTable {
   static let valueColumns = [
     "name", "database_public", "database_key", "database_sealed", "queue_public", "queue_key",
     "queue_sealed", "options", "disabled", "is_being_removed", "is_covered", "nova_number",
-    "nova_created_at", "changed_at",
+    "nova_created_at", "changed_at", "evidence_at",
   ]
 
   static func bind(_ key: CellID, to binder: inout RowBinder) throws(ProjectionError) {
@@ -62,6 +62,7 @@ enum CellTable: IndexTable {
     try binder.add(number: row.record.row.number)
     try binder.add(time: row.record.row.createdAt)
     try binder.add(number: row.changedAt)
+    try binder.add(number: row.evidenceAt)
   }
   static func readKey(_ reader: inout RowReader) throws(ProjectionError) -> CellID {
     CellID(try reader.uuid())
@@ -76,7 +77,8 @@ enum CellTable: IndexTable {
     record.isCovered = try reader.flagIfPresent() ?? false
     record.row = NovaRow(
       number: try reader.numberIfPresent(), createdAt: try reader.timeIfPresent())
-    return CellRow(record: record, changedAt: try reader.number())
+    return CellRow(
+      record: record, changedAt: try reader.number(), evidenceAt: try reader.numberIfPresent())
   }
 }
 

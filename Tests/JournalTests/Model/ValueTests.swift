@@ -85,6 +85,15 @@ import Testing
     #expect(seen?.changedAt == 3 && seen?.record.lastSeen == Samples.sighting)
   }
 
+  @Test func `a probe leaves the place of a cell's last change, and a change drops the probe's`() {
+    let added = CellRow(record: CellRecord(name: "a"), changedAt: 3)
+    let probed = CellRow.folded(
+      .probed(ProbeOutcome(passed: true, report: "{}")), at: 5, into: added)
+    #expect(probed == CellRow(record: added.record, changedAt: 3, evidenceAt: 5))
+    let renamed = CellRow.folded(.renamed(from: "a", to: "b"), at: 6, into: probed)
+    #expect(renamed?.changedAt == 6 && renamed?.evidenceAt == nil)
+  }
+
   @Test(arguments: Samples.cellEvents.dropFirst(2))
   func `an event about a cell that isn't there adds none`(event: CellEvent) {
     #expect(CellRow.folded(event, at: 1, into: nil) == nil)

@@ -175,7 +175,11 @@ struct CellEnableCommand: ParsableCommand {
     }
     if earlier != nil { return }
     let last: Event?
-    do throws(JournalError) { last = try session.journal.entry(at: row.changedAt)?.event } catch {
+    do throws(JournalError) {
+      last = try row.evidenceAt.flatMap { (index) throws(JournalError) in
+        try session.journal.entry(at: index)?.event
+      }
+    } catch {
       throw CommandFailure(error)
     }
     if case .cell(id, .probed(let outcome))? = last, outcome.passed { return }
