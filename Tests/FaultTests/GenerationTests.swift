@@ -92,6 +92,10 @@ import Testing
       try expectIndexEqualsReplay(sample.store)
       try expectDone(["replay", "--store", sample.store])
       #expect(try numbers(sample) == [5, 6])
+      #expect(try replay(sample, "--switch-to", "5").status == 0)
+      #expect(try replay(sample, "--prune", "--keep", "0").object["removed"] as? [Int] == [6])
+      try expectDone(["replay", "--store", sample.store])
+      #expect(try numbers(sample) == [5, 7])
     }
   }
 

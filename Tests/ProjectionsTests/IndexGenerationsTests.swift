@@ -110,7 +110,12 @@ import Testing
       #expect(try generations.current() != first, "the mark differs, though the number doesn't")
       try generations.remove(2)
       #expect(try generations.numbers() == [1])
+      #expect(try generations.nextNumber() == 3)
+      try makeIndex(of: history, at: generations.path(of: 3))
+      try generations.remove(3)
+      #expect(try generations.nextNumber() == 4, "though CURRENT was written before it was made")
       try generations.switchCurrent(to: 1)
+      #expect(try generations.nextNumber() == 4)
       try FileManager.default.removeItem(atPath: generations.folder + "/CURRENT")
       #expect(try generations.nextNumber() == 2)
     }

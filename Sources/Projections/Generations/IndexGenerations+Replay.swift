@@ -27,7 +27,7 @@ extension IndexGenerations {
       } catch .fileExists {
         continue  // Another replay took the number in the meantime.
       } catch {
-        try? remove(number)
+        try? discard(number)
         throw error
       }
     }

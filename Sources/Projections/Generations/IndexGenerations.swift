@@ -46,11 +46,12 @@ public struct IndexGenerations: Sendable {
     }
   }
 
-  /// The number of the next new generation: above every one that is named or there.
-  public func nextNumber() throws(ProjectionError) -> UInt64 {
-    var highest = try numbers().last ?? 0
-    if let named = try? current() { highest = max(highest, named.number) }
-    return highest + 1
+  /// The number of the next new generation: above every one that is there, or was while `CURRENT`
+  /// was written.
+  public func nextNumber() throws(ProjectionError) -> UInt64 { try highestNumber() + 1 }
+
+  private func highestNumber() throws(ProjectionError) -> UInt64 {
+    max(try numbers().last ?? 0, (try? current())?.highest ?? 0)
   }
 
   /// Opens the index that `CURRENT` names.
@@ -114,7 +115,8 @@ public struct IndexGenerations: Sendable {
   @discardableResult
   public func switchCurrent(to number: UInt64) throws(ProjectionError) -> IndexGeneration {
     var generator = SystemRandomNumberGenerator()
-    let generation = IndexGeneration(number: number, mark: generator.next())
+    let generation = IndexGeneration(
+      number: number, mark: generator.next(), highest: try highestNumber())
     do throws(FileError) {
       try SmallFile.sync(path(of: number))
       try SmallFile.syncDirectory(of: currentPath)
@@ -125,11 +127,24 @@ public struct IndexGenerations: Sendable {
     return generation
   }
 
-  /// Removes a generation that no longer serves, with its WAL.
+  /// Removes a generation that no longer serves, with its WAL; its number isn't used again.
+  ///
+  /// The caller holds the write lease.
   public func remove(_ number: UInt64) throws(ProjectionError) {
     if let named = try? current() {
       precondition(named.number != number, "the generation that serves is never removed")
+      if named.highest < number {
+        let noted = IndexGeneration(number: named.number, mark: named.mark, highest: number)
+        do throws(FileError) { try SmallFile.replace(currentPath, with: noted.line) } catch {
+          throw .file(error)
+        }
+      }
     }
+    try discard(number)
+  }
+
+  /// Removes the file of a generation that never came to be whole, which needs no lease.
+  func discard(_ number: UInt64) throws(ProjectionError) {
     for suffix in ["-wal", "-shm", ""] {
       let path = path(of: number) + suffix
       if unsafe unlink(path) != 0, errno != ENOENT {
