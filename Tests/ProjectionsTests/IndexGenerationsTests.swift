@@ -97,6 +97,28 @@ import Testing
     }
   }
 
+  @Test func `a generation that is being made, in this process too, is nobody's to remove`() throws {
+    try withStore { (generations) throws in
+      var new: NewGeneration? = try generations.reserve()
+      #expect(new?.number == 2)
+      #expect(try generations.reserve().number == 3, "two replays never have one number")
+      try makeIndex(of: history, at: generations.path(of: 2))  // whole, and not switched to yet
+      #expect(try generations.prune(keeping: 0, store: history.store).isEmpty)
+      #expect(generations.removeAbandonedScratch() == [])
+      new = nil
+      #expect(try generations.prune(keeping: 0, store: history.store).map(\.number) == [2])
+    }
+  }
+
+  @Test func `the mark of a killed replay keeps nothing, and goes`() throws {
+    try withStore { (generations) throws in
+      try makeIndex(of: history, at: generations.path(of: 2))
+      try Data().write(to: URL(fileURLWithPath: generations.folder + "/index-2.making"))
+      #expect(try generations.prune(keeping: 0, store: history.store).map(\.number) == [2])
+      #expect(generations.removeAbandonedScratch() == ["index-2.making"])
+    }
+  }
+
   @Test func `switches forth and back, and never uses a number again`() throws {
     try withStore { (generations) throws in
       let first = try generations.current()

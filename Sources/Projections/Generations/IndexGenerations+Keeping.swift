@@ -42,7 +42,7 @@ extension IndexGenerations {
   }
 
   private func content(of number: UInt64, store: StoreID) -> FoundGeneration.Content {
-    if isBeingMade(number) { return .beingMade }
+    if WorkMark.isTaken(markPath(of: number)) { return .beingMade }
     do throws(ProjectionError) {
       let checkpoint = try open(number, store: store).checkpoint()
       // Rows and checkpoint come in one transaction at a replay's end.
@@ -54,22 +54,6 @@ extension IndexGenerations {
     } catch {
       return .unusable(error)
     }
-  }
-
-  /// Whether another process has the one transaction open in which a replay makes its file: SQLite
-  /// holds the RESERVED lock then, a POSIX lock on one byte of the file.
-  ///
-  /// Source: "File Locking And Concurrency In SQLite Version 3"; `PENDING_BYTE` in os.h.
-  private func isBeingMade(_ number: UInt64) -> Bool {
-    let file = unsafe Glibc.open(path(of: number), O_RDWR | O_CLOEXEC)
-    guard file >= 0 else { return false }
-    defer { close(file) }
-    var lock = flock()
-    lock.l_type = Int16(F_WRLCK)
-    lock.l_whence = Int16(SEEK_SET)
-    lock.l_start = 0x4000_0001
-    lock.l_len = 1
-    return unsafe fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != Int16(F_UNLCK)
   }
 
   /// Compares every row of a generation with its checksum and every bucket with its rows, before it
@@ -148,7 +132,7 @@ extension IndexGenerations {
   /// Where this process may make an index that never serves, to compare with.
   public var scratchPath: String { "\(folder)/verify-\(getpid()).sqlite" }
 
-  /// Removes scratch files whose processes are gone.
+  /// Removes scratch files whose processes are gone, and the marks of replays that were killed.
   ///
   /// The caller holds the write lease.
   ///
@@ -157,9 +141,19 @@ extension IndexGenerations {
   public func removeAbandonedScratch() -> [String] {
     let names = (try? SmallFile.names(in: folder)) ?? []
     return names.filter { name in
+      let path = "\(folder)/\(name)"
+      if Self.isMark(name) {
+        // Whoever can take it has it to himself, and it goes with what is let go of here.
+        let mark = try? WorkMark.take(path)
+        return mark != nil
+      }
       guard let process = Self.scratchOwner(name), !Self.isAlive(process) else { return false }
-      return unsafe unlink("\(folder)/\(name)") == 0
+      return unsafe unlink(path) == 0
     }.sorted()
+  }
+
+  private static func isMark(_ name: String) -> Bool {
+    name.hasPrefix("index-") && name.hasSuffix(markSuffix)
   }
 
   /// The process in a name of the form `verify-PROCESS.sqlite`, with `-wal` or `-shm`, or

@@ -1,35 +1,64 @@
+internal import Glibc
 public import Journal
 
 extension IndexGenerations {
+  /// Takes the number of a new generation, whose file isn't there yet. Nobody removes the file while
+  /// what is returned lives: until it serves, that is, or is given up.
+  ///
+  /// - Throws: `file` or `journal` if the folder can't be read, or written into.
+  public func reserve() throws(ProjectionError) -> NewGeneration {
+    var number = try nextNumber()
+    while true {
+      let path = markPath(of: number)
+      let mark = try reading { () throws(JournalError) in try WorkMark.take(path) }
+      // Its file may have been made, and its mark have ended, between the two looks.
+      if let mark, unsafe access(self.path(of: number), F_OK) != 0 {
+        return NewGeneration(number: number, mark: mark)
+      }
+      number += 1
+    }
+  }
+
   /// Makes a new generation from a journal, beside the one that serves, which nothing disturbs.
   ///
   /// Blocks for some microseconds an entry; needs no lease. It reads every old entry, so a serving
   /// process leaves it to a child process.
   ///
   /// - Parameters:
+  ///   - number: A number that this process or its parent has reserved.
   ///   - journal: The journal, refreshed by the caller.
   ///   - index: The last entry that goes in; nil for the head that the journal knows.
   ///   - progress: Is told, now and then, the last entry that was read.
-  /// - Returns: The number of the new generation, which isn't in `CURRENT`: see `catchUp` and
-  ///   `switchCurrent`.
   /// - Throws: `journal` for damage found, `unreadableEntry` for an event of a newer program,
   ///   `file` and `sqlite` for a full or failing disk; the new files are removed then.
+  public func make(
+    _ number: UInt64, from journal: EventJournal, upTo index: UInt64? = nil,
+    progress: (UInt64) -> Void = { _ in }
+  ) throws(ProjectionError) {
+    do throws(ProjectionError) {
+      _ = try IndexReplay.run(
+        journal, upTo: index, into: path(of: number), scratch: folder, progress: progress)
+    } catch .fileExists(let path) {
+      throw .fileExists(path: path)
+    } catch {
+      try? discard(number)
+      throw error
+    }
+  }
+
+  /// Reserves a number and makes the generation in this process.
+  ///
+  /// - Returns: The number of the new generation, which isn't in `CURRENT`: see `catchUp` and
+  ///   `switchCurrent`. Nothing keeps others from removing it any more.
+  /// - Throws: As `reserve` and `make`.
   public func replay(
     _ journal: EventJournal, upTo index: UInt64? = nil,
     progress: (UInt64) -> Void = { _ in }
   ) throws(ProjectionError) -> UInt64 {
-    while true {
-      let number = try nextNumber()
-      do throws(ProjectionError) {
-        _ = try IndexReplay.run(
-          journal, upTo: index, into: path(of: number), scratch: folder, progress: progress)
-        return number
-      } catch .fileExists {
-        continue  // Another replay took the number in the meantime.
-      } catch {
-        try? discard(number)
-        throw error
-      }
+    let new = try reserve()
+    return try withExtendedLifetime(new) { () throws(ProjectionError) in
+      try make(new.number, from: journal, upTo: index, progress: progress)
+      return new.number
     }
   }
 
@@ -57,6 +86,17 @@ extension IndexGenerations {
   }
 }
 
+/// The number of a generation that is being made; as long as this lives, its file is left alone.
+public final class NewGeneration: Sendable {
+  public let number: UInt64
+  private let mark: WorkMark
+
+  fileprivate init(number: UInt64, mark: WorkMark) {
+    self.number = number
+    self.mark = mark
+  }
+}
+
 extension IndexReplay {
   /// Makes an index at `path`, which must not exist, from a journal's entries up to `index`.
   ///
@@ -64,7 +104,7 @@ extension IndexReplay {
   ///   - index: The last entry that goes in, at most the head that the journal knows; nil for that.
   ///   - folder: Where a nameless file may be made.
   ///   - progress: Is told, now and then, the last entry that was read.
-  /// - Throws: As `IndexGenerations.replay`; the file is of no use then, and is left to the caller.
+  /// - Throws: As `IndexGenerations.make`; the file is of no use then, and is left to the caller.
   public static func run(
     _ journal: EventJournal, upTo index: UInt64? = nil, into path: String, scratch folder: String,
     progress: (UInt64) -> Void = { _ in }

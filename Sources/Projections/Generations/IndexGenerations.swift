@@ -16,6 +16,10 @@ public struct IndexGenerations: Sendable {
     "\(folder)/\(IndexGeneration.fileName(number))"
   }
 
+  /// The path of the mark that a generation is being made.
+  func markPath(of number: UInt64) -> String { "\(folder)/index-\(number)\(Self.markSuffix)" }
+  static let markSuffix = ".making"
+
   private var currentPath: String { folder + "/CURRENT" }
   /// Longer than any line in `CURRENT`.
   private static let maximumCurrentBytes = 256

@@ -97,9 +97,17 @@ struct ReplayWorkerCommand: ParsableCommand {
     commandName: "replay-worker", shouldDisplay: false)
   @OptionGroup var store: StoreOptions
   @OptionGroup var child: ChildOptions
-  /// Another file; without it a new generation is made.
+  /// Another file.
   @Option var into: String?
+  /// A new generation, whose number the parent has reserved.
+  @Option var generation: UInt64?
   @Option var through: UInt64?
+
+  func validate() throws {
+    guard (into == nil) != (generation == nil) else {
+      throw ValidationError("Give one of --into and --generation.")
+    }
+  }
 
   func run() throws {
     try child.join()
@@ -109,14 +117,15 @@ struct ReplayWorkerCommand: ParsableCommand {
     }
     var answer: [String: JSONValue] = [:]
     let path: String
-    if let into {
-      path = into
-      _ = try ReplayRun.run(journal, into: into, through: through)
-    } else {
+    if let generation {
       let generations = IndexGenerations(folder: journal.files.directory)
-      let number = try replay(journal, generations)
-      path = generations.path(of: number)
-      answer["generation"] = .number(number)
+      path = generations.path(of: generation)
+      do throws(ProjectionError) { try generations.make(generation, from: journal) } catch {
+        throw CommandFailure(error)
+      }
+    } else {
+      path = into ?? ""
+      _ = try ReplayRun.run(journal, into: path, through: through)
     }
     do throws(ProjectionError) {
       let reader = try IndexReader(path: path)
@@ -127,14 +136,6 @@ struct ReplayWorkerCommand: ParsableCommand {
       throw CommandFailure(error)
     }
     Console.print(JSONValue.object(answer).line)
-  }
-
-  private func replay(
-    _ journal: EventJournal, _ generations: IndexGenerations
-  ) throws(CommandFailure) -> UInt64 {
-    do throws(ProjectionError) { return try generations.replay(journal) } catch {
-      throw CommandFailure(error)
-    }
   }
 }
 

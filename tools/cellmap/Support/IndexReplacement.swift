@@ -26,14 +26,15 @@ struct IndexReplacement {
   func run(into file: String, through last: UInt64?) throws(CommandFailure) -> Result {
     var arguments = ["--into", file]
     if let last { arguments += ["--through", "\(last)"] }
-    return try work(arguments).result
+    return try work(arguments)
   }
 
   /// Replays into a new generation, compares it with the one that serves, and lets it serve.
   func replace() throws(CommandFailure) -> Result {
-    var (number, result) = try work([])
+    let new = try reserve()
+    var result = try work(["--generation", "\(new.number)"])
     result.agreesWithServing = agreesWithServing(result)
-    try serve(number, if: { true })
+    try serve(new, if: { true })
     return result
   }
 
@@ -42,27 +43,29 @@ struct IndexReplacement {
   func mend(_ fault: IndexFault) throws(CommandFailure) {
     Console.note("cellmap: \(fault) Making it again now.")
     let before = try? session.index.current()
-    let (number, _) = try work([])
+    let new = try reserve()
+    _ = try work(["--generation", "\(new.number)"])
     try serve(
-      number, if: { before == nil ? !isServed : (try? session.index.current()) == before })
+      new, if: { before == nil ? !isServed : (try? session.index.current()) == before })
   }
 
-  /// Runs the child process; the number is that of the new generation, 0 for another file.
-  private func work(
-    _ arguments: [String]
-  ) throws(CommandFailure) -> (number: UInt64, result: Result) {
+  /// The number of the new generation; its file is this process's until it serves.
+  private func reserve() throws(CommandFailure) -> NewGeneration {
+    do throws(ProjectionError) { return try session.index.reserve() } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  /// Runs the child process.
+  private func work(_ arguments: [String]) throws(CommandFailure) -> Result {
     let began = ContinuousClock.now
     let answer = try ChildWork.run(
       ["replay-worker", "--store", session.files.directory] + arguments)
-    let number = (answer["generation"] as? NSNumber)?.uint64Value ?? 0
-    return (
-      number,
-      Result(
-        path: answer["index"] as? String ?? "",
-        entries: (answer["entries"] as? NSNumber)?.uint64Value ?? 0,
-        digest: answer["digest"] as? String ?? "",
-        seconds: (ContinuousClock.now - began) / .seconds(1), agreesWithServing: nil)
-    )
+    return Result(
+      path: answer["index"] as? String ?? "",
+      entries: (answer["entries"] as? NSNumber)?.uint64Value ?? 0,
+      digest: answer["digest"] as? String ?? "",
+      seconds: (ContinuousClock.now - began) / .seconds(1), agreesWithServing: nil)
   }
 
   /// Another process has made an index meanwhile.
@@ -71,8 +74,10 @@ struct IndexReplacement {
   /// Under the lease: takes in what was appended meanwhile, and switches; a generation that is not
   /// needed, or can't serve, goes again.
   private func serve(
-    _ number: UInt64, if isNeeded: () -> Bool
+    _ new: NewGeneration, if isNeeded: () -> Bool
   ) throws(CommandFailure) {
+    let number = new.number
+    defer { withExtendedLifetime(new) {} }
     do throws(CommandFailure) {
       try session.withLease(Cellmap.words) { () throws(CommandFailure) in
         session.index.removeAbandonedScratch()
