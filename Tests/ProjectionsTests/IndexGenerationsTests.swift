@@ -97,7 +97,8 @@ import Testing
     }
   }
 
-  @Test func `a generation that is being made, in this process too, is nobody's to remove`() throws {
+  @Test func `a generation that is being made, in this process too, is nobody's to remove`() throws
+  {
     try withStore { (generations) throws in
       var new: NewGeneration? = try generations.reserve()
       #expect(new?.number == 2)

@@ -50,14 +50,14 @@ import Testing
         try! bed.submit(.remapInstance(instance(2), to: nil))
       }
       #expect(plan.instances.changed == 3 && plan.overtaken == 1)
-      #expect(outcome?.finished == ChangeCounts(instances: 2), "what was changed, not what was planned")
+      #expect(outcome?.finished == ChangeCounts(instances: 2), "what was changed, not planned")
       let map = try bed.map()
       #expect(try map.instance(instance(2))?.record.cell == nil)
       #expect(try map.instance(instance(3))?.record.cell == cell(2))
     }
   }
 
-  @Test func `a probe since the snapshot decides nothing, not even in the way of a removal`() throws {
+  @Test func `a probe since the snapshot stands in the way of nothing`() throws {
     try withBed { bed in
       _ = try prepare(bed)
       try bed.api.execute(

@@ -189,7 +189,8 @@ import Testing
     try bed.map().allCells().filter(\.value.record.isCovered).keys.sorted()
   }
 
-  @Test func `a stopped adoption claims no coverage, and one that goes on does at its end`() throws {
+  @Test func `a stopped adoption claims no coverage, and one that goes on does at its end`() throws
+  {
     try withBed { bed in
       try bed.addCells()
       try bed.api.addInstances(1..<1_501, cell: { $0 % 2 + 2 }, uuid: { "\(instance($0))" })
