@@ -169,6 +169,9 @@ public struct EntryChunk: Sendable {
   /// How many entries there are.
   public var count: Int { starts.count }
 
+  /// Most entries of a bulk command are no longer; longer ones make the buffer grow.
+  private static let usualEntryBytes = 384
+
   /// Reads entries that lie in one tile, and compares their leaf hashes with the tile's.
   mutating func read(
     _ range: ClosedRange<UInt64>, from snapshot: JournalSnapshot, tip: JournalTip
@@ -176,6 +179,9 @@ public struct EntryChunk: Sendable {
     bytes.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
     headers.removeAll(keepingCapacity: true)
+    starts.reserveCapacity(range.count)
+    headers.reserveCapacity(range.count)
+    bytes.reserveCapacity(range.count * Self.usualEntryBytes)
     let width = UInt64(TileLayout.width)
     let tile = (range.lowerBound - 1) / width
     var leaves = tip.openTile
