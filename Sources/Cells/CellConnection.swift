@@ -33,12 +33,7 @@ public enum CellConnection: Sendable {
   }
 
   /// The dialect that queries of `forEachRow` are written in.
-  public var dialect: SQLDialect {
-    switch self {
-    case .sqlite: .sqlite
-    case .server(let connection): connection.dialect
-    }
-  }
+  public var dialect: SQLDialect { tables.dialect }
 
   /// Which of Nova's columns the database has, and the queries of them.
   var tables: NovaCellTables {
@@ -49,12 +44,7 @@ public enum CellConnection: Sendable {
   }
 
   /// Whether `instances` has the column `hidden`, which the oldest schemas lack.
-  public var hasHidden: Bool {
-    switch self {
-    case .sqlite(let connection): connection.tables.hasHidden
-    case .server(let connection): connection.tables.hasHidden
-    }
-  }
+  public var hasHidden: Bool { tables.hasHidden }
 
   /// Begins a piece of work that is broken off at `deadline`.
   ///
@@ -86,35 +76,37 @@ public enum CellConnection: Sendable {
 
   /// The row of an instance, deleted ones too; nil if the cell has none.
   public func instance(_ instance: InstanceID) throws(CellError) -> CellInstance? {
-    switch self {
-    case .sqlite(let connection): try connection.instance(instance)
-    case .server(let connection): try connection.instance(instance)
+    var found: CellInstance?
+    try forEachRow(of: tables.instance(instance)) { (row) throws(DatabaseError) in
+      found = try CellInstance(instance, in: row)
     }
+    return found
   }
 
   /// The UUIDs in a column of identity, ascending: all of those that aren't deleted, or the first
   /// `limit`.
   public func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
-    switch self {
-    case .sqlite(let connection): try connection.uuids(of: source, limit: limit)
-    case .server(let connection): try connection.uuids(of: source, limit: limit)
+    var uuids: [UUID128] = []
+    try forEachRow(of: tables.uuids(of: source, limit: limit)) { (row) throws(DatabaseError) in
+      if let uuid = try row.uuid(0) { uuids.append(uuid) }
     }
+    return uuids.sorted()
   }
 
   /// How many instances that aren't deleted run on a host.
   public func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
-    switch self {
-    case .sqlite(let connection): try connection.liveInstanceCount(on: host)
-    case .server(let connection): try connection.liveInstanceCount(on: host)
+    var count = 0
+    try forEachRow(of: tables.liveInstanceCount(on: host)) { (row) throws(DatabaseError) in
+      count = Int(try row.integer(0))
     }
+    return count
   }
 
   /// Whether a UUID is in a column of identity, in a deleted row too.
   public func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
-    switch self {
-    case .sqlite(let connection): try connection.has(uuid, in: source)
-    case .server(let connection): try connection.has(uuid, in: source)
-    }
+    var isFound = false
+    try forEachRow(of: tables.has(uuid, in: source)) { (_) throws(DatabaseError) in isFound = true }
+    return isFound
   }
 
   /// Runs a query in the connection's dialect and gives `body` each row as it comes.

@@ -103,40 +103,6 @@ public final class SQLiteCellConnection: @unchecked Sendable {
     }
   }
 
-  /// The whole row of an instance.
-  func instance(_ id: InstanceID) throws(CellError) -> CellInstance? {
-    var found: CellInstance?
-    try forEachRow(of: tables.instance(id)) { (row) throws(DatabaseError) in
-      found = try CellInstance(id, in: row)
-    }
-    return found
-  }
-
-  /// The UUIDs of rows that aren't deleted, ascending.
-  func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
-    var uuids: [UUID128] = []
-    try forEachRow(of: tables.uuids(of: source, limit: limit)) { (row) throws(DatabaseError) in
-      if let uuid = try row.uuid(0) { uuids.append(uuid) }
-    }
-    return uuids.sorted()
-  }
-
-  /// How many instances that aren't deleted have the host, compared by bytes.
-  func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
-    var count = 0
-    try forEachRow(of: tables.liveInstanceCount(on: host)) { (row) throws(DatabaseError) in
-      count = Int(try row.integer(0))
-    }
-    return count
-  }
-
-  /// Whether any row has the UUID; looked up by the index that Nova has on each of the columns.
-  func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
-    var isFound = false
-    try forEachRow(of: tables.has(uuid, in: source)) { (_) throws(DatabaseError) in isFound = true }
-    return isFound
-  }
-
   /// Runs a query and gives `body` each of its rows; what they say counts only once this returns.
   func forEachRow(
     of query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Void

@@ -59,36 +59,6 @@ public final class ServerCellConnection: Sendable {
     }
     return instances.map { found[$0.uuid] }
   }
-
-  func instance(_ id: InstanceID) throws(CellError) -> CellInstance? {
-    var found: CellInstance?
-    try forEachRow(of: tables.instance(id)) { (row) throws(DatabaseError) in
-      found = try CellInstance(id, in: row)
-    }
-    return found
-  }
-
-  func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
-    var uuids: [UUID128] = []
-    try forEachRow(of: tables.uuids(of: source, limit: limit)) { (row) throws(DatabaseError) in
-      if let uuid = try row.uuid(0) { uuids.append(uuid) }
-    }
-    return uuids.sorted()
-  }
-
-  func liveInstanceCount(on host: ByteText) throws(CellError) -> Int {
-    var count = 0
-    try forEachRow(of: tables.liveInstanceCount(on: host)) { (row) throws(DatabaseError) in
-      count = Int(try row.integer(0))
-    }
-    return count
-  }
-
-  func has(_ uuid: UUID128, in source: IdentitySource) throws(CellError) -> Bool {
-    var isFound = false
-    try forEachRow(of: tables.has(uuid, in: source)) { (_) throws(DatabaseError) in isFound = true }
-    return isFound
-  }
 }
 
 extension NovaCellTables {

@@ -285,9 +285,9 @@ extension [EntryDraft] {
         case .store(.epochOpened(let written)) = entries[number].event
       else { return draft }
       opening.id = written.id
-      var draft = draft
-      draft.event = .store(.epochOpened(opening))
-      return draft
+      return EntryDraft(
+        event: .store(.epochOpened(opening)), authorship: draft.authorship,
+        request: draft.request, evidence: draft.evidence)
     }
   }
 }

@@ -16,15 +16,19 @@ struct GenerationKeeping {
     let all = try projections { () throws(ProjectionError) in
       try session.index.found(store: session.journal.store)
     }
-    if json {
-      for generation in all { Console.print(JSONValue.object(fields(generation)).line) }
-      return
-    }
+    if json { printLines(all) } else { printTable(all) }
+  }
+
+  private func printLines(_ all: [FoundGeneration]) {
+    for generation in all { Console.print(JSONValue.object(fields(generation)).line) }
+  }
+
+  private func printTable(_ all: [FoundGeneration]) {
     var table = Table("GENERATION", "FILE", "UP TO", "STATE")
     for generation in all {
       table.add(
-        "\(generation.number)", (generation.path as NSString).lastPathComponent,
-        generation.position.map { "\($0)" }, state(generation))
+        generation.number.description, fileName(generation), position(generation),
+        state(generation))
     }
     table.print(empty: "The store has no index yet. Make it with 'cellmap replay'.")
   }
@@ -76,6 +80,16 @@ struct GenerationKeeping {
   }
 
   // MARK: Output
+
+  private func fileName(_ generation: FoundGeneration) -> String {
+    String(generation.path.split(separator: "/").last ?? "")
+  }
+
+  // Kept out of its caller, where it makes Swift 6.3's optimiser end with an error.
+  @inline(never)
+  private func position(_ generation: FoundGeneration) -> String? {
+    generation.position?.description
+  }
 
   private func fields(_ generation: FoundGeneration) -> [String: JSONValue] {
     var fields: [String: JSONValue] = [
