@@ -118,8 +118,10 @@ import Testing
 
   @Test func `the order time never steps back, the observed time may`() throws {
     try withTemporaryJournal { journal in
-      var early = Drafts.mapping(1)
-      early.authorship.observedAt = Timestamp(microseconds: 5)
+      let draft = Drafts.mapping(1)
+      var authorship = draft.authorship
+      authorship.observedAt = Timestamp(microseconds: 5)
+      let early = EntryDraft(event: draft.event, authorship: authorship, request: draft.request)
       let before = journal.head.orderedAt
       try journal.appendNow([early])
       let entry = try #require(try journal.entry(at: 3))
