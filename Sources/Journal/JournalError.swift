@@ -77,7 +77,8 @@ extension JournalError: CustomStringConvertible {
       "There is a store at \(path) already. Use it, or name another directory with --store."
     case .unsafePermissions(let path, let mode):
       "\(path) has mode \(String(mode, radix: 8)): others than its owner can reach it. "
-        + "Take their rights away with `chmod go= \(path)`."
+        + "If it is a store, take their rights away with `chmod go= \(path)`; if not, name another "
+        + "directory with --store."
     case .networkFileSystem(let path, let name):
       "\(path) lies on a network file system (\(name)), whose locks and memory maps can't be "
         + "trusted. Keep the store on a local disk."

@@ -67,7 +67,10 @@ struct CellProbeCommand: ParsableCommand {
 
   private func end(with findings: [ProbeReport.Finding], passed: Bool) throws {
     guard !passed else { return }
-    let isOfQueue = findings.first { !$0.passed }?.step.isOfQueue ?? false
+    let failed = findings.filter { !$0.passed }.map(\.step)
+    // A name or an address may be either's: what fails behind it tells.
+    let telling = failed.first { $0 != .names && $0 != .addresses } ?? failed.first
+    let isOfQueue = telling?.isOfQueue ?? false
     throw ExitCode((isOfQueue ? ExitStatus.queue : .cell).rawValue)
   }
 

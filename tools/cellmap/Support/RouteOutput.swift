@@ -29,6 +29,11 @@ final class RouteOutput {
       answer.fields["behind"] = .number(route.behind)
       if !json { Console.note("cellmap: The map is \(route.behind) entries behind the journal.") }
     }
+    if !json, case .foundBySearch(_, let search) = route.outcome {
+      let silent = search.failed.isEmpty ? "" : "; \(search.failed.count) cells did not answer"
+      Console.note(
+        "cellmap: Instance \(route.instance) isn't in the map: the cells were asked\(silent).")
+    }
     show(answer)
   }
 
