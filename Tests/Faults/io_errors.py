@@ -88,8 +88,9 @@ def run(campaign):
         results = list(pool.map(lambda case: loop(campaign, case), CASES))
     met, failed = sum(count for count, _ in results), sum(count for _, count in results)
     print(f"{met} failing system calls: {failed} failed", flush=True)
-    # A case that no call met would test nothing.
-    idle = [case for case, (count, _) in zip(CASES, results) if not count]
+    # A case that no call met would test nothing. But LMDB calls writev only where changed pages lie
+    # side by side in the file, which is not the same in every store.
+    idle = [case for case, (count, _) in zip(CASES, results) if not count and case[1] != "writev"]
     for files, call, _ in idle:
         print(f"  FAILED: no {call} on {files[0]} was met", flush=True)
     return failed + len(idle)
