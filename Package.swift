@@ -23,6 +23,8 @@ let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift"
 let arguments = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
+let yaml = Target.Dependency.product(name: "Yams", package: "Yams")
+
 let package = Package(
   name: "cellmap",
   products: [
@@ -35,6 +37,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // The rooms, lowest first. Arrows point down only; tools/check holds them to it.
@@ -74,7 +77,7 @@ let package = Package(
     .executableTarget(
       name: "cellmap",
       dependencies: [
-        "Journal", "Projections", "Registry", "Cells", "Router", "Recovery", arguments,
+        "Journal", "Projections", "Registry", "Cells", "Router", "Recovery", arguments, yaml,
       ],
       path: "tools/cellmap", swiftSettings: common),
     .target(name: "CAllocations", path: "tools/bench/CAllocations"),

@@ -74,7 +74,8 @@ struct GroupSession {
       for event in events {
         let index = head.index + UInt64(drafts.count) + 1
         let change = EntryChange(
-          position: Position(epoch: head.epoch, index: index), request: request, event: event)
+          position: Position(epoch: event.openedEpoch ?? head.epoch, index: index),
+          request: request, event: event)
         do throws(ProjectionError) { try map.apply(change) } catch { throw .index(error) }
         drafts.append(
           EntryDraft(
@@ -137,6 +138,13 @@ extension RegistryError {
     case .refused, .keys: true
     case .journal, .index, .closed: false
     }
+  }
+}
+
+extension Event {
+  /// The epoch that it opens; the command that does it is alone in its group.
+  fileprivate var openedEpoch: UInt32? {
+    if case .store(.epochOpened(let opening)) = self { opening.epoch } else { nil }
   }
 }
 

@@ -247,7 +247,7 @@ extension Change {
   /// of its own once the index has reached the head.
   var needsWholeIndex: Bool {
     switch self {
-    case .removeCell: true
+    case .removeCell, .openEpoch: true
     case .take(let observations): observations.contains(where: \.removesCell)
     default: false
     }

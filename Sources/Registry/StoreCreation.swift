@@ -3,6 +3,18 @@ internal import Projections
 
 /// Makes stores.
 public enum StoreCreation {
+  /// Why the store is made, and the number of its first epoch: above every one known of a journal
+  /// that was lost.
+  public struct Opening: Hashable, Sendable {
+    public var cause: EpochOpening.Cause
+    public var epoch: UInt32
+
+    public init(_ cause: EpochOpening.Cause = .initialized, epoch: UInt32 = 1) {
+      self.cause = cause
+      self.epoch = epoch
+    }
+  }
+
   /// Makes an empty store with cell0: journal, keys, and an index.
   ///
   /// The journal appears last but for the index, which any process can make again; a crash before
@@ -14,7 +26,8 @@ public enum StoreCreation {
   ///   - authorship: Who makes it; a reason isn't needed.
   /// - Throws: `journal` with `alreadyAStore`, `notAStore` or what the disk says; `keys`; `index`.
   public static func create(
-    in directory: String, cell0: GivenAddress?, by authorship: Authorship
+    in directory: String, cell0: GivenAddress?, by authorship: Authorship,
+    opening: Opening = Opening()
   ) throws(RegistryError) -> EventJournal {
     let beginning: StoreBeginning
     do throws(JournalError) { beginning = try StoreBeginning(directory) } catch {
@@ -23,7 +36,7 @@ public enum StoreCreation {
     let record = try cell0Record(cell0, beginning)
     let journal: EventJournal
     do throws(JournalError) {
-      journal = try beginning.finish(drafts(beginning.store, record, authorship))
+      journal = try beginning.finish(drafts(beginning.store, record, authorship, opening))
     } catch {
       throw .journal(error)
     }
@@ -51,10 +64,10 @@ public enum StoreCreation {
   }
 
   private static func drafts(
-    _ store: StoreID, _ cell0: CellRecord, _ authorship: Authorship
+    _ store: StoreID, _ cell0: CellRecord, _ authorship: Authorship, _ how: Opening
   ) -> [EntryDraft] {
     let opening = EpochOpening(
-      store: store, epoch: 1, id: EpochID(.random()), cause: .initialized, commonIndex: 0,
+      store: store, epoch: how.epoch, id: EpochID(.random()), cause: how.cause, commonIndex: 0,
       commonRoot: TreeHash.empty, leftIndex: 0, leftRoot: TreeHash.empty)
     return [Event.store(.epochOpened(opening)), .cell(.cell0, .added(cell0))].map {
       EntryDraft(event: $0, authorship: authorship, request: RequestMark(id: .none))

@@ -35,6 +35,9 @@ public struct Digest: Hashable, Sendable {
     )
   }
 
+  /// 32 bytes of 0: no digest yet.
+  public static let zero = Digest(words: (0, 0, 0, 0))
+
   /// The digest in four words, most significant first.
   public init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
 

@@ -66,3 +66,22 @@ extension MapRow where Record == InstanceRecord {
     return row
   }
 }
+
+extension MapRow where Record == ConflictRecord {
+  /// The conflict after an event at `index`; nil if none was ever found.
+  public static func folded(
+    _ event: ConflictEvent, at index: UInt64, into before: ConflictRow?
+  ) -> ConflictRow? {
+    switch event {
+    case .found(let kind, let evidence):
+      let record = ConflictRecord(
+        kind: kind, evidence: evidence, decision: nil, foundAt: index)
+      return ConflictRow(record: record, changedAt: index)
+    case .resolved(_, let decision):
+      guard var row = before else { return nil }
+      row.record.decision = decision
+      row.changedAt = index
+      return row
+    }
+  }
+}

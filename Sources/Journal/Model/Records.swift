@@ -170,6 +170,26 @@ public struct MapRow<Record: Hashable & Sendable>: Hashable, Sendable {
   }
 }
 
+/// What the cells couldn't decide between them, and what became of it.
+public struct ConflictRecord: Hashable, Sendable {
+  /// The rule that didn't decide.
+  public var kind: ByteText
+  /// The rows side by side, JSON.
+  public var evidence: ByteText
+  /// What was decided; nil while it is open.
+  public var decision: ByteText?
+  /// The entry that found it.
+  public var foundAt: UInt64
+
+  public init(kind: ByteText, evidence: ByteText, decision: ByteText?, foundAt: UInt64) {
+    self.kind = kind
+    self.evidence = evidence
+    self.decision = decision
+    self.foundAt = foundAt
+  }
+}
+
 public typealias CellRow = MapRow<CellRecord>
 public typealias HostRow = MapRow<HostRecord>
 public typealias InstanceRow = MapRow<InstanceRecord>
+public typealias ConflictRow = MapRow<ConflictRecord>

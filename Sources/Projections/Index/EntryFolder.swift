@@ -11,6 +11,7 @@ struct EntryFolder {
   private var requests = RowBatch<RequestTable>()
   private var departed = RowBatch<DepartedTable>()
   private var epochs = RowBatch<EpochTable>()
+  private var conflicts = RowBatch<ConflictTable>()
 
   /// Folds one entry in.
   mutating func fold(
@@ -39,7 +40,11 @@ struct EntryFolder {
     case .store(.epochOpened(let opening)):
       _ = try epochs.row(opening.epoch, from: writer.epochs)
       epochs.set(opening.epoch, to: EpochRow(opening, first: index))
-    case .store, .conflict: break
+    case .conflict(let entity, let event):
+      let key = EntityTableKey(entity)
+      let before = try conflicts.row(key, from: writer.conflicts)
+      conflicts.set(key, to: ConflictRow.folded(event, at: index, into: before))
+    case .store: break
     }
   }
 
@@ -86,6 +91,7 @@ struct EntryFolder {
     try requests.write(to: writer.requests, buckets: &writer.buckets)
     try departed.write(to: writer.departed, buckets: &writer.buckets)
     try epochs.write(to: writer.epochs, buckets: &writer.buckets)
+    try conflicts.write(to: writer.conflicts, buckets: &writer.buckets)
   }
 
   /// Forgets the rows of a batch that failed.
@@ -97,6 +103,7 @@ struct EntryFolder {
     requests.removeAll()
     departed.removeAll()
     epochs.removeAll()
+    conflicts.removeAll()
   }
 
   /// Keeps the last position of what the map holds no more.
@@ -108,7 +115,7 @@ struct EntryFolder {
       departed.isEmpty
       && writer.buckets.values[IndexBuckets.tableBucket(DepartedTable.number)].count == 0
     if !isGone && isNoneGone { return }
-    let key = DepartedTable.Key(entity)
+    let key = EntityTableKey(entity)
     _ = try departed.row(key, from: writer.departed)
     departed.set(key, to: isGone ? index : nil)
   }

@@ -49,6 +49,7 @@ extension IndexReader {
       try count(RequestTable.self, into: &counted)
       try count(DepartedTable.self, into: &counted)
       try count(EpochTable.self, into: &counted)
+      try count(ConflictTable.self, into: &counted)
       let stored = try IndexBuckets.read(from: connection)
       for number in stored.values.indices where stored.values[number] != counted.values[number] {
         throw .damaged(

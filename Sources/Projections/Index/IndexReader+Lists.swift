@@ -23,7 +23,28 @@ public struct InstanceItem: Hashable, Sendable {
   public var row: InstanceRow
 }
 
+/// A conflict and what it is about.
+public struct ConflictItem: Hashable, Sendable {
+  public var entity: EntityKey
+  public var row: ConflictRow
+
+  public init(entity: EntityKey, row: ConflictRow) {
+    self.entity = entity
+    self.row = row
+  }
+}
+
 extension IndexReader {
+  /// All conflicts, hosts first, each kind by its key; the decided ones too.
+  public func conflicts() throws(ProjectionError) -> [ConflictItem] {
+    try withSnapshot { () throws(ProjectionError) in
+      try proveTable(ConflictTable.self)
+      return try rows(of: ConflictTable.self, "ORDER BY kind, key").compactMap { key, row in
+        key.entity.map { ConflictItem(entity: $0, row: row) }
+      }
+    }
+  }
+
   /// All cells by their UUID, complete or `damaged`.
   public func cells() throws(ProjectionError) -> [(id: CellID, row: CellRow)] {
     try withSnapshot { () throws(ProjectionError) in

@@ -34,6 +34,7 @@ public final class IndexReader {
   private let hostRows: TableReader<HostTable>
   private let requestRows: TableReader<RequestTable>
   private let departedRows: TableReader<DepartedTable>
+  private let conflictRows: TableReader<ConflictTable>
   private let instanceRows: TableReader<InstanceTable>
   private let routeByID: SQLiteStatement
   private let bucketByNumber: SQLiteStatement
@@ -80,6 +81,7 @@ public final class IndexReader {
     hostRows = try TableReader(connection)
     requestRows = try TableReader(connection)
     departedRows = try TableReader(connection)
+    conflictRows = try TableReader(connection)
     instanceRows = try TableReader(connection)
     routeByID = try connection.prepare(
       "SELECT cell, queued_for_delete, changed_at, route_checksum FROM instance WHERE id = ?1")
@@ -215,6 +217,16 @@ public final class IndexReader {
     }
   }
 
+  /// What is known of a conflict about a thing; nil if none was ever found.
+  public func conflict(of entity: EntityKey) throws(ProjectionError) -> ConflictRow? {
+    if let stored = try conflictRows.row(EntityTableKey(entity)) { return stored.row }
+    return try withSnapshot { () throws(ProjectionError) in
+      if let stored = try conflictRows.row(EntityTableKey(entity)) { return stored.row }
+      try proveTable(ConflictTable.self)
+      return nil
+    }
+  }
+
   /// What was answered to a request; nil if no accepted command bears the id.
   ///
   /// The row is checked against its checksum. That there is none is believed only if the table's
@@ -239,7 +251,7 @@ public final class IndexReader {
   /// The last entry about something that the map holds no more; nil if it never held it, which is
   /// not checked, as with `request`.
   public func departure(of entity: EntityKey) throws(ProjectionError) -> UInt64? {
-    try departedRows.row(DepartedTable.Key(entity))?.row
+    try departedRows.row(EntityTableKey(entity))?.row
   }
 
   /// The last entry that changed a thing, or took it away; nil if the map never held it.

@@ -1,7 +1,7 @@
 /// The tables, indexes and views of `index-GENERATION.sqlite`; docs/index-format.md explains them.
 enum IndexSchema {
   /// `PRAGMA user_version`: an index of another version is made again.
-  static let version: Int64 = 2
+  static let version: Int64 = 3
   /// `PRAGMA application_id`: "cmap".
   static let applicationID: Int64 = 0x636d_6170
 
@@ -69,6 +69,10 @@ enum IndexSchema {
     CREATE TABLE departed (
       kind INTEGER NOT NULL, key BLOB NOT NULL, last_index INTEGER NOT NULL,
       checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;
+    CREATE TABLE conflict (
+      kind INTEGER NOT NULL, key BLOB NOT NULL, rule TEXT NOT NULL, evidence TEXT NOT NULL,
+      decision TEXT, found_at INTEGER NOT NULL, changed_at INTEGER NOT NULL,
+      checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;
     CREATE TABLE epoch (
       epoch INTEGER PRIMARY KEY, id BLOB NOT NULL, cause INTEGER NOT NULL,
       first_index INTEGER NOT NULL, common_index INTEGER NOT NULL, checksum INTEGER NOT NULL
@@ -101,6 +105,11 @@ enum IndexSchema {
       seen_host AS last_known_host, \(time("seen_at")) AS last_known_host_at,
       \(position("instance.changed_at")) AS position
       FROM instance LEFT JOIN cell ON cell.id = instance.cell;
+    CREATE VIEW conflicts AS SELECT
+      CASE kind WHEN 2 THEN 'host' WHEN 3 THEN 'instance' END AS kind,
+      CASE kind WHEN 2 THEN CAST(key AS TEXT) ELSE \(uuid("key")) END AS key, rule, decision,
+      evidence, \(position("found_at")) AS found_position,
+      \(position("changed_at")) AS position FROM conflict;
     CREATE VIEW requests AS SELECT \(uuid("id")) AS request,
       \(position("first_index")) AS first_position, \(position("last_index")) AS last_position,
       is_bulk, finished_cells, finished_hosts, finished_instances FROM request;

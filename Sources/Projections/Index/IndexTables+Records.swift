@@ -95,35 +95,48 @@ enum RequestTable: IndexTable {
   }
 }
 
-/// Entities that are gone, with the entry that took them away.
-enum DepartedTable: IndexTable {
-  struct Key: Hashable, Comparable, Sendable {
-    var kind: EntityKey.Kind
-    /// The UUID's 16 bytes, or the host's name.
-    var bytes: [UInt8]
+/// An entity as a key of a table.
+struct EntityTableKey: Hashable, Comparable, Sendable {
+  var kind: EntityKey.Kind
+  /// The UUID's 16 bytes, or the host's name.
+  var bytes: [UInt8]
 
-    init(kind: EntityKey.Kind, bytes: [UInt8]) {
-      self.kind = kind
-      self.bytes = bytes
-    }
+  init(kind: EntityKey.Kind, bytes: [UInt8]) {
+    self.kind = kind
+    self.bytes = bytes
+  }
 
-    init(_ entity: EntityKey) {
-      kind = entity.kind
-      bytes =
-        switch entity {
-        case .store: []
-        case .cell(let id): id.uuid.bytes
-        case .instance(let id): id.uuid.bytes
-        case .host(let name): Array(name.string.utf8)
-        }
-    }
+  init(_ entity: EntityKey) {
+    kind = entity.kind
+    bytes =
+      switch entity {
+      case .store: []
+      case .cell(let id): id.uuid.bytes
+      case .instance(let id): id.uuid.bytes
+      case .host(let name): Array(name.string.utf8)
+      }
+  }
 
-    static func < (left: Self, right: Self) -> Bool {
-      left.kind == right.kind
-        ? left.bytes.lexicographicallyPrecedes(right.bytes)
-        : left.kind.rawValue < right.kind.rawValue
+  static func < (left: Self, right: Self) -> Bool {
+    left.kind == right.kind
+      ? left.bytes.lexicographicallyPrecedes(right.bytes)
+      : left.kind.rawValue < right.kind.rawValue
+  }
+
+  /// The entity; nil for bytes that are none's.
+  var entity: EntityKey? {
+    switch kind {
+    case .store: return .store
+    case .host: return ByteText(utf8: bytes).map { .host($0) }
+    case .cell: return UUID128(bytes: bytes).map { .cell(CellID($0)) }
+    case .instance: return UUID128(bytes: bytes).map { .instance(InstanceID($0)) }
     }
   }
+}
+
+/// Entities that are gone, with the entry that took them away.
+enum DepartedTable: IndexTable {
+  typealias Key = EntityTableKey
 
   static let number = 7
   static let name = "departed"
@@ -181,6 +194,37 @@ enum EpochTable: IndexTable {
     }
     return EpochRow(
       id: id, cause: cause, first: try reader.number(), commonIndex: try reader.number())
+  }
+}
+
+/// What the cells couldn't decide, open and decided.
+enum ConflictTable: IndexTable {
+  typealias Key = EntityTableKey
+
+  static let number = 9
+  static let name = "conflict"
+  static let keyColumns = ["kind", "key"]
+  static let valueColumns = ["rule", "evidence", "decision", "found_at", "changed_at"]
+
+  static func bind(_ key: Key, to binder: inout RowBinder) throws(ProjectionError) {
+    try binder.add(Int64(key.kind.rawValue))
+    try binder.add(blob: key.bytes)
+  }
+  static func bind(_ row: ConflictRow, to binder: inout RowBinder) throws(ProjectionError) {
+    try binder.add(row.record.kind)
+    try binder.add(row.record.evidence)
+    try binder.add(row.record.decision)
+    try binder.add(number: row.record.foundAt)
+    try binder.add(number: row.changedAt)
+  }
+  static func readKey(_ reader: inout RowReader) throws(ProjectionError) -> Key {
+    Key(kind: try reader.entityKind(), bytes: try reader.blob())
+  }
+  static func readRow(_ reader: inout RowReader) throws(ProjectionError) -> ConflictRow {
+    let record = ConflictRecord(
+      kind: try reader.text(), evidence: try reader.text(),
+      decision: try reader.textIfPresent(), foundAt: try reader.number())
+    return ConflictRow(record: record, changedAt: try reader.number())
   }
 }
 

@@ -12,6 +12,7 @@ final class IndexWriter {
   let requests: TableWriter<RequestTable>
   let departed: TableWriter<DepartedTable>
   let epochs: TableWriter<EpochTable>
+  let conflicts: TableWriter<ConflictTable>
   var buckets: IndexBuckets
   private let meta: TableWriter<MetaTable>
   private(set) var metaRow: StoredRow<MetaTable.Row>
@@ -35,6 +36,7 @@ final class IndexWriter {
     requests = try TableWriter(connection)
     departed = try TableWriter(connection)
     epochs = try TableWriter(connection)
+    conflicts = try TableWriter(connection)
     meta = try TableWriter(connection)
     bucketUpsert = try connection.prepare(
       "INSERT OR REPLACE INTO bucket (number, count, sum) VALUES (?1, ?2, ?3)")

@@ -76,6 +76,10 @@ public final class LiveMap: MapLookup {
     try overlay.request(id, over: rows)
   }
 
+  public func conflict(of entity: EntityKey) throws(ProjectionError) -> ConflictRow? {
+    try overlay.conflict(of: entity, over: rows)
+  }
+
   public func departure(of entity: EntityKey) throws(ProjectionError) -> UInt64? {
     try overlay.departure(of: entity, over: rows)
   }

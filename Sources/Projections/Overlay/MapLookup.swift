@@ -14,6 +14,9 @@ public protocol MapLookup {
   /// What was answered to a request; nil if no accepted command bears the id.
   func request(_ id: RequestID) throws(ProjectionError) -> RequestRow?
 
+  /// What is known of a conflict about a thing; nil if none was ever found.
+  func conflict(of entity: EntityKey) throws(ProjectionError) -> ConflictRow?
+
   /// The last entry about something that the map holds no more; nil if it never held it.
   func departure(of entity: EntityKey) throws(ProjectionError) -> UInt64?
 }

@@ -19,6 +19,7 @@ public struct Overlay: Sendable {
   private enum Key: Hashable {
     case entity(EntityKey)
     case request(RequestID)
+    case conflict(EntityKey)
   }
 
   /// What a slot held before an entry was folded into it.
@@ -27,12 +28,14 @@ public struct Overlay: Sendable {
     case host(ByteText, Slot<HostRow>?)
     case instance(InstanceID, Slot<InstanceRow>?)
     case request(RequestID, Slot<RequestRow>?)
+    case conflict(EntityKey, Slot<ConflictRow>?)
   }
 
   private var cells: [CellID: Slot<CellRow>] = [:]
   private var hosts: [ByteText: Slot<HostRow>] = [:]
   private var instances: [InstanceID: Slot<InstanceRow>] = [:]
   private var requests: [RequestID: Slot<RequestRow>] = [:]
+  private var conflicts: [EntityKey: Slot<ConflictRow>] = [:]
   /// Epochs that entries opened, oldest first.
   private var openings: [Position] = []
   /// What was touched by which entry, oldest first, so that dropping needs no search.
@@ -79,7 +82,14 @@ public struct Overlay: Sendable {
     case .store(.epochOpened):
       openings.append(change.position)
       return
-    case .conflict, .store: return
+    case .conflict(let entity, let event):
+      let before = try conflict(of: entity, over: index)
+      let row = ConflictRow.folded(event, at: place, into: before)
+      let slot = conflicts.updateValue(Slot(row: row, index: place), forKey: entity)
+      replaced?.append(.conflict(entity, slot))
+      touched.append((place, .conflict(entity)))
+      return
+    case .store: return
     }
     touched.append((place, .entity(change.event.entity)))
   }
@@ -121,6 +131,7 @@ public struct Overlay: Sendable {
       case .host(let name, let slot): hosts[name] = slot
       case .instance(let id, let slot): instances[id] = slot
       case .request(let id, let slot): requests[id] = slot
+      case .conflict(let entity, let slot): conflicts[entity] = slot
       }
     }
     touched.removeLast(replaced.count)
@@ -136,6 +147,8 @@ public struct Overlay: Sendable {
     case .entity(.instance(let id)):
       if instances[id]?.index ?? .max <= checkpoint { instances[id] = nil }
     case .request(let id): if requests[id]?.index ?? .max <= checkpoint { requests[id] = nil }
+    case .conflict(let entity):
+      if conflicts[entity]?.index ?? .max <= checkpoint { conflicts[entity] = nil }
     case .entity(.store): break
     }
   }
@@ -163,6 +176,13 @@ extension Overlay {
   ) throws(ProjectionError) -> InstanceRow? {
     if let slot = instances[id] { return slot.row }
     return try index.instance(id)
+  }
+
+  public func conflict(
+    of entity: EntityKey, over index: some MapLookup
+  ) throws(ProjectionError) -> ConflictRow? {
+    if let slot = conflicts[entity] { return slot.row }
+    return try index.conflict(of: entity)
   }
 
   public func request(

@@ -47,6 +47,9 @@ final class SnapshotRows: MapLookup {
 
   func allCells() throws(ProjectionError) -> [CellID: CellRow] { try index.allCells() }
   func host(_ name: ByteText) throws(ProjectionError) -> HostRow? { try index.host(name) }
+  func conflict(of entity: EntityKey) throws(ProjectionError) -> ConflictRow? {
+    try index.conflict(of: entity)
+  }
   func departure(of entity: EntityKey) throws(ProjectionError) -> UInt64? {
     try index.departure(of: entity)
   }

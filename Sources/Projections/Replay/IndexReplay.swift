@@ -133,7 +133,7 @@ public final class IndexReplay {
         if let row = instance.row {
           try writer.instances.write(instance.id, from: nil, to: row, buckets: &writer.buckets)
         } else {
-          let key = DepartedTable.Key(.instance(instance.id))
+          let key = EntityTableKey(.instance(instance.id))
           try writer.departed.write(
             key, from: nil, to: instance.lastIndex, buckets: &writer.buckets)
         }

@@ -85,6 +85,7 @@ extension AdoptionPlan {
       case .cell: \.cells
       case .host: \.hosts
       case .instance: \.instances
+      case .conflict: preconditionFailure("an API database has no conflicts")
       }
     if !events.isEmpty, case .cell(let id, _) = state { differingCells.insert(id) }
     switch events.first {
@@ -104,6 +105,7 @@ extension Observation.State {
       case .cell(let id, _): id
       case .host(_, let record): record?.cell
       case .instance(_, let record): record?.cell
+      case .conflict: nil
       }
     return cell.map { .cell($0) } ?? .nothing
   }

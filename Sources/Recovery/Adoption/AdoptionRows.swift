@@ -118,17 +118,11 @@ struct AdoptionRows {
   private func text(_ flag: Bool?) -> ByteText? { flag.map { $0 ? "1" : "0" } }
   private func text(_ time: Timestamp?) -> ByteText? { time.map { ByteText($0.description) } }
 
-  /// The row digest covers each column with its length, so that NULL and empty text differ.
   private func evidence(
     _ table: ByteText, _ number: UInt64, _ columns: [ByteText?]
   ) -> Evidence {
-    var bytes: [UInt8] = []
-    for column in columns {
-      let utf8 = column.map { Array($0.string.utf8) }
-      bytes.append(contentsOf: Array("\(utf8?.count ?? -1):".utf8) + (utf8 ?? []))
-    }
-    return Evidence(
+    Evidence(
       source: source.publicForm, cell: nil, table: table, rowKey: ByteText("\(number)"),
-      rowDigest: keys.digest(of: bytes), readAt: source.snapshotAt)
+      rowDigest: keys.rowDigest(columns), readAt: source.snapshotAt)
   }
 }

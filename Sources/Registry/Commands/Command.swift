@@ -71,6 +71,12 @@ public enum Change: Sendable {
 
   /// Makes what the map holds of each thing equal to what was observed.
   case take([Observation])
+  /// Settles a conflict by a decision, and makes of the thing what that means.
+  case resolveConflict(EntityKey, decision: ByteText, making: Observation.State?)
+  /// Begins a new epoch; what it says of the head must be true.
+  case openEpoch(EpochOpening)
+  /// Notes that a scan of a cell begins or has read it whole.
+  case noteScan(ScanProgress, isFinished: Bool)
   /// Takes hosts and mappings out of a cell that is being removed.
   case emptyCell(CellID, hosts: [ByteText], instances: [InstanceID])
   /// Notes that a whole map was taken over, and ends the bulk command.
@@ -146,6 +152,8 @@ public struct Observation: Sendable {
     case cell(CellID, CellDraft?)
     case host(ByteText, HostRecord?)
     case instance(InstanceID, InstanceRecord?)
+    /// What the cells can't decide; nil settles an open conflict.
+    case conflict(EntityKey, FoundConflict?)
   }
 
   public var state: State
@@ -160,6 +168,7 @@ public struct Observation: Sendable {
     case .cell(let id, _): .cell(id)
     case .host(let name, _): .host(name)
     case .instance(let id, _): .instance(id)
+    case .conflict(let entity, _): entity
     }
   }
 
@@ -167,6 +176,19 @@ public struct Observation: Sendable {
     self.state = state
     self.evidence = evidence
     self.basis = basis
+  }
+}
+
+/// What the cells can't decide between them.
+public struct FoundConflict: Hashable, Sendable {
+  /// The rule that doesn't decide.
+  public var kind: ByteText
+  /// The rows side by side, JSON.
+  public var evidence: ByteText
+
+  public init(kind: ByteText, evidence: ByteText) {
+    self.kind = kind
+    self.evidence = evidence
   }
 }
 

@@ -122,7 +122,11 @@ struct CommandContent {
     case .mapInstance, .remapInstance, .setOwner, .markForDeletion, .unmapInstance,
       .recordSighting:
       instanceChange(change)
-    case .take, .emptyCell, .finishAdoption, .finishRequest:
+    case .resolveConflict(let entity, let decision, _):
+      text("resolve conflict")
+      text(entity.description)
+      text(decision.string)
+    case .take, .emptyCell, .openEpoch, .noteScan, .finishAdoption, .finishRequest:
       preconditionFailure("A bulk command is known by its title.")
     }
   }

@@ -25,6 +25,12 @@ struct RuleMap<Map: MapLookup> {
     do throws(ProjectionError) { return try map.request(id) } catch { throw .index(error) }
   }
 
+  func conflict(of entity: EntityKey) throws(RegistryError) -> ConflictRow? {
+    do throws(ProjectionError) { return try map.conflict(of: entity) } catch {
+      throw .index(error)
+    }
+  }
+
   /// The last entry about a thing, whether it is there or gone; nil if there never was one.
   func lastEntry(of entity: EntityKey) throws(RegistryError) -> (isThere: Bool, index: UInt64)? {
     let there: UInt64? =

@@ -36,6 +36,7 @@ struct Rulebook<Map: MapLookup> {
   ) throws(RegistryError) -> UInt64 {
     try check(command)
     for condition in command.guards { try map.check(condition, positions) }
+    if case .openEpoch(let opening) = command.change { try check(opening, positions.head) }
     if let earlier, let cell = command.change.cellOnItsWayOut,
       let last = try map.lastEntry(of: .cell(cell)), !last.isThere, last.index >= earlier.first
     {
@@ -67,6 +68,14 @@ struct Rulebook<Map: MapLookup> {
 
   /// How many hosts and instances a cell holds.
   typealias Counts = (CellID) throws(RegistryError) -> (hosts: UInt64, instances: UInt64)
+
+  /// An epoch begins where the journal ends.
+  private func check(_ opening: EpochOpening, _ head: Position) throws(RegistryError) {
+    guard opening.leftIndex == head.index, opening.epoch > head.epoch else {
+      let given = Position(epoch: opening.epoch - 1, index: opening.leftIndex)
+      throw .refused(.notAPosition(given, entry: nil, head: head))
+    }
+  }
 
   private func check(_ command: Command) throws(RegistryError) {
     let author = command.authorship
@@ -111,6 +120,11 @@ struct Rulebook<Map: MapLookup> {
     case .markForDeletion(let id, let mark): try instances.mark(id, mark)
     case .unmapInstance(let id): try instances.unmap(id)
     case .recordSighting(let id, let sighting): try instances.saw(id, sighting)
+    case .resolveConflict(let entity, let decision, let state):
+      try resolve(entity, decision, making: state, counts: counts)
+    case .openEpoch(let opening): [.store(.epochOpened(opening))]
+    case .noteScan(let progress, isFinished: let isFinished):
+      [.store(isFinished ? .scanFinished(progress) : .scanStarted(progress))]
     case .take, .emptyCell: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):
       [.store(.adopted(transfer)), .store(.requestFinished(counts: counts))]
@@ -157,9 +171,14 @@ struct Rulebook<Map: MapLookup> {
   }
 
   private func isOvertaken(_ observation: Observation) throws(RegistryError) -> Bool {
-    guard let basis = observation.basis, let last = try map.lastEntry(of: observation.entity)
-    else { return false }
-    return last.index > basis.index
+    guard let basis = observation.basis else { return false }
+    let last =
+      if case .conflict(let entity, _) = observation.state {
+        try map.conflict(of: entity)?.changedAt
+      } else {
+        try map.lastEntry(of: observation.entity)?.index
+      }
+    return last.map { $0 > basis.index } ?? false
   }
 
   private func appendEvents(
@@ -169,7 +188,41 @@ struct Rulebook<Map: MapLookup> {
     case .cell(let id, let draft): events += try take(id, draft, counts: counts)
     case .host(let name, let record): events += try hosts.take(name, record)
     case .instance(let id, let record): try instances.take(id, record, into: &events)
+    case .conflict(let entity, let found): events += try take(entity, found)
     }
+  }
+
+  private func take(
+    _ entity: EntityKey, _ found: FoundConflict?
+  ) throws(RegistryError) -> [Event] {
+    let known = try map.conflict(of: entity)?.record
+    guard let found else {
+      guard let known, known.decision == nil else { return [] }
+      return [.conflict(entity, .resolved(kind: known.kind, decision: ConflictDecision.byRules))]
+    }
+    if let known, known.decision == nil, known.kind == found.kind,
+      known.evidence == found.evidence
+    {
+      return []
+    }
+    return [.conflict(entity, .found(kind: found.kind, evidence: found.evidence))]
+  }
+
+  /// An operator's decision, and what it makes of the thing.
+  private func resolve(
+    _ entity: EntityKey, _ decision: ByteText, making state: Observation.State?, counts: Counts
+  ) throws(RegistryError) -> [Event] {
+    guard let known = try map.conflict(of: entity)?.record else {
+      throw .refused(.noConflict(entity))
+    }
+    var events: [Event] = []
+    if known.decision != decision {
+      events.append(.conflict(entity, .resolved(kind: known.kind, decision: decision)))
+    }
+    if let state {
+      try appendEvents(toHold: Observation(state, evidence: nil), to: &events, counts: counts)
+    }
+    return events
   }
 
   private func take(

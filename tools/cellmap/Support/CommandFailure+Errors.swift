@@ -98,3 +98,14 @@ extension CommandFailure {
     }
   }
 }
+
+extension CommandFailure {
+  init(_ error: RebuildError, request: RequestID) {
+    switch error {
+    case .scanUnderway: self.init(.locked, error.description)
+    case .staging: self.init(.storage, error.description)
+    case .router: self.init(.storage, error.description)
+    case .registry(let error): self.init(error, request: request)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+internal import Cells
+internal import Journal
+
+/// Which of an instance's copies in the cells is the one that counts: the documented rules, in their
+/// order. What they don't decide is a conflict, never a guess.
+struct CopyRules {
+  /// The cells that have a compute host; from compute nodes and services, never from instances.
+  let hostCells: [ByteText: Set<CellID>]
+
+  enum Verdict {
+    case mapped(StagedInstance, by: RebuildPlan.Rule)
+    case conflict(ConflictKind, [StagedInstance], [(cell: CellID, move: CrossCellMove)])
+    /// Only copies that a move hides; they prove no mapping.
+    case hidden([StagedInstance])
+  }
+
+  typealias Moves = [(cell: CellID, move: CrossCellMove)]
+
+  /// - Parameters:
+  ///   - copies: The rows of one instance, at most one of a cell, by cell.
+  ///   - moves: The instance's migrations between cells; asked for only where they decide.
+  func verdict<Failure: Error>(
+    on copies: [StagedInstance], moves: () throws(Failure) -> Moves
+  ) throws(Failure) -> Verdict {
+    let visible = copies.filter { !$0.isHidden }
+    guard let first = visible.first else { return .hidden(copies) }
+    if copies.count == 1 { return .mapped(first, by: .onlyCopy) }
+    let live = visible.filter { !$0.isDeleted }
+    switch live.count {
+    case 0: return .mapped(latestDeleted(visible, first), by: .latestDeleted)
+    case 1:
+      return .mapped(live[0], by: visible.count == 1 ? .visibleBeatsHidden : .liveBeatsDeleted)
+    case 2: break
+    default: return .conflict(.manyCopies, visible, try moves())
+    }
+    if let other = live.first(where: { $0.cell != .cell0 }), live[0].cell == .cell0 {
+      if other.host != nil || other.launchedAt != nil {
+        return .mapped(other, by: .cellBeatsCell0)
+      }
+      return .conflict(.cell0AndUnstarted, visible, [])
+    }
+    return decideMove(live[0], live[1], visible, try moves())
+  }
+
+  /// The copy deleted last; of equally late ones that of the lowest cell.
+  private func latestDeleted(
+    _ copies: [StagedInstance], _ first: StagedInstance
+  ) -> StagedInstance {
+    copies.dropFirst().reduce(first) { latest, copy in
+      let (old, new) = (latest.deletedAt?.microseconds, copy.deletedAt?.microseconds)
+      if old != new { return (new ?? .min) > (old ?? .min) ? copy : latest }
+      return copy.cell < latest.cell ? copy : latest
+    }
+  }
+
+  /// Two visible live copies in real cells: the newest move that both cells have decides.
+  private func decideMove(
+    _ left: StagedInstance, _ right: StagedInstance, _ visible: [StagedInstance], _ moves: Moves
+  ) -> Verdict {
+    let pairs = Dictionary(grouping: moves, by: \.move.uuid).values.filter { pair in
+      Set(pair.map(\.cell)).isSuperset(of: [left.cell, right.cell])
+    }
+    // Both cells have the original's time, or the copy's is later.
+    func time(_ pair: Moves) -> Int64 {
+      pair.map { $0.move.createdAt?.microseconds ?? .min }.min() ?? .min
+    }
+    let ordered = pairs.sorted { time($0) > time($1) }
+    guard let newest = ordered.first else { return .conflict(.noMove, visible, moves) }
+    if ordered.count > 1, time(ordered[1]) == time(newest) {
+      return .conflict(.undecidedMove, visible, moves)
+    }
+    let host = newest[0].move.source
+    let owners = host.flatMap { hostCells[$0] } ?? []
+    guard owners.contains(left.cell) != owners.contains(right.cell) else {
+      return .conflict(.undecidedMove, visible, moves)
+    }
+    let (source, target) = owners.contains(left.cell) ? (left, right) : (right, left)
+    func status(in cell: CellID) -> ByteText? {
+      newest.first { $0.cell == cell }?.move.status
+    }
+    let (sourceStatus, targetStatus) = (status(in: source.cell), status(in: target.cell))
+    if targetStatus == "finished" || targetStatus == "confirming",
+      target.vmState == "resized", source.taskState == "resize_migrated"
+    {
+      return .mapped(target, by: .moveTarget)
+    }
+    if sourceStatus == "reverting", targetStatus == "reverting",
+      source.taskState == "resize_reverting"
+    {
+      return .mapped(source, by: .moveSource)
+    }
+    return .conflict(.undecidedMove, visible, moves)
+  }
+}
+
+/// What the rules leave open.
+enum ConflictKind: String {
+  case noMove = "live in two cells, and no move between them"
+  case undecidedMove = "live in two cells, and their moves don't decide"
+  case manyCopies = "live in more than two cells"
+  case cell0AndUnstarted = "live in cell0 and in a cell that never ran it"
+  case hostInSeveralCells = "a compute host in several cells"
+
+  var text: ByteText { ByteText(rawValue) }
+}

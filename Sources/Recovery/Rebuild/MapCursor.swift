@@ -1,0 +1,48 @@
+internal import Journal
+internal import Projections
+internal import Registry
+
+/// Walks the map's instances beside another sequence that is in the order of their UUIDs.
+struct MapCursor {
+  private let index: IndexReader
+  private var page: ArraySlice<InstanceItem> = []
+  private var last: InstanceID?
+  private var isAtEnd = false
+  private static let pageRows = 1_000
+
+  init(over index: IndexReader) { self.index = index }
+
+  /// The map's row of an instance; the rows before it, which the other sequence hasn't, go to `passed`.
+  mutating func row(
+    of id: InstanceID, passing passed: (InstanceItem) -> Void
+  ) throws(RegistryError) -> InstanceRow? {
+    while let next = try peek() {
+      if next.id > id { return nil }
+      page.removeFirst()
+      if next.id == id { return next.row }
+      passed(next)
+    }
+    return nil
+  }
+
+  /// The rest of the map.
+  mutating func finish(passing passed: (InstanceItem) -> Void) throws(RegistryError) {
+    while let next = try peek() {
+      page.removeFirst()
+      passed(next)
+    }
+  }
+
+  private mutating func peek() throws(RegistryError) -> InstanceItem? {
+    if page.isEmpty, !isAtEnd {
+      do throws(ProjectionError) {
+        page = try index.instances(after: last, limit: Self.pageRows)[...]
+      } catch {
+        throw .index(error)
+      }
+      last = page.last?.id
+      isAtEnd = page.count < Self.pageRows
+    }
+    return page.first
+  }
+}

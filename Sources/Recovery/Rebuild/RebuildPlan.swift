@@ -1,0 +1,120 @@
+public import Journal
+public import Registry
+
+/// What rebuilding the map does, counted while it is looked at.
+public struct RebuildPlan: Sendable {
+  /// Why an instance is where it is said to be.
+  public enum Rule: String, Hashable, Sendable, CaseIterable {
+    case onlyCopy = "only copy"
+    case visibleBeatsHidden = "visible beats hidden"
+    case liveBeatsDeleted = "live beats deleted"
+    case latestDeleted = "deleted everywhere: the latest"
+    case cellBeatsCell0 = "a cell that ran it beats cell0"
+    case moveTarget = "move finished: target"
+    case moveSource = "move reverting: source"
+  }
+
+  /// Records added, changed, left as they were, of one kind.
+  public struct Count: Hashable, Sendable {
+    public var added: UInt64 = 0
+    public var changed: UInt64 = 0
+    public var same: UInt64 = 0
+
+    public var differing: UInt64 { added + changed }
+  }
+
+  /// A conflict, with the rows side by side.
+  public struct Conflict: Hashable, Sendable {
+    public var entity: EntityKey
+    public var found: FoundConflict
+    /// It stands in the map as open already.
+    public var isKnown: Bool
+  }
+
+  /// Things that are counted, the first hundred of them named.
+  public struct Named: Hashable, Sendable {
+    public private(set) var count: UInt64 = 0
+    public private(set) var first: [String] = []
+
+    mutating func add(_ name: some CustomStringConvertible) {
+      count += 1
+      if first.count < 100 { first.append(name.description) }
+    }
+  }
+
+  /// The head of the journal at which the map was compared.
+  public var position = Position.start
+  /// What was read of each cell, and why another wasn't.
+  public var cells: [CellScanState] = []
+  public var rules: [Rule: UInt64] = [:]
+  public var instances = Count()
+  public var hosts = Count()
+  /// Instances and hosts that the cells can't decide; the first thousand with their rows.
+  public var conflicts: [Conflict] = []
+  public var conflictCount: UInt64 = 0
+  /// Conflicts of before that the cells decide now, or that an operator has decided.
+  public var settled: UInt64 = 0
+  public var decided: UInt64 = 0
+  /// Instances of which there are only hidden copies: no mapping.
+  public var hiddenOnly = Named()
+  /// Instances of the map that no cell has, and every cell was read that might.
+  public var missing = Named()
+  /// Instances and hosts of the map whose cell was not read; they stay as they are.
+  public var pending: UInt64 = 0
+  /// Instances without a project: the map holds them, Nova's own can't.
+  public var withoutProject = Named()
+  /// Rows that hold what Nova doesn't write.
+  public var unreadable: [String] = []
+  /// What others decided while the cells were read; it stays.
+  public var overtaken: UInt64 = 0
+
+  /// The cells that were not read whole.
+  public var unread: [CellScanState] { cells.filter { !$0.isFinished } }
+  /// Whether each cell was read whole, so that nothing is provisional.
+  public var isComplete: Bool { unread.isEmpty }
+
+  static let maximumConflicts = 1_000
+
+  mutating func note(_ entity: EntityKey, _ found: FoundConflict, isKnown: Bool) {
+    conflictCount += 1
+    if conflicts.count < Self.maximumConflicts {
+      conflicts.append(Conflict(entity: entity, found: found, isKnown: isKnown))
+    }
+  }
+
+  mutating func count(_ kind: WritableKeyPath<RebuildPlan, Count>, _ events: [Event]?) {
+    guard let events else {
+      overtaken += 1
+      return
+    }
+    switch events.first {
+    case nil: self[keyPath: kind].same += 1
+    case .instance(_, .mapped), .host(_, .mapped): self[keyPath: kind].added += 1
+    default: self[keyPath: kind].changed += 1
+    }
+  }
+}
+
+/// Why a map wasn't rebuilt.
+public enum RebuildError: Error, Sendable, CustomStringConvertible {
+  /// Another process scans for this store.
+  case scanUnderway(path: String)
+  case staging(String)
+  case router(RouterFailure)
+  case registry(RegistryError)
+
+  /// What the router said, in words.
+  public struct RouterFailure: Hashable, Sendable {
+    public let text: String
+  }
+
+  public var description: String {
+    switch self {
+    case .scanUnderway(let path):
+      "Another process scans the cells for this store, into \(path). Wait for its end."
+    case .staging(let what): "The staging file of the scan failed: \(what)"
+    case .router(let failure): failure.text
+    case .registry(let error): error.description
+    }
+  }
+}

@@ -1,0 +1,83 @@
+internal import Cells
+internal import Journal
+internal import Projections
+internal import Registry
+
+/// From rows of cells to what the map is to hold of them, given what it holds.
+struct RebuildRecords {
+  let keys: KeyRing
+  let journal: EventJournal
+  /// The public forms of the cells' databases.
+  let sources: [CellID: ByteText]
+  /// Where the last epoch that a rebuild opened begins; nil if none is the last.
+  let rebuiltFrom: UInt64?
+  let basis: Position
+
+  /// What an instance's row says; a mark, an owner and a creation time that the map has of elsewhere
+  /// are worth more than a cell's, which may have been restored from a backup.
+  func observation(
+    _ copy: StagedInstance, before: InstanceRow?
+  ) throws(RegistryError) -> Observation {
+    var record = InstanceRecord(
+      cell: copy.cell, owner: InstanceOwner(project: copy.project, user: copy.user),
+      isQueuedForDelete: copy.isQueuedForDelete,
+      row: NovaRow(number: nil, createdAt: copy.createdAt), lastSeen: sighting(copy))
+    if let before, before.record != record, try !isProvisional(before, of: copy.id) {
+      let known = before.record
+      record.owner.project = record.owner.project ?? known.owner.project
+      record.owner.user = record.owner.user ?? known.owner.user
+      if known.isQueuedForDelete == true || (known.isQueuedForDelete == nil && !copy.isQueuedForDelete)
+      {
+        record.isQueuedForDelete = known.isQueuedForDelete
+      }
+      if known.row != .unknown { record.row = known.row }
+    }
+    return Observation(
+      .instance(copy.id, record), evidence: evidence(copy), basis: basis)
+  }
+
+  private func sighting(_ copy: StagedInstance) -> HostSighting? {
+    copy.host.map { HostSighting(host: $0, at: copy.readAt, source: "scan") }
+  }
+
+  /// Whether what the map holds was only read of the cells by a rebuild, perhaps while others could not
+  /// be read: then it is revised, and not merely completed.
+  private func isProvisional(
+    _ row: InstanceRow, of id: InstanceID
+  ) throws(RegistryError) -> Bool {
+    guard let rebuiltFrom, row.changedAt >= rebuiltFrom else { return false }
+    do throws(JournalError) {
+      let evidence = try journal.entry(at: row.changedAt)?.draft.evidence
+      return evidence?.cell != nil && evidence?.table == "instances"
+    } catch {
+      throw .journal(error)
+    }
+  }
+
+  private func evidence(_ copy: StagedInstance) -> Evidence {
+    Evidence(
+      source: sources[copy.cell] ?? "", cell: copy.cell, table: "instances",
+      rowKey: ByteText("\(copy.rowID)"), rowDigest: digest(copy), readAt: copy.readAt)
+  }
+
+  /// The digest of all that was read of a row.
+  func digest(_ copy: StagedInstance) -> Digest {
+    func text(_ value: (some CustomStringConvertible)?) -> ByteText? {
+      value.map { ByteText($0.description) }
+    }
+    return keys.rowDigest([
+      text(copy.id), text(copy.rowID), copy.project, copy.user, copy.host, copy.vmState,
+      copy.taskState, copy.isDeleted ? "1" : "0", copy.isHidden ? "1" : "0",
+      text(copy.createdAt), text(copy.updatedAt), text(copy.deletedAt), text(copy.launchedAt),
+    ])
+  }
+
+  func observation(host: ByteText, in cell: CellID, before: HostRow?) -> Observation {
+    let evidence = Evidence(
+      source: sources[cell] ?? "", cell: cell, table: "compute_nodes", rowKey: host,
+      rowDigest: keys.rowDigest([host]), readAt: .now)
+    let row = before?.record.row ?? .unknown
+    return Observation(
+      .host(host, HostRecord(cell: cell, row: row)), evidence: evidence, basis: basis)
+  }
+}

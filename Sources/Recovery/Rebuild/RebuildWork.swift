@@ -1,0 +1,182 @@
+internal import Cells
+internal import Journal
+internal import Projections
+internal import Registry
+
+/// One walk through what a scan found beside what the map holds: what is to be observed, in the order
+/// of the instances' UUIDs.
+struct RebuildWork {
+  private let file: ScanFile
+  private let index: IndexReader
+  private let records: RebuildRecords
+  /// The cells that were read whole.
+  private let read: Set<CellID>
+  private let cellHosts: [(name: ByteText, cells: [CellID])]
+  private let rules: CopyRules
+
+  init(
+    file: ScanFile, index: IndexReader, records: RebuildRecords, read: Set<CellID>
+  ) throws(RebuildError) {
+    self.file = file
+    self.index = index
+    self.records = records
+    self.read = read
+    do throws(ProjectionError) { cellHosts = try file.hosts() } catch {
+      throw .staging("\(error)")
+    }
+    rules = CopyRules(
+      hostCells: Dictionary(
+        cellHosts.map { ($0.name, Set($0.cells)) }, uniquingKeysWith: { first, _ in first }))
+  }
+
+  /// What is to be observed of each host, by name.
+  func hosts(
+    _ plan: inout RebuildPlan
+  ) throws(RebuildError) -> [(name: ByteText, observations: [Observation])] {
+    var found: [(name: ByteText, observations: [Observation])] = []
+    for (name, cells) in cellHosts {
+      let (before, known) = try mapped { () throws(ProjectionError) in
+        (try index.host(name), try index.conflict(of: .host(name)))
+      }
+      if cells.count > 1 {
+        let conflict = ConflictEvidence.conflict(host: name, in: cells)
+        let observations = observe(.host(name), conflict, known?.record, &plan)
+        if !observations.isEmpty { found.append((name, observations)) }
+      } else if let before, !read.contains(before.record.cell) {
+        plan.pending += 1
+      } else {
+        found.append(
+          (
+            name,
+            settling(.host(name), known?.record)
+              + [records.observation(host: name, in: cells[0], before: before)]
+          ))
+      }
+    }
+    return found
+  }
+
+  /// Calls `body` with what is to be observed of each instance that the cells have.
+  ///
+  /// - Returns: For each cell a digest over its rows in the order of the UUIDs.
+  @discardableResult
+  func forEachInstance(
+    _ plan: inout RebuildPlan,
+    _ body: (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
+  ) throws(RebuildError) -> [CellID: Digest] {
+    var cursor = MapCursor(over: index)
+    var digests: [CellID: Digest] = [:]
+    var failure: RebuildError?
+    var counted = plan
+    do throws(ProjectionError) {
+      try file.forEachInstance { copies throws(ProjectionError) in
+        guard failure == nil else { return }
+        do throws(RebuildError) {
+          for copy in copies { add(copy, to: &digests) }
+          let observations = try observations(copies, &cursor, &counted)
+          if !observations.isEmpty { try body(&counted, observations) }
+        } catch {
+          failure = error
+        }
+      }
+    } catch {
+      throw .staging("\(error)")
+    }
+    if let failure { throw failure }
+    do throws(RegistryError) { try cursor.finish { miss($0, &counted) } } catch {
+      throw .registry(error)
+    }
+    plan = counted
+    return digests
+  }
+
+  private func add(_ copy: StagedInstance, to digests: inout [CellID: Digest]) {
+    let before = digests[copy.cell] ?? .zero
+    digests[copy.cell] = records.keys.digest(of: before.bytes + records.digest(copy).bytes)
+  }
+
+  private func observations(
+    _ copies: [StagedInstance], _ cursor: inout MapCursor, _ plan: inout RebuildPlan
+  ) throws(RebuildError) -> [Observation] {
+    let id = copies[0].id
+    var before: InstanceRow?
+    do throws(RegistryError) {
+      before = try cursor.row(of: id) { miss($0, &plan) }
+    } catch {
+      throw .registry(error)
+    }
+    let verdict: CopyRules.Verdict
+    do throws(ProjectionError) {
+      verdict = try rules.verdict(on: copies) { () throws(ProjectionError) in
+        try file.moves(of: id).map { ($0.cell, $0.1) }
+      }
+    } catch {
+      throw .staging("\(error)")
+    }
+    // A mapping into a cell that could not be read stays: the cell may have it still.
+    if let cell = before?.record.cell, !read.contains(cell) {
+      plan.pending += 1
+      return []
+    }
+    switch verdict {
+    case .hidden:
+      plan.hiddenOnly.add(id)
+      return []
+    case .conflict(let kind, let copies, let moves):
+      let known = try mapped { () throws(ProjectionError) in
+        try index.conflict(of: .instance(id))?.record
+      }
+      return observe(
+        .instance(id), ConflictEvidence.conflict(kind, copies, moves), known, &plan)
+    case .mapped(let copy, by: let rule):
+      plan.rules[rule, default: 0] += 1
+      if copy.project == nil { plan.withoutProject.add(id) }
+      // Only an instance with several copies can have been a conflict, or one whose other copy is
+      // gone by now; the latter is in the map or was left out of it.
+      let known =
+        copies.count > 1 || before == nil
+        ? try mapped { () throws(ProjectionError) in
+          try index.conflict(of: .instance(id))?.record
+        } : nil
+      do throws(RegistryError) {
+        return [try records.observation(copy, before: before)] + settling(.instance(id), known)
+      } catch {
+        throw .registry(error)
+      }
+    }
+  }
+
+  /// A conflict as it is to be observed; one that an operator has decided stands decided as long as it
+  /// is between the same cells.
+  private func observe(
+    _ entity: EntityKey, _ found: FoundConflict, _ known: ConflictRecord?,
+    _ plan: inout RebuildPlan
+  ) -> [Observation] {
+    if let known, let decision = known.decision, decision != ConflictDecision.byRules,
+      known.kind == found.kind,
+      ConflictEvidence.cells(of: known.evidence) == ConflictEvidence.cells(of: found.evidence)
+    {
+      plan.decided += 1
+      return []
+    }
+    plan.note(entity, found, isKnown: known.map { $0.decision == nil } ?? false)
+    return [Observation(.conflict(entity, found), evidence: nil, basis: records.basis)]
+  }
+
+  private func settling(_ entity: EntityKey, _ known: ConflictRecord?) -> [Observation] {
+    guard let known, known.decision == nil else { return [] }
+    return [Observation(.conflict(entity, nil), evidence: nil, basis: records.basis)]
+  }
+
+  /// The map has an instance that no cell has which was read.
+  private func miss(_ item: InstanceItem, _ plan: inout RebuildPlan) {
+    guard let cell = item.row.record.cell else { return }
+    if read.contains(cell) { plan.missing.add(item.id) } else { plan.pending += 1 }
+  }
+
+  private func mapped<Value>(
+    _ read: () throws(ProjectionError) -> Value
+  ) throws(RebuildError) -> Value {
+    do throws(ProjectionError) { return try read() } catch { throw .registry(.index(error)) }
+  }
+}

@@ -1,0 +1,475 @@
+internal import Cells
+internal import Glibc
+internal import Journal
+internal import Projections
+internal import Synchronization
+
+/// The staging file of a scan: what was read of each cell, page by page, each page together with the
+/// cursor behind it.
+///
+/// A scan that was killed goes on behind the last page that is whole. Safe to use from the threads of
+/// all cells at once. What is read back comes in the order of the instances' UUIDs.
+final class ScanFile: @unchecked Sendable {
+  /// How far a cell was read.
+  struct Progress: Hashable, Sendable {
+    enum Phase: Int64, Sendable {
+      case hosts = 0
+      case instances = 1
+      /// Rows that changed while the others were read.
+      case changes = 2
+      case moves = 3
+      case finished = 4
+    }
+
+    var phase = Phase.hosts
+    /// Nova's id of the last row of the phase that was read.
+    var cursor: Int64 = 0
+    var rows: UInt64 = 0
+    var unreadable: UInt64 = 0
+    var markers: UInt64 = 0
+    var beganAt: Timestamp
+  }
+
+  let path: String
+  let scan: UUID128
+  /// The head of the journal before the first cell was asked.
+  private(set) var basis: Position
+  private let connection: SQLiteConnection
+  private let lock = Mutex(())
+  private let insertRow: SQLiteStatement
+  private let updateCell: SQLiteStatement
+  private var numbers: [CellID: Int64] = [:]
+  private var cellsByNumber: [Int64: CellID] = [:]
+
+  private static let version: Int64 = 1
+
+  /// A file that others don't see: for a dry run.
+  static func temporary(in folder: String, basis: Position) throws(ProjectionError) -> ScanFile {
+    try ScanFile(creating: folder + "/\(name(.random()))", basis: basis)
+  }
+
+  private static func name(_ scan: UUID128) -> String { "scan-\(scan).sqlite" }
+
+  /// The unfinished scan of a store, or a new one.
+  ///
+  /// - Throws: `busy` while another process scans for the same store.
+  static func open(
+    in folder: String, basis: Position
+  ) throws(ProjectionError) -> ScanFile {
+    for path in existing(in: folder) {
+      do throws(ProjectionError) { return try ScanFile(resuming: path) } catch .busy {
+        throw .busy(operation: "scan", path: path)
+      } catch {
+        remove(path)  // Not one of ours, or its page was torn: it is read again.
+      }
+    }
+    return try ScanFile(creating: folder + "/" + name(.random()), basis: basis)
+  }
+
+  private static func existing(in folder: String) -> [String] {
+    guard let directory = unsafe opendir(folder) else { return [] }
+    defer { unsafe closedir(directory) }
+    var found: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
+          unsafe String(cString: $0)
+        }
+      }
+      if name.hasPrefix("scan-"), name.hasSuffix(".sqlite") { found.append(folder + "/" + name) }
+    }
+    return found.sorted()
+  }
+
+  /// Takes the file away, once what it says is in the journal, or was only looked at.
+  func remove() { Self.remove(path) }
+
+  private static func remove(_ path: String) {
+    for suffix in ["", "-wal", "-shm", "-journal"] { unsafe unlink(path + suffix) }
+  }
+
+  private init(creating path: String, basis: Position) throws(ProjectionError) {
+    self.path = path
+    self.basis = basis
+    connection = try SQLiteConnection(path: path, mode: .readWriteNew)
+    try connection.execute(Self.settings)
+    try connection.execute("BEGIN IMMEDIATE;" + Self.tables)
+    scan = .random()
+    let insert = try connection.prepare(
+      "INSERT INTO scan (id, uuid, basis_epoch, basis_index) VALUES (0, ?1, ?2, ?3)")
+    try insert.bind(scan, at: 1)
+    try insert.bind(Int64(basis.epoch), at: 2)
+    try insert.bind(Int64(bitPattern: basis.index), at: 3)
+    try insert.run()
+    try connection.execute("PRAGMA user_version=\(Self.version); COMMIT;")
+    insertRow = try connection.prepare(Self.insertion)
+    updateCell = try connection.prepare(Self.cellUpdate)
+  }
+
+  private init(resuming path: String) throws(ProjectionError) {
+    self.path = path
+    connection = try SQLiteConnection(path: path, mode: .readWrite)
+    try connection.execute(Self.settings)
+    guard try connection.integer("PRAGMA user_version") == Self.version else {
+      throw .notAnIndex(path: path)
+    }
+    let meta = try connection.prepare("SELECT uuid, basis_epoch, basis_index FROM scan")
+    guard try meta.step() else { throw .notAnIndex(path: path) }
+    scan = try meta.uuid(0)
+    basis = Position(
+      epoch: UInt32(truncatingIfNeeded: try meta.integer(1)),
+      index: UInt64(bitPattern: try meta.integer(2)))
+    meta.reset()
+    insertRow = try connection.prepare(Self.insertion)
+    updateCell = try connection.prepare(Self.cellUpdate)
+    let cells = try connection.prepare("SELECT number, id FROM cell")
+    while try cells.step() {
+      let (number, id) = (try cells.integer(0), CellID(try cells.uuid(1)))
+      numbers[id] = number
+      cellsByNumber[number] = id
+    }
+  }
+
+  // An exclusive lock: a second scan for the same store would read every row twice.
+  private static let settings = """
+    PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
+    PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;
+    BEGIN IMMEDIATE; COMMIT;
+    """
+
+  private static let tables = """
+    CREATE TABLE scan (
+      id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, basis_epoch INTEGER NOT NULL,
+      basis_index INTEGER NOT NULL) STRICT;
+    CREATE TABLE cell (
+      number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, phase INTEGER NOT NULL,
+      cursor INTEGER NOT NULL, rows INTEGER NOT NULL, unreadable INTEGER NOT NULL,
+      markers INTEGER NOT NULL, began_at INTEGER NOT NULL) STRICT;
+    CREATE TABLE instance (
+      number INTEGER PRIMARY KEY, uuid BLOB NOT NULL, cell INTEGER NOT NULL,
+      row INTEGER NOT NULL, project TEXT, user TEXT, host TEXT, vm_state TEXT, task_state TEXT,
+      is_deleted INTEGER NOT NULL, is_hidden INTEGER NOT NULL, created_at INTEGER,
+      updated_at INTEGER, deleted_at INTEGER, launched_at INTEGER, read_at INTEGER NOT NULL) STRICT;
+    CREATE TABLE move (
+      uuid BLOB NOT NULL, cell INTEGER NOT NULL, instance BLOB NOT NULL, source TEXT,
+      destination TEXT, status TEXT, created_at INTEGER, PRIMARY KEY (instance, uuid, cell)
+      ) STRICT, WITHOUT ROWID;
+    CREATE TABLE host (
+      name TEXT NOT NULL, cell INTEGER NOT NULL, PRIMARY KEY (name, cell)) STRICT, WITHOUT ROWID;
+    CREATE TABLE identity (
+      cell INTEGER NOT NULL, kind INTEGER NOT NULL, uuid BLOB NOT NULL,
+      PRIMARY KEY (cell, kind, uuid)) STRICT, WITHOUT ROWID;
+    CREATE TABLE unreadable (
+      cell INTEGER NOT NULL, source TEXT NOT NULL, row INTEGER NOT NULL, why TEXT NOT NULL,
+      PRIMARY KEY (cell, source, row)) STRICT, WITHOUT ROWID;
+    """
+
+  private static let insertion = """
+    INSERT INTO instance (uuid, cell, row, project, user, host, vm_state, task_state, is_deleted,
+      is_hidden, created_at, updated_at, deleted_at, launched_at, read_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    """
+
+  private static let cellUpdate = """
+    UPDATE cell SET phase = ?2, cursor = ?3, rows = ?4, unreadable = ?5, markers = ?6
+    WHERE number = ?1
+    """
+}
+
+// MARK: - Writing
+
+extension ScanFile {
+  /// How far a cell was read; begins with it if it wasn't asked yet.
+  func progress(of cell: CellID) throws(ProjectionError) -> Progress {
+    try locked { () throws(ProjectionError) in
+      if let known = try readProgress(of: cell) { return known }
+      let progress = Progress(beganAt: .now)
+      let insert = try connection.prepare(
+        "INSERT INTO cell (id, phase, cursor, rows, unreadable, markers, began_at) "
+          + "VALUES (?1, 0, 0, 0, 0, 0, ?2) RETURNING number")
+      try insert.bind(cell.uuid, at: 1)
+      try insert.bind(progress.beganAt.microseconds, at: 2)
+      guard try insert.step() else { preconditionFailure("a row was added") }
+      let number = try insert.integer(0)
+      _ = try insert.step()
+      numbers[cell] = number
+      cellsByNumber[number] = cell
+      return progress
+    }
+  }
+
+  private func readProgress(of cell: CellID) throws(ProjectionError) -> Progress? {
+    let statement = try connection.prepare(
+      "SELECT phase, cursor, rows, unreadable, markers, began_at FROM cell WHERE id = ?1")
+    try statement.bind(cell.uuid, at: 1)
+    guard try statement.step() else { return nil }
+    var progress = Progress(beganAt: Timestamp(microseconds: try statement.integer(5)))
+    progress.phase = Progress.Phase(rawValue: try statement.integer(0)) ?? .hosts
+    progress.cursor = try statement.integer(1)
+    progress.rows = UInt64(bitPattern: try statement.integer(2))
+    progress.unreadable = UInt64(bitPattern: try statement.integer(3))
+    progress.markers = UInt64(bitPattern: try statement.integer(4))
+    return progress
+  }
+
+  /// Sets a page of instances aside together with the progress behind it.
+  ///
+  /// - Parameter isFirst: The rows are read for the first time, and count.
+  func add(
+    _ page: ScanPage<ScannedInstance>, readAt: Timestamp, isFirst: Bool, of cell: CellID,
+    _ progress: inout Progress
+  ) throws(ProjectionError) {
+    var after = progress
+    let kept = page.rows.filter { $0.instance.id.uuid != .zero }
+    if isFirst {
+      after.markers += UInt64(page.rows.count - kept.count)
+      after.rows += UInt64(kept.count)
+    }
+    try commit(cell, &after, page.unreadable) { (number) throws(ProjectionError) in
+      for row in kept { try insert(row, number, readAt) }
+    }
+    progress = after
+  }
+
+  /// Sets the hosts of a cell and the evidence of its identity aside.
+  func add(
+    hosts: [CellHost], _ identity: CellIdentity, of cell: CellID, _ progress: inout Progress
+  ) throws(ProjectionError) {
+    try commit(cell, &progress, []) { (number) throws(ProjectionError) in
+      let addHost = try connection.prepare("INSERT OR IGNORE INTO host (name, cell) VALUES (?1, ?2)")
+      for host in hosts {
+        try addHost.bind(host.name, at: 1)
+        try addHost.bind(number, at: 2)
+        try addHost.run()
+      }
+      let addUUID = try connection.prepare(
+        "INSERT OR IGNORE INTO identity (cell, kind, uuid) VALUES (?1, ?2, ?3)")
+      for (kind, uuids) in [
+        (IdentityKind.service, identity.services), (.computeNode, identity.computeNodes),
+      ] {
+        for uuid in uuids {
+          try addUUID.bind(number, at: 1)
+          try addUUID.bind(Int64(kind.rawValue), at: 2)
+          try addUUID.bind(uuid, at: 3)
+          try addUUID.run()
+        }
+      }
+    }
+  }
+
+  /// Sets a page of moves aside.
+  func add(
+    moves page: ScanPage<CrossCellMove>, of cell: CellID, _ progress: inout Progress
+  ) throws(ProjectionError) {
+    try commit(cell, &progress, page.unreadable) { (number) throws(ProjectionError) in
+      let insert = try connection.prepare(
+        "INSERT OR REPLACE INTO move (uuid, cell, instance, source, destination, status, created_at) "
+          + "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+      for move in page.rows {
+        try insert.bind(move.uuid, at: 1)
+        try insert.bind(number, at: 2)
+        try insert.bind(move.instance.uuid, at: 3)
+        try insert.bind(move.source, at: 4)
+        try insert.bind(move.destination, at: 5)
+        try insert.bind(move.status, at: 6)
+        try insert.bind(move.createdAt?.microseconds, at: 7)
+        try insert.run()
+      }
+    }
+  }
+
+  private func insert(
+    _ row: ScannedInstance, _ cell: Int64, _ readAt: Timestamp
+  ) throws(ProjectionError) {
+    let instance = row.instance
+    try insertRow.bind(instance.id.uuid, at: 1)
+    try insertRow.bind(cell, at: 2)
+    try insertRow.bind(row.rowID, at: 3)
+    try insertRow.bind(instance.project, at: 4)
+    try insertRow.bind(instance.user, at: 5)
+    try insertRow.bind(instance.placement.host, at: 6)
+    try insertRow.bind(instance.placement.vmState, at: 7)
+    try insertRow.bind(instance.placement.taskState, at: 8)
+    try insertRow.bind(instance.placement.isDeleted ? 1 : 0, at: 9)
+    try insertRow.bind(instance.placement.isHidden ? 1 : 0, at: 10)
+    try insertRow.bind(instance.createdAt?.microseconds, at: 11)
+    try insertRow.bind(instance.updatedAt?.microseconds, at: 12)
+    try insertRow.bind(instance.deletedAt?.microseconds, at: 13)
+    try insertRow.bind(instance.launchedAt?.microseconds, at: 14)
+    try insertRow.bind(readAt.microseconds, at: 15)
+    try insertRow.run()
+  }
+
+  /// Writes rows and the progress in one transaction.
+  private func commit(
+    _ cell: CellID, _ progress: inout Progress, _ unreadable: [UnreadableRow],
+    _ body: (Int64) throws(ProjectionError) -> Void
+  ) throws(ProjectionError) {
+    let before = progress
+    let after = try locked { () throws(ProjectionError) in
+      guard let number = numbers[cell] else { preconditionFailure("progress comes first") }
+      var after = before
+      try connection.execute("BEGIN")
+      do throws(ProjectionError) {
+        try body(number)
+        after.unreadable += try add(unreadable, number)
+        try updateCell.bind(number, at: 1)
+        try updateCell.bind(after.phase.rawValue, at: 2)
+        try updateCell.bind(after.cursor, at: 3)
+        try updateCell.bind(Int64(bitPattern: after.rows), at: 4)
+        try updateCell.bind(Int64(bitPattern: after.unreadable), at: 5)
+        try updateCell.bind(Int64(bitPattern: after.markers), at: 6)
+        try updateCell.run()
+        try connection.execute("COMMIT")
+      } catch {
+        try? connection.execute("ROLLBACK")
+        throw error
+      }
+      return after
+    }
+    progress = after
+  }
+
+  /// - Returns: How many were not known yet.
+  private func add(_ rows: [UnreadableRow], _ cell: Int64) throws(ProjectionError) -> UInt64 {
+    guard !rows.isEmpty else { return 0 }
+    let insert = try connection.prepare(
+      "INSERT OR IGNORE INTO unreadable (cell, source, row, why) VALUES (?1, ?2, ?3, ?4) "
+        + "RETURNING row")
+    var added: UInt64 = 0
+    for row in rows {
+      try insert.bind(cell, at: 1)
+      try insert.bind(ByteText(row.table.rawValue), at: 2)
+      try insert.bind(row.rowID, at: 3)
+      try insert.bind(ByteText(row.why), at: 4)
+      while try insert.step() { added += 1 }
+      insert.reset()
+    }
+    return added
+  }
+
+  private func locked<Value>(
+    _ body: () throws(ProjectionError) -> Value
+  ) throws(ProjectionError) -> Value {
+    var result: Result<Value, ProjectionError>?
+    lock.withLock { _ in
+      do throws(ProjectionError) { result = .success(try body()) } catch {
+        result = .failure(error)
+      }
+    }
+    guard let result else { preconditionFailure("the body ran") }
+    return try result.get()
+  }
+}
+
+// MARK: - Reading back
+
+extension ScanFile {
+  /// The rows of all cells, those of one instance together, by UUID; of a row that was read twice
+  /// only the later one.
+  func forEachInstance(
+    _ body: ([StagedInstance]) throws(ProjectionError) -> Void
+  ) throws(ProjectionError) {
+    let statement = try connection.prepare(
+      "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
+        + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
+        + "ORDER BY uuid, cell, number")
+    defer { statement.reset() }
+    var copies: [StagedInstance] = []
+    while try statement.step() {
+      let row = try staged(statement)
+      if let last = copies.last {
+        if last.id != row.id {
+          try body(copies)
+          copies.removeAll(keepingCapacity: true)
+        } else if last.cell == row.cell {
+          copies.removeLast()
+        }
+      }
+      copies.append(row)
+    }
+    if !copies.isEmpty { try body(copies) }
+  }
+
+  private func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {
+    guard let cell = cellsByNumber[try row.integer(1)] else { throw .notAnIndex(path: path) }
+    func time(_ column: Int) throws(ProjectionError) -> Timestamp? {
+      try row.integerIfPresent(column).map { Timestamp(microseconds: $0) }
+    }
+    return StagedInstance(
+      id: InstanceID(try row.uuid(0)), cell: cell, rowID: try row.integer(2),
+      project: try row.textIfPresent(3), user: try row.textIfPresent(4),
+      host: try row.textIfPresent(5), vmState: try row.textIfPresent(6),
+      taskState: try row.textIfPresent(7), isDeleted: try row.integer(8) != 0,
+      isHidden: try row.integer(9) != 0, createdAt: try time(10), updatedAt: try time(11),
+      deletedAt: try time(12), launchedAt: try time(13),
+      readAt: Timestamp(microseconds: try row.integer(14)))
+  }
+
+  /// The migrations of an instance between cells, with the cells that have them.
+  func moves(of instance: InstanceID) throws(ProjectionError) -> [(cell: CellID, CrossCellMove)] {
+    let statement = try connection.prepare(
+      "SELECT cell, uuid, source, destination, status, created_at FROM move WHERE instance = ?1 "
+        + "ORDER BY uuid, cell")
+    try statement.bind(instance.uuid, at: 1)
+    var moves: [(cell: CellID, CrossCellMove)] = []
+    while try statement.step() {
+      guard let cell = cellsByNumber[try statement.integer(0)] else { continue }
+      let createdAt = try statement.integerIfPresent(5).map { Timestamp(microseconds: $0) }
+      let move = CrossCellMove(
+        uuid: try statement.uuid(1), instance: instance, source: try statement.textIfPresent(2),
+        destination: try statement.textIfPresent(3), status: try statement.textIfPresent(4),
+        createdAt: createdAt)
+      moves.append((cell, move))
+    }
+    return moves
+  }
+
+  /// The compute hosts, by name, each with the cells that have it.
+  func hosts() throws(ProjectionError) -> [(name: ByteText, cells: [CellID])] {
+    let statement = try connection.prepare("SELECT name, cell FROM host ORDER BY name")
+    var hosts: [(name: ByteText, cells: [CellID])] = []
+    while try statement.step() {
+      let name = try statement.text(0)
+      guard let cell = cellsByNumber[try statement.integer(1)] else { continue }
+      if hosts.last?.name == name {
+        hosts[hosts.count - 1].cells.append(cell)
+      } else {
+        hosts.append((name, [cell]))
+      }
+    }
+    for place in hosts.indices { hosts[place].cells.sort() }
+    return hosts
+  }
+
+  /// The evidence of a cell's identity.
+  func identity(of cell: CellID) throws(ProjectionError) -> CellIdentity {
+    var found: [IdentityKind: [UUID128]] = [:]
+    guard let number = numbers[cell] else { return CellIdentity(services: [], computeNodes: []) }
+    let statement = try connection.prepare(
+      "SELECT kind, uuid FROM identity WHERE cell = ?1 ORDER BY kind, uuid")
+    try statement.bind(number, at: 1)
+    while try statement.step() {
+      let kind = IdentityKind(rawValue: UInt8(truncatingIfNeeded: try statement.integer(0)))
+      if let kind { found[kind, default: []].append(try statement.uuid(1)) }
+    }
+    return CellIdentity(
+      services: found[.service] ?? [], computeNodes: found[.computeNode] ?? [])
+  }
+
+  /// The first rows that were passed over, of all cells.
+  func unreadable(limit: Int) throws(ProjectionError) -> [(cell: CellID, UnreadableRow)] {
+    let statement = try connection.prepare(
+      "SELECT cell, source, row, why FROM unreadable ORDER BY cell, source, row LIMIT \(limit)")
+    var rows: [(cell: CellID, UnreadableRow)] = []
+    while try statement.step() {
+      guard let cell = cellsByNumber[try statement.integer(0)],
+        let table = NovaTable(rawValue: try statement.text(1).string)
+      else { continue }
+      let row = UnreadableRow(
+        table: table, rowID: try statement.integer(2), why: try statement.text(3).string)
+      rows.append((cell, row))
+    }
+    return rows
+  }
+}

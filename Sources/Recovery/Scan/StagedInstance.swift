@@ -1,0 +1,33 @@
+internal import Journal
+
+/// An instance's row as a scan has set it aside.
+struct StagedInstance: Hashable, Sendable {
+  var id: InstanceID
+  var cell: CellID
+  /// Nova's `instances.id`.
+  var rowID: Int64
+  var project: ByteText?
+  var user: ByteText?
+  var host: ByteText?
+  var vmState: ByteText?
+  var taskState: ByteText?
+  var isDeleted: Bool
+  /// The other copy of an instance that moves between cells is the visible one.
+  var isHidden: Bool
+  var createdAt: Timestamp?
+  var updatedAt: Timestamp?
+  var deletedAt: Timestamp?
+  var launchedAt: Timestamp?
+  var readAt: Timestamp
+
+  /// Whether Nova's API counted it as on its way out: what `queued_for_delete` was, as far as a cell
+  /// can tell.
+  ///
+  /// A failed delete (vm_state error, no task) keeps the mark in Nova, which a cell doesn't show.
+  var isQueuedForDelete: Bool {
+    if isDeleted || taskState == "deleting" || taskState == "soft-deleting" { return true }
+    // A restore clears the mark first; one that failed leaves deleted_at empty.
+    if taskState == "restoring" { return false }
+    return vmState == "soft-delete" && deletedAt != nil
+  }
+}

@@ -1,0 +1,13 @@
+public import Journal
+
+/// The decisions of conflicts, as entries hold them.
+public enum ConflictDecision {
+  /// Cells that could not be read before have decided it by the rules.
+  public static let byRules: ByteText = "settled by the rules"
+
+  /// An operator said which cell has the instance or the host.
+  public static func cell(_ id: CellID) -> ByteText { ByteText("cell \(id)") }
+
+  /// An operator said that no cell has it.
+  public static let unmapped: ByteText = "unmapped"
+}

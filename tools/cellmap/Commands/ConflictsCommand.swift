@@ -1,0 +1,152 @@
+import ArgumentParser
+import Cells
+import Journal
+import Projections
+import Recovery
+import Registry
+import Router
+
+/// `cellmap conflicts`: what the cells couldn't decide between them.
+struct ConflictsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "conflicts", abstract: "What the cells couldn't decide between them.",
+    subcommands: [
+      ConflictsListCommand.self, ConflictsShowCommand.self, ConflictsResolveCommand.self,
+    ])
+
+  /// The instance of a UUID, or the host of a name.
+  static func entity(_ text: String) -> EntityKey {
+    InstanceID(text).map { .instance($0) } ?? .host(ByteText(text))
+  }
+}
+
+struct ConflictsListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the open conflicts.")
+  @OptionGroup var store: StoreOptions
+  @Flag(help: "Lists the decided ones too.") var all = false
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let index = try session.caughtUpIndex()
+    let found: [ConflictItem]
+    do throws(ProjectionError) { found = try index.conflicts() } catch {
+      throw CommandFailure(error)
+    }
+    let shown = found.filter { all || $0.row.record.decision == nil }
+    if store.json {
+      for item in shown { Console.print(item.json.line) }
+      return session.close()
+    }
+    var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
+    for item in shown {
+      table.add(
+        item.entity.description, item.row.record.kind.string, "\(item.row.record.foundAt)",
+        item.row.record.decision?.string)
+    }
+    table.print(empty: all ? "No conflicts." : "No open conflicts.")
+    session.close()
+  }
+}
+
+struct ConflictsShowCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Shows a conflict with the cells' rows side by side.")
+  @OptionGroup var store: StoreOptions
+  @Argument(help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
+  var what: String
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let map = try session.map()
+    let entity = ConflictsCommand.entity(what)
+    let row = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
+    guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
+    if store.json {
+      return Console.print(ConflictItem(entity: entity, row: row).json.line)
+    }
+    var names: [CellID: String] = [:]
+    for (id, row) in try map.cells() { names[id] = row.record.name?.string }
+    ConflictOutput.print(
+      entity, FoundConflict(kind: row.record.kind, evidence: row.record.evidence), names)
+    if let decision = row.record.decision {
+      Console.say("Decided by entry \(row.changedAt): \(decision)")
+    } else {
+      Console.say("Open since entry \(row.record.foundAt). `conflicts resolve` decides it.")
+    }
+  }
+}
+
+struct ConflictsResolveCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resolve", abstract: "Decides a conflict: which cell it is, or none.",
+    discussion: """
+      The instance's row is read from that cell in the same call, so the cell must answer. The decision
+      stands against later rebuilds as long as the conflict is between the same cells.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var base: BaseOptions
+  @Argument(help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
+  var what: String
+  @Option(help: "The cell that has it: its name or UUID.") var cell: String?
+  @Flag(help: "No cell has it: it gets no mapping.") var unmapped = false
+
+  func validate() throws {
+    guard (cell == nil) == unmapped else { throw ValidationError("Give --cell or --unmapped.") }
+  }
+
+  func run() throws {
+    if (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
+    let session = try StoreSession(store)
+    let entity = ConflictsCommand.entity(what)
+    let map = try session.map()
+    let known = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
+    guard known != nil else { throw CommandFailure(Refusal.noConflict(entity)) }
+    let decision = try decision(entity, session, map)
+    let outcome = try session.submit(decision, change)
+    session.close()
+    var json = ConflictOutput.entity(entity)
+    json["decision"] = .text(cell ?? "unmapped")
+    change.report(outcome, store, done: "Decided the conflict about \(entity).", json: json)
+  }
+
+  private func decision(
+    _ entity: EntityKey, _ session: StoreSession, _ map: MapReading
+  ) throws(CommandFailure) -> Change {
+    guard let cell else { return ConflictSettlement.unmapping(entity) }
+    let id = try session.cell(named: cell, change).id
+    guard case .instance(let instance) = entity else {
+      guard case .host(let name) = entity else { throw CommandFailure(Refusal.noConflict(entity)) }
+      return ConflictSettlement.mapping(host: name, to: id)
+    }
+    let cells = LiveCells(try session.router(try base.addressBase()))
+    let row: CellInstance?
+    do throws(CellUnavailable) {
+      row = try cells.ask(id) { (connection) throws(CellError) in
+        try connection.instance(instance)
+      }
+    } catch {
+      throw CommandFailure(.cell, error.description)
+    }
+    guard let row else {
+      throw CommandFailure(.refused, "Cell \(cell) has no row of instance \(instance).")
+    }
+    return ConflictSettlement.mapping(
+      row, to: id, before: try map.instance(instance)?.record)
+  }
+}
+
+extension ConflictItem {
+  var json: JSONValue {
+    let record = row.record
+    guard
+      case .object(var object) = ConflictOutput.json(
+        entity, FoundConflict(kind: record.kind, evidence: record.evidence))
+    else { return .null }
+    object["decision"] = .printed(record.decision)
+    object["found"] = .number(record.foundAt)
+    object["changed_at"] = .number(row.changedAt)
+    return .object(object)
+  }
+}

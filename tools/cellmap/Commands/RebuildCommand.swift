@@ -1,0 +1,272 @@
+import ArgumentParser
+import Foundation
+import Journal
+import Projections
+import Recovery
+import Registry
+import Router
+
+/// `cellmap rebuild`: the map made again from the cells alone.
+struct RebuildCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rebuild", abstract: "Makes the map again from the cells' own databases.",
+    discussion: """
+      Without a store, a new one is made. In one that is there, a new epoch is opened, and the map is
+      made to hold what the cells have. Nothing is ever written into a cell.
+
+      All cells are read at once. What they can't decide between them is a conflict and stays
+      undecided: `conflicts` shows it (exit code 1). A cell that can't be read leaves the map
+      incomplete (exit code 5); give the same command again once it is back. A scan that was stopped
+      goes on behind the last page that it read.
+      """)
+
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: ChangeOptions
+  @OptionGroup var base: BaseOptions
+  @Option(
+    help: ArgumentHelp(
+      "The cells with their addresses, as `cell export --reveal` writes them. Without it, those of "
+        + "the map.", valueName: "file"))
+  var cells: String?
+  @Option(
+    name: .customLong("nova-conf"),
+    help: ArgumentHelp(
+      "The nova.conf of one cell, file or folder, which is named after it; may be given for each cell.",
+      valueName: "file"))
+  var novaConf: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "cell0's database, where no file has it: itself, - for a line of standard input, or @FILE.",
+      valueName: "address"))
+  var cell0: String?
+  @Option(
+    help: ArgumentHelp(
+      "The highest epoch that is known of a store that was lost; the new store's is above it.",
+      valueName: "epoch"))
+  var epochAbove: UInt32 = 0
+  @Option(help: ArgumentHelp("At most so many rows a second of each cell.", valueName: "rows"))
+  var rate: Int?
+  @Option(
+    help: ArgumentHelp("How long a cell may take for a page.", valueName: "milliseconds"))
+  var deadline = 30_000
+  @Flag(help: "Shows what would be done; the map stays as it is.") var dryRun = false
+
+  func validate() throws {
+    guard (1...3_600_000).contains(deadline) else {
+      throw ValidationError("--deadline must be 1 to 3600000 milliseconds.")
+    }
+    if let rate, rate < 1 { throw ValidationError("--rate must be at least 1 row a second.") }
+  }
+
+  private static let title: ByteText = "rebuild"
+
+  func run() throws {
+    if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
+    let given = try givenCells()
+    let place = try RebuildPlace(store, given, isTrial: dryRun, epochAbove: epochAbove, change)
+    defer { place.end() }
+    let session = place.session
+    if !dryRun, let answer = try session.earlierAnswer(to: Self.title, change) {
+      return change.report(
+        answer, store, done: "Rebuilt the map.",
+        json: ["instances": .number(answer.finished?.instances ?? 0)])
+    }
+    if place.takesCells { try take(given, session, by: place.authorship) }
+    let rebuild = try open(session, in: place.staging)
+    rebuild.scan(settings) { Console.progress(Self.line($0)) }
+    Console.endProgress()
+    let (plan, outcome) = try work(rebuild, session)
+    if dryRun || plan.isComplete { rebuild.discardScan() }
+    session.close()
+    let output = RebuildOutput(
+      plan: plan, outcome: outcome, names: try place.names(), isDryRun: dryRun)
+    if store.json {
+      Console.print(output.json(request: change.request, at: session.journal.head.position).line)
+    } else {
+      output.print()
+    }
+    if !plan.isComplete { throw ExitCode(ExitStatus.partial.rawValue) }
+    if plan.conflictCount > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
+  }
+
+  private var settings: ScanSettings {
+    var settings = ScanSettings()
+    settings.rowsPerSecond = rate
+    settings.pageTime = .milliseconds(deadline)
+    return settings
+  }
+
+  private static func line(_ states: [CellScanState]) -> String {
+    "reading: \(states.reduce(0) { $0 + $1.rows }) instances, "
+      + "\(states.filter { $0.isFinished || $0.failure != nil }.count) of \(states.count) cells done"
+  }
+
+  // MARK: Cells
+
+  private func givenCells() throws(CommandFailure) -> [GivenCell] {
+    var given = try cells.map { path throws(CommandFailure) in try CellsFile.read(path) } ?? []
+    for path in novaConf {
+      let configuration = try NovaFiles.read([path])
+      var draft = AddressDraft()
+      if let text = configuration.database {
+        draft.database = try AddressArgument.given(text, of: .database)
+      }
+      guard draft.database != nil else {
+        throw CommandFailure(.usage, "'\(path)' has no [database]connection.")
+      }
+      if let text = configuration.transportURL {
+        draft.queue = try AddressArgument.given(text, of: .queue)
+      }
+      let options = configuration.connectionOptions
+      if options != .none { draft.options = options.canonicalText }
+      let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+      given.append(GivenCell(name: ByteText(name), addresses: draft))
+    }
+    if let cell0 {
+      var draft = AddressDraft()
+      draft.database = try AddressArgument.given(cell0, of: .database)
+      var cell = GivenCell(name: "cell0", addresses: draft)
+      cell.id = .cell0
+      given.append(cell)
+    }
+    return given
+  }
+
+  /// Makes the map hold the cells as they are given; those that aren't stay.
+  private func take(
+    _ given: [GivenCell], _ session: StoreSession, by authorship: Authorship
+  ) throws(CommandFailure) {
+    guard !given.isEmpty else { return }
+    let known = try session.map()
+    var observations: [Observation] = []
+    for cell in given {
+      let id = try id(of: cell, in: known)
+      let before = try known.cell(id)?.record
+      let draft = CellDraft(
+        name: cell.name ?? before?.name, addresses: cell.addresses,
+        disabled: cell.disabled ?? (before == nil ? false : before?.disabled),
+        row: before?.row ?? .unknown)
+      observations.append(Observation(.cell(id, draft), evidence: nil))
+    }
+    let names = observations.map { $0.entity.description }.sorted()
+    var command = change.command(.take(observations))
+    command.authorship = authorship
+    command.bulk = BulkMark(
+      title: Self.title,
+      chunk: KeyRange(
+        kind: .cell, first: ByteText(names.first ?? ""), last: ByteText(names.last ?? "")))
+    let registry = try session.writer()
+    do throws(RegistryError) { _ = try registry.submit(command) } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  private func id(of cell: GivenCell, in map: MapReading) throws(CommandFailure) -> CellID {
+    if let id = cell.id { return id }
+    let named = try map.cells().filter { $0.row.record.name == cell.name }
+    guard named.count <= 1 else {
+      throw CommandFailure(
+        .refused, "\(named.count) cells are named \(cell.name?.string ?? "nothing"). Give UUIDs.")
+    }
+    return named.first?.id ?? CellID(.random())
+  }
+
+  // MARK: Work
+
+  private func open(
+    _ session: StoreSession, in folder: String
+  ) throws(CommandFailure) -> MapRebuild {
+    let router = try session.router(try base.addressBase())
+    let keys = try session.keys()
+    do throws(RebuildError) {
+      return try MapRebuild(
+        cells: router, journal: session.journal, keys: keys, stagingIn: folder,
+        isTrial: dryRun)
+    } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  private func work(
+    _ rebuild: MapRebuild, _ session: StoreSession
+  ) throws(CommandFailure) -> (RebuildPlan, Outcome?) {
+    let index = try session.caughtUpIndex()
+    let registry = try session.writer()
+    do throws(RebuildError) {
+      var plan = try rebuild.plan(on: index, head: session.journal.head.position) {
+        if $0 % 1000 == 0 { Console.progress("comparing: \($0) instances") }
+      }
+      guard !dryRun else { return (plan, nil) }
+      let outcome = try rebuild.apply(
+        &plan, title: Self.title, by: change.authorship, request: change.request, on: index,
+        through: registry
+      ) { Console.progress("writing: \($0) rows") }
+      Console.endProgress()
+      return (plan, outcome)
+    } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+}
+
+/// Where a rebuild works: the store, a new one, or for a trial without a store one that is thrown away.
+private struct RebuildPlace {
+  let session: StoreSession
+  let staging: String
+  /// The cells that were given are put into the map first.
+  let takesCells: Bool
+  let authorship: Authorship
+  private let scratch: String?
+
+  init(
+    _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,
+    _ change: ChangeOptions
+  ) throws {
+    // A trial store of its own wants a reason too.
+    authorship =
+      isTrial ? Caller.authorship(reason: "dry run", correlation: nil) : change.authorship
+    let isThere = FileManager.default.fileExists(atPath: StoreFiles(options.folder).journal)
+    if isThere {
+      session = try StoreSession(options)
+      staging = session.files.directory
+      takesCells = !isTrial
+      scratch = nil
+      if isTrial, !given.isEmpty {
+        Console.note("cellmap: A dry run reads the cells under the addresses that the map has.")
+      }
+      return
+    }
+    guard !given.isEmpty else {
+      throw CommandFailure(
+        .usage, "There is no store at '\(options.folder)'. Give the cells with --cells FILE.")
+    }
+    let folder =
+      isTrial
+      ? FileManager.default.temporaryDirectory.path + "/cellmap-trial-\(UUID128.random())"
+      : options.folder
+    scratch = isTrial ? folder : nil
+    let cell0 = given.first { $0.id == .cell0 }?.addresses.database
+    do throws(RegistryError) {
+      _ = try StoreCreation.create(
+        in: folder, cell0: cell0,
+        by: authorship,
+        opening: StoreCreation.Opening(.rebuilt, epoch: epochAbove + 1))
+    } catch {
+      throw CommandFailure(error)
+    }
+    session = try StoreSession(try StoreOptions.parse(["--store", folder]))
+    staging = session.files.directory
+    takesCells = true
+  }
+
+  /// The names of the cells, for people.
+  func names() throws(CommandFailure) -> [CellID: String] {
+    var names: [CellID: String] = [:]
+    for (id, row) in try session.map().cells() { names[id] = row.record.name?.string }
+    return names
+  }
+
+  func end() {
+    if let scratch { try? FileManager.default.removeItem(atPath: scratch) }
+  }
+}

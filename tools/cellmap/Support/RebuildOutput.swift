@@ -1,0 +1,202 @@
+import Journal
+import Recovery
+import Registry
+
+/// What a rebuild found and did, for people and as JSON.
+struct RebuildOutput {
+  let plan: RebuildPlan
+  let outcome: Outcome?
+  let names: [CellID: String]
+  let isDryRun: Bool
+
+  private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
+
+  func print() {
+    printCells()
+    printRules()
+    printFindings()
+    printConflicts()
+    printNovaTables()
+    for row in plan.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
+    for state in plan.unread {
+      Console.note(
+        "cellmap: cell \(Console.safe(name(state.cell))) was not read whole: "
+          + Console.safe(state.failure ?? "it was stopped")
+          + " What depends on it is provisional; give the same command again.")
+    }
+    if plan.overtaken > 0 {
+      Console.note(
+        "cellmap: \(plan.overtaken) records were changed in the map meanwhile; they stay.")
+    }
+    if let outcome {
+      Console.say("Rebuilt the map from the cells. Position \(outcome.position).")
+    } else if isDryRun {
+      Console.print("A dry run: the map is as it was.")
+    }
+  }
+
+  private func printCells() {
+    var table = Table("CELL", "INSTANCES", "UNREADABLE", "READ")
+    for state in plan.cells {
+      table.add(
+        name(state.cell), "\(state.rows)", "\(state.unreadable)",
+        state.isFinished ? "whole" : "not whole")
+    }
+    table.print(empty: "The map has no cells with a database.")
+  }
+
+  private func printRules() {
+    var table = Table("RECORDS", "NEW", "CHANGED", "AS IN THE MAP")
+    for (name, count) in [("hosts", plan.hosts), ("instances", plan.instances)] {
+      table.add(name, "\(count.added)", "\(count.changed)", "\(count.same)")
+    }
+    table.print(empty: "")
+    var rules = Table("INSTANCES", "PLACED BY THE RULE")
+    for rule in RebuildPlan.Rule.allCases {
+      if let count = plan.rules[rule] { rules.add("\(count)", rule.rawValue) }
+    }
+    rules.print(empty: "No cell has an instance.")
+  }
+
+  private func printFindings() {
+    for (found, text) in [
+      (plan.hiddenOnly, "have only copies that a move hides, and get no mapping"),
+      (plan.missing, "are in the map and in no cell that could have them; they stay in the map"),
+      (plan.withoutProject, "have no project: the map holds them, Nova's own map can't"),
+    ] where found.count > 0 {
+      let first = found.first.prefix(3).joined(separator: ", ")
+      let more = found.count > 3 ? ", …" : ""
+      Console.print("\(found.count) instances \(text): \(first)\(more)")
+    }
+    if plan.pending > 0 {
+      Console.print("\(plan.pending) records of cells that were not read stay as they are.")
+    }
+    if plan.settled > 0 { Console.print("\(plan.settled) earlier conflicts are settled.") }
+    if plan.decided > 0 { Console.print("\(plan.decided) conflicts stand as they were decided.") }
+  }
+
+  private func printConflicts() {
+    guard plan.conflictCount > 0 else { return }
+    Console.print("")
+    Console.print("\(plan.conflictCount) conflicts, which only you can decide:")
+    for conflict in plan.conflicts.prefix(20) {
+      ConflictOutput.print(conflict.entity, conflict.found, names)
+    }
+    if plan.conflictCount > 20 { Console.print("… `conflicts list` shows all of them.") }
+  }
+
+  /// What becomes of each table of Nova's API database.
+  private func printNovaTables() {
+    Console.print("")
+    var table = Table("NOVA'S API DATABASE", "", "RECORDS", "WITHOUT IT")
+    let placed = plan.rules.values.reduce(0, +)
+    let hosts = plan.hosts.added + plan.hosts.changed + plan.hosts.same
+    table.add("cell_mappings", "recovered", "\(plan.cells.count)", "-")
+    table.add("host_mappings", plan.isComplete ? "recovered" : "partly", "\(hosts)", "-")
+    table.add("instance_mappings", plan.isComplete ? "recovered" : "partly", "\(placed)", "-")
+    for (name, state, effect) in Self.otherTables { table.add(name, state, "-", effect) }
+    table.print(empty: "")
+  }
+
+  private static let otherTables = [
+    ("build_requests", "lost", "servers that were accepted and not in a cell yet are lost"),
+    ("request_specs", "lost", "resize, migrate, unshelve, rebuild and evacuate fail"),
+    ("flavors", "lost", "no new servers until they are made again"),
+    ("key_pairs", "lost", "users upload their keys again"),
+    ("aggregates, server groups", "lost", "availability zones and affinity are gone"),
+    ("quotas", "lost", "the defaults hold"),
+  ]
+
+  // MARK: JSON
+
+  func json(request: RequestID, at head: Position) -> JSONValue {
+    func object(_ count: RebuildPlan.Count) -> JSONValue {
+      .object([
+        "new": .number(count.added), "changed": .number(count.changed),
+        "same": .number(count.same),
+      ])
+    }
+    func object(_ named: RebuildPlan.Named) -> JSONValue {
+      .object(["count": .number(named.count), "first": .list(named.first.map { .text($0) })])
+    }
+    return .object([
+      "dry_run": .flag(isDryRun), "complete": .flag(plan.isComplete),
+      "cells": .list(plan.cells.map(cell)),
+      "hosts": object(plan.hosts), "instances": object(plan.instances),
+      "rules": .object(
+        Dictionary(uniqueKeysWithValues: plan.rules.map { ($0.key.rawValue, .number($0.value)) })),
+      "conflict_count": .number(plan.conflictCount),
+      "conflicts": .list(
+        plan.conflicts.map { ConflictOutput.json($0.entity, $0.found) }),
+      "settled": .number(plan.settled), "decided": .number(plan.decided),
+      "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
+      "without_project": object(plan.withoutProject), "pending": .number(plan.pending),
+      "unreadable": .list(plan.unreadable.map { .text($0) }),
+      "overtaken": .number(plan.overtaken), "changed": .flag(outcome != nil),
+      "repeated": .flag(false),
+      "entries": outcome?.entries.map {
+        .list([.number($0.lowerBound), .number($0.upperBound)])
+      } ?? .null,
+      "position": .printed(outcome?.position ?? head), "request": .printed(request),
+    ])
+  }
+
+  private func cell(_ state: CellScanState) -> JSONValue {
+    .object([
+      "cell": .printed(state.cell), "cell_name": .text(names[state.cell]),
+      "rows": .number(state.rows), "unreadable": .number(state.unreadable),
+      "markers": .number(state.markers), "answered": .flag(state.isFinished),
+      "error": .text(state.failure),
+    ])
+  }
+}
+
+/// How a conflict is shown: its rows side by side.
+enum ConflictOutput {
+  static func print(_ entity: EntityKey, _ found: FoundConflict, _ names: [CellID: String]) {
+    Console.say("\(entity): \(found.kind)")
+    guard let evidence = try? JSONValue(parsing: found.evidence.string),
+      case .list(let rows)? = evidence["rows"]
+    else { return }
+    let columns = [
+      "host", "vm_state", "task_state", "deleted", "hidden", "created_at", "updated_at",
+      "launched_at",
+    ]
+    for row in rows {
+      let cell = row["cell"]?.string ?? "?"
+      var parts = ["cell " + (CellID(cell).flatMap { names[$0] } ?? cell)]
+      for column in columns {
+        switch row[column] {
+        case nil, .null?, .flag(false)?: continue
+        case .flag(true)?: parts.append(column)
+        case let value?: parts.append("\(column) \(value.string ?? value.line)")
+        }
+      }
+      Console.say("  " + parts.joined(separator: "  "))
+    }
+    guard case .list(let moves)? = evidence["moves"] else { return }
+    for move in moves {
+      let cell = move["cell"]?.string ?? "?"
+      func text(_ name: String) -> String { move[name]?.string ?? "-" }
+      Console.say(
+        "  move in \(CellID(cell).flatMap { names[$0] } ?? cell): \(text("source")) to "
+          + "\(text("destination"))  \(text("status"))  \(text("created_at"))")
+    }
+  }
+
+  static func json(_ entity: EntityKey, _ found: FoundConflict) -> JSONValue {
+    var object = Self.entity(entity)
+    object["conflict"] = .printed(found.kind)
+    object["evidence"] = (try? JSONValue(parsing: found.evidence.string)) ?? .null
+    return .object(object)
+  }
+
+  static func entity(_ entity: EntityKey) -> [String: JSONValue] {
+    switch entity {
+    case .instance(let id): ["instance": .printed(id)]
+    case .host(let name): ["host": .printed(name)]
+    case .cell(let id): ["cell": .printed(id)]
+    case .store: [:]
+    }
+  }
+}
