@@ -22,8 +22,9 @@ struct RebuildRecords {
       cell: copy.cell, owner: InstanceOwner(project: copy.project, user: copy.user),
       isQueuedForDelete: copy.isQueuedForDelete,
       row: NovaRow(number: nil, createdAt: copy.createdAt), lastSeen: sighting(copy))
-    if let before, before.record != record, try !isProvisional(before, of: copy.id) {
-      let known = before.record
+    if let known = before?.record, let before, known.differs(from: record),
+      try !isProvisional(changedAt: before.changedAt)
+    {
       record.owner.project = record.owner.project ?? known.owner.project
       record.owner.user = record.owner.user ?? known.owner.user
       if known.isQueuedForDelete == true || (known.isQueuedForDelete == nil && !copy.isQueuedForDelete)
@@ -42,13 +43,10 @@ struct RebuildRecords {
 
   /// Whether what the map holds was only read of the cells by a rebuild, perhaps while others could not
   /// be read: then it is revised, and not merely completed.
-  private func isProvisional(
-    _ row: InstanceRow, of id: InstanceID
-  ) throws(RegistryError) -> Bool {
-    guard let rebuiltFrom, row.changedAt >= rebuiltFrom else { return false }
+  func isProvisional(changedAt: UInt64) throws(RegistryError) -> Bool {
+    guard let rebuiltFrom, changedAt >= rebuiltFrom else { return false }
     do throws(JournalError) {
-      let evidence = try journal.entry(at: row.changedAt)?.draft.evidence
-      return evidence?.cell != nil && evidence?.table == "instances"
+      return try journal.entry(at: changedAt)?.draft.evidence?.cell != nil
     } catch {
       throw .journal(error)
     }
@@ -79,5 +77,13 @@ struct RebuildRecords {
     let row = before?.record.row ?? .unknown
     return Observation(
       .host(host, HostRecord(cell: cell, row: row)), evidence: evidence, basis: basis)
+  }
+}
+
+extension InstanceRecord {
+  /// Whether more than the sighting of the host differs.
+  fileprivate func differs(from other: InstanceRecord) -> Bool {
+    cell != other.cell || owner != other.owner || isQueuedForDelete != other.isQueuedForDelete
+      || row != other.row
   }
 }

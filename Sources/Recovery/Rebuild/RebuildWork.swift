@@ -40,7 +40,10 @@ struct RebuildWork {
       }
       if cells.count > 1 {
         let conflict = ConflictEvidence.conflict(host: name, in: cells)
-        let observations = observe(.host(name), conflict, known?.record, &plan)
+        var observations = observe(.host(name), conflict, known?.record, &plan)
+        if !observations.isEmpty, try isProvisional(before?.changedAt) {
+          observations.append(unmapping(.host(name, nil)))
+        }
         if !observations.isEmpty { found.append((name, observations)) }
       } else if let before, !read.contains(before.record.cell) {
         plan.pending += 1
@@ -126,8 +129,12 @@ struct RebuildWork {
       let known = try mapped { () throws(ProjectionError) in
         try index.conflict(of: .instance(id))?.record
       }
-      return observe(
+      var observations = observe(
         .instance(id), ConflictEvidence.conflict(kind, copies, moves), known, &plan)
+      if !observations.isEmpty, try isProvisional(before?.changedAt) {
+        observations.append(unmapping(.instance(id, nil)))
+      }
+      return observations
     case .mapped(let copy, by: let rule):
       plan.rules[rule, default: 0] += 1
       if copy.project == nil { plan.withoutProject.add(id) }
@@ -161,6 +168,18 @@ struct RebuildWork {
     }
     plan.note(entity, found, isKnown: known.map { $0.decision == nil } ?? false)
     return [Observation(.conflict(entity, found), evidence: nil, basis: records.basis)]
+  }
+
+  /// What was only said by some of the cells, and all of them don't decide, is taken back.
+  private func unmapping(_ state: Observation.State) -> Observation {
+    Observation(state, evidence: nil, basis: records.basis)
+  }
+
+  private func isProvisional(_ changedAt: UInt64?) throws(RebuildError) -> Bool {
+    guard let changedAt else { return false }
+    do throws(RegistryError) { return try records.isProvisional(changedAt: changedAt) } catch {
+      throw .registry(error)
+    }
   }
 
   private func settling(_ entity: EntityKey, _ known: ConflictRecord?) -> [Observation] {

@@ -365,8 +365,8 @@ extension ScanFile {
 // MARK: - Reading back
 
 extension ScanFile {
-  /// The rows of all cells, those of one instance together, by UUID; of a row that was read twice
-  /// only the later one.
+  /// The rows of all cells, those of one instance together, by UUID and cell; of a row that was read
+  /// twice only the later one.
   func forEachInstance(
     _ body: ([StagedInstance]) throws(ProjectionError) -> Void
   ) throws(ProjectionError) {
@@ -380,7 +380,7 @@ extension ScanFile {
       let row = try staged(statement)
       if let last = copies.last {
         if last.id != row.id {
-          try body(copies)
+          try body(copies.sorted { $0.cell < $1.cell })
           copies.removeAll(keepingCapacity: true)
         } else if last.cell == row.cell {
           copies.removeLast()
@@ -388,7 +388,7 @@ extension ScanFile {
       }
       copies.append(row)
     }
-    if !copies.isEmpty { try body(copies) }
+    if !copies.isEmpty { try body(copies.sorted { $0.cell < $1.cell }) }
   }
 
   private func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {

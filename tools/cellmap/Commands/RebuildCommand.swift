@@ -76,7 +76,7 @@ struct RebuildCommand: ParsableCommand {
     rebuild.scan(settings) { Console.progress(Self.line($0)) }
     Console.endProgress()
     let (plan, outcome) = try work(rebuild, session)
-    if dryRun || plan.isComplete { rebuild.discardScan() }
+    rebuild.discardScan()
     session.close()
     let output = RebuildOutput(
       plan: plan, outcome: outcome, names: try place.names(), isDryRun: dryRun)
