@@ -113,7 +113,7 @@ let package = Package(
       name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "RecoveryTests", dependencies: ["Recovery", "Router", "TestSupport"],
+      name: "RecoveryTests", dependencies: ["Recovery", "Router", "Cells", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],

@@ -82,6 +82,10 @@ public struct NovaCellFile: Sendable {
       id INTEGER NOT NULL, hypervisor_hostname VARCHAR(255), deleted INTEGER, host VARCHAR(255),
       uuid VARCHAR(36), mapped INTEGER, PRIMARY KEY (id));
     CREATE UNIQUE INDEX compute_nodes_uuid_idx ON compute_nodes (uuid);
+    CREATE TABLE migrations (
+      id INTEGER NOT NULL, uuid VARCHAR(36), instance_uuid VARCHAR(36),
+      source_compute VARCHAR(255), dest_compute VARCHAR(255), status VARCHAR(255),
+      created_at DATETIME, cross_cell_move BOOLEAN, PRIMARY KEY (id));
     """
   }
 }

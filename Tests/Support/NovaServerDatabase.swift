@@ -130,12 +130,17 @@ public struct NovaServerDatabase: Sendable {
       CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
       CREATE TABLE services (
         \(id), host VARCHAR(255), \(binary) VARCHAR(255), topic VARCHAR(255),
-        report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36));
+        report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), version INTEGER,
+        last_seen_up \(time), disabled \(flag), forced_down \(flag));
       CREATE UNIQUE INDEX services_uuid_idx ON services (uuid);
       CREATE TABLE compute_nodes (
         \(id), hypervisor_hostname VARCHAR(255), deleted INTEGER, host VARCHAR(255),
         uuid VARCHAR(36), mapped INTEGER);
       CREATE UNIQUE INDEX compute_nodes_uuid_idx ON compute_nodes (uuid);
+      CREATE TABLE migrations (
+        \(id), uuid VARCHAR(36), instance_uuid VARCHAR(36), source_compute VARCHAR(255),
+        dest_compute VARCHAR(255), status VARCHAR(255), created_at \(time),
+        cross_cell_move \(flag));
       """
   }
 

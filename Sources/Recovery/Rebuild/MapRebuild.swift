@@ -72,19 +72,18 @@ public final class MapRebuild {
     plan.cells = states
     let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
     let work = try work(on: index)
-    for (entity, found) in try work.hosts(&plan) {
+    for (_, found) in try work.hosts(&plan) {
       for observation in found {
-        let events = try events(observation, preview)
+        let events = try events(observation, preview, &plan)
         if case .host = observation.state { plan.count(\.hosts, events) }
         if case .conflict(_, nil) = observation.state, events?.isEmpty == false {
           plan.settled += 1
         }
       }
-      _ = entity
     }
     try work.forEachInstance(&plan) { (plan, observations) throws(RebuildError) in
       for observation in observations {
-        let events = try events(observation, preview)
+        let events = try events(observation, preview, &plan)
         switch observation.state {
         case .instance:
           plan.count(\.instances, events)
@@ -105,9 +104,12 @@ public final class MapRebuild {
   }
 
   private func events(
-    _ observation: Observation, _ preview: ChangePreview
+    _ observation: Observation, _ preview: ChangePreview, _ plan: inout RebuildPlan
   ) throws(RebuildError) -> [Event]? {
-    do throws(RegistryError) { return try preview.events(observation) } catch {
+    do throws(RegistryError) { return try preview.events(observation) } catch .refused(let why) {
+      plan.refuse(observation, why)
+      return []
+    } catch {
       throw .registry(error)
     }
   }
@@ -157,8 +159,12 @@ extension MapRebuild {
       let part = hosts[start...].prefix(Self.chunkRows)
       guard let first = part.first?.name, let last = part.last?.name else { break }
       let range = KeyRange(kind: .host, first: first, last: last)
-      changed.hosts += try submission.take(part.flatMap(\.observations), range)
+      let observations = part.flatMap(\.observations).filter {
+        !plan.refusedEntities.contains($0.entity)
+      }
+      changed.hosts += try submission.take(observations, range)
     }
+    let refused = plan.refusedEntities
     var chunk: [Observation] = []
     var range: (first: InstanceID, last: InstanceID)?
     var done: UInt64 = 0
@@ -174,13 +180,15 @@ extension MapRebuild {
       range = nil
     }
     let digests = try work.forEachInstance(&again) { (_, observations) throws(RebuildError) in
-      guard case .instance(let id)? = observations.first?.entity else { return }
+      guard case .instance(let id)? = observations.first?.entity,
+        !refused.contains(.instance(id))
+      else { return }
       chunk += observations
       range = (range?.first ?? id, id)
       if chunk.count >= Self.chunkRows { try flush() }
     }
     try flush()
-    changed.cells += try finishCells(submission, index, digests)
+    changed.cells += try finishCells(submission, index, digests, lacking: plan.lackingCells)
     plan.overtaken = submission.overtaken
     return try submission.finish(changed)
   }
@@ -205,7 +213,8 @@ extension MapRebuild {
 
   /// Notes the end of each scan, the evidence of each cell's identity, and what the map knows whole.
   private func finishCells(
-    _ submission: Submission, _ index: IndexReader, _ digests: [CellID: Digest]
+    _ submission: Submission, _ index: IndexReader, _ digests: [CellID: Digest],
+    lacking: Set<CellID>
   ) throws(RebuildError) -> UInt64 {
     var changed: UInt64 = 0
     for state in states {
@@ -224,7 +233,8 @@ extension MapRebuild {
           try submission.submit(.recordIdentity(state.cell, part), about: state.cell)
         }
       }
-      let isWhole = state.isFinished && state.unreadable == 0
+      let isWhole =
+        state.isFinished && state.unreadable == 0 && !lacking.contains(state.cell)
       changed += try submission.submit(.setCoverage(state.cell, isWhole), about: state.cell)
     }
     return changed

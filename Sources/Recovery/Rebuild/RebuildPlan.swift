@@ -65,6 +65,11 @@ public struct RebuildPlan: Sendable {
   public var withoutProject = Named()
   /// Rows that hold what Nova doesn't write.
   public var unreadable: [String] = []
+  /// What the map's rules don't take, with the reason.
+  public var refused = Named()
+  /// The things that are passed over, and the cells that are not known whole without them.
+  var refusedEntities: Set<EntityKey> = []
+  var lackingCells: Set<CellID> = []
   /// What others decided while the cells were read; it stays.
   public var overtaken: UInt64 = 0
 
@@ -79,6 +84,15 @@ public struct RebuildPlan: Sendable {
     conflictCount += 1
     if conflicts.count < Self.maximumConflicts {
       conflicts.append(Conflict(entity: entity, found: found, isKnown: isKnown))
+    }
+  }
+
+  mutating func refuse(_ observation: Observation, _ why: Refusal) {
+    guard refusedEntities.insert(observation.entity).inserted else { return }
+    refused.add("\(observation.entity): \(why)")
+    // A host that is left out hides no instance.
+    if case .instance = observation.entity, let cell = observation.evidence?.cell {
+      lackingCells.insert(cell)
     }
   }
 

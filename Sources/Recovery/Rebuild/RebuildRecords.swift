@@ -27,7 +27,8 @@ struct RebuildRecords {
     {
       record.owner.project = record.owner.project ?? known.owner.project
       record.owner.user = record.owner.user ?? known.owner.user
-      if known.isQueuedForDelete == true || (known.isQueuedForDelete == nil && !copy.isQueuedForDelete)
+      if known.isQueuedForDelete == true
+        || (known.isQueuedForDelete == nil && !copy.isQueuedForDelete)
       {
         record.isQueuedForDelete = known.isQueuedForDelete
       }

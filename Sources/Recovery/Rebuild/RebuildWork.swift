@@ -13,6 +13,8 @@ struct RebuildWork {
   private let read: Set<CellID>
   private let cellHosts: [(name: ByteText, cells: [CellID])]
   private let rules: CopyRules
+  /// What the map knows of conflicts, the decided ones too.
+  private let conflicts: [EntityKey: ConflictRecord]
 
   init(
     file: ScanFile, index: IndexReader, records: RebuildRecords, read: Set<CellID>
@@ -24,6 +26,12 @@ struct RebuildWork {
     do throws(ProjectionError) { cellHosts = try file.hosts() } catch {
       throw .staging("\(error)")
     }
+    do throws(ProjectionError) {
+      let known = try index.conflicts().map { ($0.entity, $0.row.record) }
+      conflicts = Dictionary(known, uniquingKeysWith: { first, _ in first })
+    } catch {
+      throw .registry(.index(error))
+    }
     rules = CopyRules(
       hostCells: Dictionary(
         cellHosts.map { ($0.name, Set($0.cells)) }, uniquingKeysWith: { first, _ in first }))
@@ -34,13 +42,14 @@ struct RebuildWork {
     _ plan: inout RebuildPlan
   ) throws(RebuildError) -> [(name: ByteText, observations: [Observation])] {
     var found: [(name: ByteText, observations: [Observation])] = []
-    for (name, cells) in cellHosts {
-      let (before, known) = try mapped { () throws(ProjectionError) in
-        (try index.host(name), try index.conflict(of: .host(name)))
-      }
+    for (name, owners) in cellHosts {
+      // By mistake compute services report there; it can't hold hosts, and the rules say so.
+      let real = owners.filter { $0 != .cell0 }
+      let cells = real.isEmpty ? owners : real
+      let before = try mapped { () throws(ProjectionError) in try index.host(name) }
       if cells.count > 1 {
         let conflict = ConflictEvidence.conflict(host: name, in: cells)
-        var observations = observe(.host(name), conflict, known?.record, &plan)
+        var observations = observe(.host(name), conflict, &plan)
         if !observations.isEmpty, try isProvisional(before?.changedAt) {
           observations.append(unmapping(.host(name, nil)))
         }
@@ -51,7 +60,7 @@ struct RebuildWork {
         found.append(
           (
             name,
-            settling(.host(name), known?.record)
+            settling(.host(name))
               + [records.observation(host: name, in: cells[0], before: before)]
           ))
       }
@@ -126,11 +135,8 @@ struct RebuildWork {
       plan.hiddenOnly.add(id)
       return []
     case .conflict(let kind, let copies, let moves):
-      let known = try mapped { () throws(ProjectionError) in
-        try index.conflict(of: .instance(id))?.record
-      }
       var observations = observe(
-        .instance(id), ConflictEvidence.conflict(kind, copies, moves), known, &plan)
+        .instance(id), ConflictEvidence.conflict(kind, copies, moves), &plan)
       if !observations.isEmpty, try isProvisional(before?.changedAt) {
         observations.append(unmapping(.instance(id, nil)))
       }
@@ -138,15 +144,8 @@ struct RebuildWork {
     case .mapped(let copy, by: let rule):
       plan.rules[rule, default: 0] += 1
       if copy.project == nil { plan.withoutProject.add(id) }
-      // Only an instance with several copies can have been a conflict, or one whose other copy is
-      // gone by now; the latter is in the map or was left out of it.
-      let known =
-        copies.count > 1 || before == nil
-        ? try mapped { () throws(ProjectionError) in
-          try index.conflict(of: .instance(id))?.record
-        } : nil
       do throws(RegistryError) {
-        return [try records.observation(copy, before: before)] + settling(.instance(id), known)
+        return [try records.observation(copy, before: before)] + settling(.instance(id))
       } catch {
         throw .registry(error)
       }
@@ -156,9 +155,9 @@ struct RebuildWork {
   /// A conflict as it is to be observed; one that an operator has decided stands decided as long as it
   /// is between the same cells.
   private func observe(
-    _ entity: EntityKey, _ found: FoundConflict, _ known: ConflictRecord?,
-    _ plan: inout RebuildPlan
+    _ entity: EntityKey, _ found: FoundConflict, _ plan: inout RebuildPlan
   ) -> [Observation] {
+    let known = conflicts[entity]
     if let known, let decision = known.decision, decision != ConflictDecision.byRules,
       known.kind == found.kind,
       ConflictEvidence.cells(of: known.evidence) == ConflictEvidence.cells(of: found.evidence)
@@ -182,8 +181,8 @@ struct RebuildWork {
     }
   }
 
-  private func settling(_ entity: EntityKey, _ known: ConflictRecord?) -> [Observation] {
-    guard let known, known.decision == nil else { return [] }
+  private func settling(_ entity: EntityKey) -> [Observation] {
+    guard let known = conflicts[entity], known.decision == nil else { return [] }
     return [Observation(.conflict(entity, nil), evidence: nil, basis: records.basis)]
   }
 

@@ -236,7 +236,8 @@ extension ScanFile {
     hosts: [CellHost], _ identity: CellIdentity, of cell: CellID, _ progress: inout Progress
   ) throws(ProjectionError) {
     try commit(cell, &progress, []) { (number) throws(ProjectionError) in
-      let addHost = try connection.prepare("INSERT OR IGNORE INTO host (name, cell) VALUES (?1, ?2)")
+      let addHost = try connection.prepare(
+        "INSERT OR IGNORE INTO host (name, cell) VALUES (?1, ?2)")
       for host in hosts {
         try addHost.bind(host.name, at: 1)
         try addHost.bind(number, at: 2)
@@ -406,11 +407,10 @@ extension ScanFile {
       readAt: Timestamp(microseconds: try row.integer(14)))
   }
 
-  /// The migrations of an instance between cells, with the cells that have them.
+  /// The migrations of an instance between cells, by UUID, with the cells that have them.
   func moves(of instance: InstanceID) throws(ProjectionError) -> [(cell: CellID, CrossCellMove)] {
     let statement = try connection.prepare(
-      "SELECT cell, uuid, source, destination, status, created_at FROM move WHERE instance = ?1 "
-        + "ORDER BY uuid, cell")
+      "SELECT cell, uuid, source, destination, status, created_at FROM move WHERE instance = ?1")
     try statement.bind(instance.uuid, at: 1)
     var moves: [(cell: CellID, CrossCellMove)] = []
     while try statement.step() {
@@ -422,7 +422,8 @@ extension ScanFile {
         createdAt: createdAt)
       moves.append((cell, move))
     }
-    return moves
+    // The numbers of the cells differ from scan to scan.
+    return moves.sorted { ($0.1.uuid, $0.cell) < ($1.1.uuid, $1.cell) }
   }
 
   /// The compute hosts, by name, each with the cells that have it.

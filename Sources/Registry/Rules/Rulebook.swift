@@ -123,7 +123,7 @@ struct Rulebook<Map: MapLookup> {
     case .resolveConflict(let entity, let decision, let state):
       try resolve(entity, decision, making: state, counts: counts)
     case .openEpoch(let opening): [.store(.epochOpened(opening))]
-    case .noteScan(let progress, isFinished: let isFinished):
+    case .noteScan(let progress, let isFinished):
       [.store(isFinished ? .scanFinished(progress) : .scanStarted(progress))]
     case .take, .emptyCell: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):

@@ -53,7 +53,8 @@ struct ConflictsShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Shows a conflict with the cells' rows side by side.")
   @OptionGroup var store: StoreOptions
-  @Argument(help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
+  @Argument(
+    help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
   var what: String
 
   func run() throws {
@@ -87,7 +88,8 @@ struct ConflictsResolveCommand: ParsableCommand {
   @OptionGroup var store: StoreOptions
   @OptionGroup var change: ChangeOptions
   @OptionGroup var base: BaseOptions
-  @Argument(help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
+  @Argument(
+    help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
   var what: String
   @Option(help: "The cell that has it: its name or UUID.") var cell: String?
   @Flag(help: "No cell has it: it gets no mapping.") var unmapped = false

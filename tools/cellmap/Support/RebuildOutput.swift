@@ -17,6 +17,7 @@ struct RebuildOutput {
     printFindings()
     printConflicts()
     printNovaTables()
+    for row in plan.refused.first { Console.note("cellmap: passed over: \(Console.safe(row))") }
     for row in plan.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
     for state in plan.unread {
       Console.note(
@@ -132,6 +133,7 @@ struct RebuildOutput {
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "pending": .number(plan.pending),
       "unreadable": .list(plan.unreadable.map { .text($0) }),
+      "refused": object(plan.refused),
       "overtaken": .number(plan.overtaken), "changed": .flag(outcome != nil),
       "repeated": .flag(false),
       "entries": outcome?.entries.map {

@@ -1,0 +1,239 @@
+import Foundation
+import Journal
+import Projections
+import Recovery
+import Registry
+import TestSupport
+import Testing
+
+@Suite struct MapRebuildTests {
+  @Test func `gives each hard case its verdict, and says how many rules placed`() throws {
+    try withRebuildBed { bed in
+      let plan = try bed.rebuild()
+      try bed.checkVerdicts()
+      #expect(plan.isComplete)
+      let count = bed.cloud.cases.count { $0.verdict == .conflict }
+      #expect(plan.conflictCount == UInt64(count + 1))
+      #expect(plan.hiddenOnly.count == 1 && plan.withoutProject.count == 1)
+      #expect(plan.rules[.moveTarget] == 2 && plan.rules[.moveSource] == 1)
+      #expect(plan.rules[.latestDeleted] == 3 && plan.rules[.cellBeatsCell0] == 1)
+      #expect(plan.cells.map(\.markers) == [1, 1, 1, 1])
+      let cells = try bed.index().cells()
+      #expect(cells.allSatisfy { $0.row.record.isCovered })
+    }
+  }
+
+  @Test func `a plan writes nothing, and a repeated rebuild changes nothing`() throws {
+    try withRebuildBed { bed in
+      let before = try bed.content()
+      let plan = try bed.rebuild(planOnly: true)
+      let after = try bed.content()
+      #expect(after == before && plan.instances.added > 0)
+      let staged = try FileManager.default.contentsOfDirectory(atPath: bed.store)
+      #expect(!staged.contains { $0.hasPrefix("scan-") })
+      try bed.rebuild()
+      let content = try bed.content()
+      let again = try bed.rebuild()
+      #expect(again.instances.differing == 0 && again.hosts.differing == 0)
+      #expect(again.conflicts.allSatisfy { $0.isKnown })
+      let repeated = try bed.content()
+      #expect(repeated == content)
+    }
+  }
+
+  @Test(arguments: [[0], [1], [2], [3], [1, 2], [2, 3], [0, 3], [1, 2, 3]])
+  func `ends the same, whatever cells were away at first`(_ away: [Int]) throws {
+    try withTemporaryFolder { folder in
+      let bed = try RebuildBed(in: folder)
+      try bed.makeCells()
+      try bed.rebuild()
+      let expected = try bed.content()
+      let other = try RebuildBed(in: folder, named: "other")
+      let first = try other.without(away) { try other.rebuild() }
+      #expect(first.unread.map(\.cell) == away.map { RebuildBed.cells[$0] })
+      let uncovered = try other.index().cells().filter { !$0.row.record.isCovered }.map(\.id)
+      #expect(uncovered == away.map { RebuildBed.cells[$0] })
+      // They come back one by one.
+      if away.count > 1 { _ = try other.without([away[0]]) { try other.rebuild() } }
+      try other.rebuild()
+      let found = try other.content()
+      #expect(Set(found).symmetricDifference(expected) == [])
+      try other.checkVerdicts()
+    }
+  }
+
+  @Test func `a cell that is away loses nothing of what is known of it`() throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let expected = try bed.content()
+      let plan = try bed.without([2]) { try bed.rebuild() }
+      #expect(plan.pending > 0 && plan.missing.count == 0)
+      let kept = try bed.content()
+      // Conflicts name the cells that they are between.
+      let records = expected.filter { !$0.hasPrefix("instance ") && !$0.hasPrefix("host ") }
+      #expect(Set(records.filter { $0.contains("\(cell(2))") }).subtracting(kept) == [])
+      try bed.rebuild()
+      let found = try bed.content()
+      #expect(Set(found).symmetricDifference(expected) == [])
+    }
+  }
+
+  @Test func `completes a map of before, and takes back none of its marks`() throws {
+    try withRebuildBed(cause: .initialized) { bed in
+      let plain = bed.cloud.cases[0].instance
+      let deleted = try #require(bed.cloud.cases.first { $0.name == "deleted, not archived" })
+      // So many of cell1 are known that it is recognised by them.
+      let own = bed.cloud.cases.filter { $0.name.contains("accepted") }.map(\.instance)
+      let known = own.map { ($0, cell(1)) } + [(plain, cell(2)), (deleted.instance, cell(1))]
+      for (id, cell) in known {
+        try bed.submit(
+          .mapInstance(
+            id, InstanceDraft(cell: cell, owner: InstanceOwner(project: "old", user: "old"))))
+      }
+      try bed.submit(.markForDeletion(plain, true))
+      let lost = instance(77)
+      try bed.submit(
+        .mapInstance(
+          lost, InstanceDraft(cell: cell(1), owner: InstanceOwner(project: "p", user: "u"))))
+      let plan = try bed.rebuild()
+      let index = try bed.index()
+      let moved = try #require(try index.instance(plain)?.record)
+      #expect(moved.cell == cell(1), "the cell that has it")
+      #expect(moved.isQueuedForDelete == true, "a mark isn't cleared because a cell says live")
+      #expect(moved.owner.project == .clear("project-1"))
+      #expect(try index.instance(deleted.instance)?.record.isQueuedForDelete == true)
+      #expect(plan.missing.first == ["\(lost)"])
+      #expect(try index.instance(lost)?.record.cell == cell(1), "it stays")
+      let epochs = try index.epochs()
+      #expect(epochs.map(\.row.cause) == [.initialized, .rebuilt])
+      try bed.rebuild()
+      let later = try bed.index().epochs()
+      #expect(later.count == 2, "it goes on in the epoch of the first")
+    }
+  }
+
+  @Test func `what others decide while the cells are read stands`() throws {
+    try withRebuildBed { bed in
+      let id = bed.cloud.cases[0].instance
+      let plan = try bed.rebuild {
+        try bed.submit(
+          .mapInstance(
+            id, InstanceDraft(cell: cell(3), owner: InstanceOwner(project: "p", user: "u"))))
+      }
+      #expect(plan.overtaken == 1)
+      let row = try bed.index().instance(id)
+      #expect(row?.record.cell == cell(3))
+    }
+  }
+
+  @Test func `a decided conflict stays decided, until other cells are in it`() throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let item = try #require(bed.cloud.cases.first { $0.name == "both visible, no move" })
+      let record = InstanceRecord(
+        cell: cell(3), owner: InstanceOwner(project: "project-1", user: "user-1"))
+      try bed.submit(
+        .resolveConflict(
+          .instance(item.instance), decision: ConflictDecision.cell(cell(3)),
+          making: .instance(item.instance, record)))
+      try bed.submit(
+        .resolveConflict(
+          .host("twin"), decision: ConflictDecision.cell(cell(1)),
+          making: .host("twin", HostRecord(cell: cell(1)))))
+      let plan = try bed.rebuild()
+      #expect(plan.decided == 2)
+      #expect(try bed.index().instance(item.instance)?.record.cell == cell(3))
+      #expect(try bed.index().host("twin")?.record.cell == cell(1))
+      let file = NovaCellFile(path: bed.path(2))
+      try file.add(item.instance)
+      let widened = try bed.rebuild()
+      #expect(widened.decided == 1)
+      let conflict = try bed.index().conflict(of: .instance(item.instance))?.record
+      #expect(conflict?.decision == nil && conflict?.kind == "live in more than two cells")
+      #expect(try bed.index().instance(item.instance)?.record.cell == cell(3), "as it was decided")
+      // Gone from two of them, the rules decide, and the conflict is settled.
+      for number in [2, 1] {
+        try NovaCellFile(path: bed.path(number)).execute(
+          "DELETE FROM instances WHERE uuid = '\(item.instance)'")
+      }
+      let narrowed = try bed.rebuild()
+      #expect(narrowed.settled == 1)
+      #expect(
+        try bed.index().conflict(of: .instance(item.instance))?.record.decision
+          == ConflictDecision.byRules)
+    }
+  }
+
+  @Test func `rows that Nova doesn't write are named, and the others are taken`() throws {
+    try withRebuildBed { bed in
+      let file = NovaCellFile(path: bed.path(1))
+      try file.execute(
+        """
+        INSERT INTO instances (uuid, deleted) VALUES ('zzzzzzzz-zzzz-4zzz-8zzz-zzzzzzzzzzzz', 0);
+        INSERT INTO instances (uuid, deleted, created_at)
+          VALUES ('\(instance(1))', 0, 'yesterday'), ('\(instance(2))', 'x', NULL);
+        """)
+      let plan = try bed.rebuild()
+      #expect(plan.cells[1].unreadable == 3 && plan.unreadable.count == 3, "\(plan.unreadable)")
+      try bed.checkVerdicts()
+      let covered = try bed.index().cells().map { $0.row.record.isCovered }
+      #expect(covered == [true, false, true, true])
+    }
+  }
+
+  @Test func `what the map's rules refuse is named, and the others are taken`() throws {
+    try withRebuildBed { bed in
+      try NovaCellFile(path: bed.path(1)).execute(
+        "INSERT INTO compute_nodes (host, deleted) VALUES ('bad' || char(10) || 'name', 0)")
+      try NovaCellFile(path: bed.path(0)).execute(
+        "INSERT INTO compute_nodes (host, deleted) VALUES ('host-of-cell0', 0)")
+      try NovaCellFile(path: bed.path(2)).add(instance(1), ["project_id": "'a' || char(7)"])
+      let plan = try bed.rebuild()
+      #expect(plan.refused.count == 3, "\(plan.refused)")
+      try bed.checkVerdicts()
+      #expect(try bed.index().instance(instance(1)) == nil)
+      let covered = try bed.index().cells().map { $0.row.record.isCovered }
+      #expect(covered == [true, true, false, true])
+    }
+  }
+
+  @Test func `nothing is written into a cell, and each entry carries its evidence`() throws {
+    try withRebuildBed { bed in
+      let before = try (0...3).map { try Data(contentsOf: URL(fileURLWithPath: bed.path($0))) }
+      try bed.rebuild()
+      let after = try (0...3).map { try Data(contentsOf: URL(fileURLWithPath: bed.path($0))) }
+      #expect(before == after)
+      let journal = try EventJournal.open(bed.store)
+      let head = try journal.refresh().position.index
+      var digests: Set<Digest> = []
+      var notes = 0
+      for index in 1...head {
+        let entry = try #require(try journal.entry(at: index))
+        switch entry.event {
+        case .instance, .host:
+          let evidence = try #require(entry.draft.evidence)
+          #expect(evidence.cell != nil && !evidence.source.string.isEmpty)
+          if case .instance = entry.event { digests.insert(evidence.rowDigest) }
+        case .store(.scanFinished(let progress)):
+          #expect(progress.digest != .zero || progress.rows == 0)
+          notes += 1
+        default: break
+        }
+      }
+      #expect(digests.count > 20 && notes == 4)
+    }
+  }
+
+  @Test func `reads in pages, and no faster than it may`() throws {
+    try withRebuildBed { bed in
+      var settings = ScanSettings()
+      settings.pageRows = 2
+      settings.rowsPerSecond = 40
+      let began = ContinuousClock.now
+      try bed.rebuild(settings: settings)
+      // The fullest cell has more than 16 rows.
+      #expect(began.duration(to: .now) > .milliseconds(300))
+      try bed.checkVerdicts()
+    }
+  }
+}
