@@ -158,7 +158,9 @@ extension CellDatabaseLocation {
     switch address.place {
     case .file(let path):
       let text = path.string
-      self = .sqlite(path: text.utf8.first == UInt8(ascii: "/") ? text : base + "/" + text)
+      self = .sqlite(
+        path: text.utf8.first == UInt8(ascii: "/")
+          ? text : base + (base.utf8.last == UInt8(ascii: "/") ? "" : "/") + text)
     case .memory: throw .inMemory(cell: cell)
     case .servers, .socket: self = .server(address)
     }

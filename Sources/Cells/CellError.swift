@@ -70,10 +70,11 @@ extension CellError: CustomStringConvertible {
   private var addressDescription: String {
     switch self {
     case .inMemory(let cell):
-      "Cell \(cell) has an address without a file (sqlite://). Give one with `cell address`."
+      "Cell \(cell) has an address without a file (sqlite://). Give one with 'cell address'."
     case .fileMissing(let cell, let path):
       "Cell \(cell) has its database at \(path), and there is no such file. "
-        + "Put it back or correct the address with `cell address`."
+        + "Put it back, correct the address with 'cell address', or, if the address is relative, name "
+        + "its folder with --base-directory or CELLMAP_BASE_DIRECTORY."
     case .fileRefused(let cell, let path, let code):
       "Cell \(cell) has its database at \(path), which may not be read (errno \(code)). "
         + "Give this user the right to read it."
@@ -86,7 +87,7 @@ extension CellError: CustomStringConvertible {
     case .notADatabase(let cell, let path):
       "Cell \(cell): \(path) isn't a SQLite database. Check the cell's address."
     case .damaged(let cell, let path):
-      "Cell \(cell): the database \(path) is damaged. Check it with `PRAGMA integrity_check`."
+      "Cell \(cell): the database \(path) is damaged. Check it with 'PRAGMA integrity_check'."
     case .recoveryNeeded(let cell, let path):
       "Cell \(cell): the last writer of \(path) didn't finish. "
         + "Start Nova there, or open it once with a program that may write it."
@@ -123,11 +124,11 @@ extension CellError: CustomStringConvertible {
     switch self {
     case .wrongCell(let cell, let actual):
       "The address of cell \(cell) leads to the database of cell \(actual). "
-        + "Correct it with `cell address`."
+        + "Correct it with 'cell address'."
     case .identityUnknown(let cell, let known):
       "The database at the address of cell \(cell) has none of what the map knows of that cell "
         + "(\(known) services, nodes and instances looked for). Correct the address, or say that "
-        + "it is the cell with `cell probe --accept`."
+        + "it is the cell with 'cell probe --accept'."
     case .identityUnreadable(let cell, let reason):
       "Whether the database of cell \(cell) is its own could not be checked: \(reason)"
     default: ""

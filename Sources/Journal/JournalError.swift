@@ -70,14 +70,14 @@ extension JournalError: CustomStringConvertible {
   private var describePlace: String {
     switch self {
     case .noStore(let path):
-      "There is no store at \(path). Make one with `cellmap init`, or name another with --store."
+      "There is no store at \(path). Make one with 'cellmap init', or name another with --store."
     case .notAStore(let path, let why):
       "\(path) is not a cellmap store: \(why). Name another directory with --store."
     case .alreadyAStore(let path):
       "There is a store at \(path) already. Use it, or name another directory with --store."
     case .unsafePermissions(let path, let mode):
       "\(path) has mode \(String(mode, radix: 8)): others than its owner can reach it. "
-        + "If it is a store, take their rights away with `chmod go= \(path)`; if not, name another "
+        + "If it is a store, take their rights away with 'chmod go= \(path)'; if not, name another "
         + "directory with --store."
     case .networkFileSystem(let path, let name):
       "\(path) lies on a network file system (\(name)), whose locks and memory maps can't be "
@@ -90,7 +90,9 @@ extension JournalError: CustomStringConvertible {
   }
 
   private var describeDamage: String {
-    let next = "Nothing was changed. Run `cellmap audit verify`, then restore a backup."
+    let next =
+      "Nothing was changed. Put back a copy of the whole store from before the damage: the index is "
+      + "made from the journal, and can't stand in for it."
     return switch self {
     case .journalLost(let path):
       "The store at \(path) has no journal any more. Restore a backup, or rebuild from the cells "

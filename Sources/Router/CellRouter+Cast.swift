@@ -97,25 +97,32 @@ extension CastRefusal: CustomStringConvertible {
   /// To stand behind the instance's name.
   public var description: String {
     switch self {
-    case .unknown(true): "isn't in the map. `instance map` maps it."
+    case .unknown(true): "isn't in the map. 'instance map' maps it."
     case .unknown(false): "isn't in the map, and not every cell could be asked. Try again."
     case .notMapped(let cell):
-      "is in cell \(cell), and the map doesn't say so. Map it with `instance map` first."
-    case .notScheduled: "has no cell yet, so there is no host to send it to."
+      "is in cell \(cell), and the map doesn't say so. Map it with 'instance map' first."
+    case .notScheduled:
+      "has no cell yet, so there is no host to send it to. Try again when Nova has scheduled it."
     case .building: "is being built and has no host yet. Try again when it is active."
     case .shelvedOffloaded: "is shelved and offloaded, so it has no host. Unshelve it first."
-    case .inCell0: "is in cell0: it never got a host."
-    case .deleted: "is deleted in its cell, so there is no host to send it to."
+    case .inCell0:
+      "is in cell0: it never got a host, and nothing can be sent. Look at it with 'instance show --live'."
+    case .deleted:
+      "is deleted in its cell, so there is no host to send it to. Look at it with "
+        + "'instance show --live'."
     case .hiddenCopy(let cell):
       "is a hidden copy in cell \(cell): it moves, or has moved, to another cell. "
-        + "Look where it is visible, and correct the map with `instance remap`."
+        + "Look where it is visible, and correct the map with 'instance remap'."
     case .missing(let cell):
-      "has no record in cell \(cell), which the map names. Correct it with `instance remap`."
+      "has no record in cell \(cell), which the map names. Correct it with 'instance remap'."
     case .withoutHost(let state):
-      "is on no host, in the state \(state?.string ?? "unknown"), so there is nowhere to send it."
+      "is on no host, in the state \(state?.string ?? "unknown"), so there is nowhere to send it. Look at "
+        + "it with 'instance show --live'."
     case .cellUnavailable(let why):
       "has a host that can't be read now, and nothing is sent to one that was seen before: \(why)"
-    case .cellNotInMap(let cell): "is mapped to cell \(cell), which the map doesn't hold."
+    case .cellNotInMap(let cell):
+      "is mapped to cell \(cell), which the map doesn't hold. Give 'adopt' again, or correct it with "
+        + "'instance remap'."
     }
   }
 }

@@ -128,7 +128,7 @@ public final class CellTarget: Sendable {
   private func makePool(_ text: Secret) throws(CellUnavailable) -> CellConnectionPool {
     let address: DatabaseAddress
     do throws(AddressError) { address = try DatabaseAddress(parsing: text) } catch {
-      throw .address(error)
+      throw .address(error, of: id)
     }
     do throws(CellError) {
       let location = try CellDatabaseLocation(address, of: id, relativeTo: context.base.folder)
@@ -165,7 +165,7 @@ public final class CellTarget: Sendable {
           try ConnectionOptions(parsing: text)
         } ?? .none
     } catch {
-      throw .address(error)
+      throw .address(error, of: id)
     }
     do throws(QueueFault) {
       return QueuePool(
@@ -191,7 +191,7 @@ public final class CellTarget: Sendable {
     let text = Secret(clear)
     for index in clear.indices { clear[index] = 0 }
     do throws(AddressError) { return try field.resolved(text, base: base) } catch {
-      throw .address(error)
+      throw .address(error, of: id)
     }
   }
 }

@@ -89,7 +89,7 @@ public enum CellUnavailable: Error, Equatable, Sendable {
   /// The address is sealed under a key that isn't here.
   case key(KeyError)
   /// The address can't be read, or its template can't be expanded.
-  case address(AddressError)
+  case address(AddressError, of: CellID)
   /// The store was opened without its keys.
   case withoutKeys(CellID)
   /// No database was given for the cell yet.
@@ -103,13 +103,13 @@ extension CellUnavailable: CustomStringConvertible {
     switch self {
     case .database(let error): error.description
     case .key(let error): error.description
-    case .address(let error): error.description
+    case .address(let error, let cell): "Cell \(cell): \(error)"
     case .queue(let error): error.description
     case .withoutKeys(let cell):
       "The addresses of cell \(cell) are sealed, and the store was opened without its keys. "
-        + "Put back the `keys` folder that belongs to this store."
+        + "Put back the 'keys' folder that belongs to this store."
     case .withoutDatabase(let cell):
-      "Cell \(cell) has no database yet. Give it with `cell address`."
+      "Cell \(cell) has no database yet. Give it with 'cell address'."
     }
   }
 }

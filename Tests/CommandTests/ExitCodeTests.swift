@@ -80,7 +80,7 @@ import Testing
         atPath: bed.path("full"), withIntermediateDirectories: false)
       try bed.write("something", to: "full/else")
       #expect(try bed.run("--store", "full", "status").status == 6)
-      #expect(try bed.run("--store", "full", "init").status == 6)
+      #expect(try bed.run("--store", "full", "init").status == 64)
     }
   }
 

@@ -14,7 +14,7 @@ import Testing
         (["host", "list"], ["host", "cell", "cell_name"]),
         (["instance", "show", id], ["instance", "cell", "project", "user", "queued_for_delete"]),
         (["instance", "show", id, "--live"], ["instance", "live"]),
-        (["instance", "list"], ["instance", "cell", "last_known_host"]),
+        (["instance", "list"], ["position"]),
         (["instance", "list", "--count"], ["count", "position"]),
         (["instance", "list", "--live"], []),
         (["route", id], ["instance", "cell", "database", "queue", "host", "state", "position"]),

@@ -173,7 +173,7 @@ import Testing
         }
       }
       let made = try Cellmap.run("init", "--store", other)
-      #expect(made.status == 6 && made.errors.contains("notes"), "\(made.summary)")
+      #expect(made.status == 64 && made.errors.contains("notes"), "\(made.summary)")
       #expect(try FileManager.default.contentsOfDirectory(atPath: other) == ["notes"])
       #expect(!FileManager.default.fileExists(atPath: folder + "/absent"))
     }

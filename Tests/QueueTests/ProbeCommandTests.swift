@@ -132,7 +132,7 @@ extension WithBroker {
         let unknown = try bed.run("cell", "probe", "alpha", "--json")
         #expect(unknown.status == 7, "\(unknown.err)")
         #expect(try unknown.object["identity"] as? String == "unknown")
-        #expect(try bed.run("cell", "probe", "alpha", "--accept").status == 9, "wants a reason")
+        #expect(try bed.run("cell", "probe", "alpha", "--accept").status == 64, "wants a reason")
         try bed.done("cell", "probe", "alpha", "--accept", "--reason", "reinstalled")
         let known = try bed.done("cell", "probe", "alpha", "--json").object
         #expect(known["identity"] as? String == "recorded")

@@ -9,15 +9,15 @@ struct Cellmap: ParsableCommand {
     commandName: "cellmap",
     abstract: "The map of a Nova cloud that is cut into cells, kept as a journal.",
     discussion: """
-      Every change of a cell, a host or an instance is an entry in an append-only journal; what
+      Every change of a cell, a host or an instance is an entry in an append-only journal; what \
       answers questions is derived from it, and can be made again at any time.
 
-      The store is the folder of --store, which may stand before or after the command, else of the
+      The store is the folder of --store, which may stand before or after the command, else of the \
       environment's CELLMAP_STORE, else ./cellmap-store.
 
-      Exit codes: 0 done, 1 finding, 2 unknown instance, cell or host, 3 store locked, 4 integrity
-      violation, 5 partial answer, 6 storage full or failing, 7 cell unreachable or not itself,
-      8 queue unreachable, 9 refused by a rule or guard, 10 outcome unknown: ask again with the same
+      Exit codes: 0 done, 1 finding, 2 unknown instance, cell or host, 3 store locked, 4 integrity \
+      violation, 5 partial answer, 6 storage full or failing, 7 cell unreachable or not itself, \
+      8 queue unreachable, 9 refused by a rule or guard, 10 outcome unknown: ask again with the same \
       --request-id, 64 usage.
       """,
     version: Version.number,
@@ -39,7 +39,7 @@ struct Cellmap: ParsableCommand {
       try command.run()
     } catch let failure as CommandFailure {
       Console.endProgress()
-      Console.note("cellmap: \(Console.safe(hidden.addressesMasked(in: failure.message)))")
+      Console.remark(hidden.addressesMasked(in: failure.message))
       Glibc.exit(failure.status.rawValue)
     } catch {
       let code = exitCode(for: error)

@@ -70,14 +70,15 @@ extension QueueFault: CustomStringConvertible {
 
   private var connectionDescription: String {
     switch self {
-    case .noQueue: "it has no queue (none:///). Give one with `cell address`."
+    case .noQueue: "it has no queue (none:///). Give one with 'cell address'."
     case .transportNotSupported(let transport):
       "its queue's transport is \(transport), which has no broker. Give a rabbit:// address."
     case .optionNotSupported(let name, let value):
-      "its queue wants \(name)=\(value), which isn't supported. Change it with `cell address`."
+      "its queue wants \(name)=\(value), which isn't supported. Change it with 'cell address'."
     case .unreachable(let failures):
       "no broker of its queue can be worked with: "
-        + failures.map(\.description).joined(separator: "; ") + "."
+        + failures.map(\.description).joined(separator: "; ")
+        + ". Check the brokers and the way there, or correct the address with 'cell address'."
     case .connectionsBusy(let limit):
       "all \(limit) connections to its queue were at work until the deadline. Try again."
     default: ""
@@ -98,7 +99,7 @@ extension QueueFault: CustomStringConvertible {
       "the broker \(server) refused it: \(said) Give the user the right, or another address."
     case .notTaken(let server): "the broker \(server) didn't take the message. Look at its log."
     case .messageTooLarge(let bytes, let limit):
-      "the message has \(bytes) bytes, and at most \(limit) are sent."
+      "the message has \(bytes) bytes, and at most \(limit) are sent. Send less."
     case .unconfirmed(let server):
       "the broker \(server) got the message and had not confirmed it at the deadline. It may arrive."
     case .noReply(let queue):

@@ -11,13 +11,13 @@ public enum KeyError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .missing(let path):
-      "The key \(path) is missing. Put back the `keys` folder that belongs to this store."
+      "The key \(path) is missing. Put back the 'keys' folder that belongs to this store."
     case .damaged(let what):
       "\(what) does not open: it was changed, or belongs to another store. "
-        + "Put back the `keys` folder that belongs to this store."
+        + "Put back the 'keys' folder that belongs to this store."
     case .shredded(let key, let cell):
       "The address of cell \(cell) is sealed under key \(key), which is gone. "
-        + "Give the address again with `cell address`."
+        + "Give the address again with 'cell address'."
     case .file(let error): error.description
     }
   }

@@ -31,15 +31,17 @@ enum StoreDirectory {
       } catch {
         throw .file(error)
       }
+    } else if errno == ENOENT || errno == ENOTDIR {
+      throw .notAStore(path: files.directory, why: "the folder above it isn't there")
     } else if errno != EEXIST {
       throw .file(FileError("mkdir", files.directory, code: errno))
     }
-    try checkDirectory(files.directory)
+    try checkIsDirectory(files.directory)
     let names = try names(files)
     guard !names.contains("journal.lmdb") else { throw .alreadyAStore(path: files.directory) }
     if names.contains("BEGINNING") {
       guard !names.contains("CURRENT") else { throw .journalLost(path: files.directory) }
-      return
+      return try checkDirectory(files.directory)
     }
     // `BEGINNING.new` is what an `init` leaves that was ended before it could say that it begins.
     let others = names.subtracting(["LOCK", "lost+found", "BEGINNING.new"])
@@ -50,6 +52,8 @@ enum StoreDirectory {
       throw .notAStore(
         path: files.directory, why: "it holds other files, such as \(others.min() ?? "")")
     }
+    // Behind the content: to take rights away is no advice for a folder of somebody's files.
+    try checkDirectory(files.directory)
   }
 
   /// Marks a store as being made, and throws away what an earlier attempt left. Under the lease.
@@ -95,6 +99,12 @@ enum StoreDirectory {
   }
 
   private static func checkDirectory(_ path: String) throws(JournalError) {
+    try checkIsDirectory(path)
+    try checkFileSystem(path)
+    try checkMode(path)
+  }
+
+  private static func checkIsDirectory(_ path: String) throws(JournalError) {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {
       let error = FileError("stat", path, code: errno)
@@ -103,8 +113,6 @@ enum StoreDirectory {
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw .notAStore(path: path, why: "it is no directory")
     }
-    try checkFileSystem(path)
-    try checkMode(path)
   }
 
   /// Others than the owner have no rights.

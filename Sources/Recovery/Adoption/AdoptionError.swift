@@ -11,7 +11,8 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
   /// Rows that the map can't hold; nothing was appended.
   case problems(count: Int, first: String)
   /// The map has cells, hosts or mappings that the database has not; nothing was appended.
-  case wouldUnmap(count: UInt64)
+  /// Counted and named, as `AdoptionPlan.surplusText`.
+  case wouldUnmap(String)
   /// The API database has no more a cell of the map, and its database is now another cell's; nothing
   /// was appended.
   case wouldReplace(CellID, by: CellID, count: Int)
@@ -26,15 +27,16 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
     case .problems(let count, let first):
       "\(count) rows can't be adopted; the first: \(first) Look at all with --dry-run, mend them, "
         + "or pass them over with --skip-invalid."
-    case .wouldUnmap(let count):
-      "The map has \(count) cells, hosts or mappings that the API database has not. Is it the right one, and not an "
-        + "old copy? --prune takes them out of the map."
+    case .wouldUnmap(let what):
+      "The map has what the API database has not (\(what)). Is it the right one, and not an old "
+        + "copy? --prune takes it out of the map."
     case .wouldReplace(let old, let new, let count):
-      "Cell \(old) is gone from the API database, and its database is now that of cell \(new)"
+      "The API database has no cell with the UUID \(old) any more, and its database is now that of "
+        + "the cell with the UUID \(new)"
         + (count > 1 ? " (and \(count - 1) more like it)" : "")
-        + ". If Nova's cell was deleted and "
-        + "made again, give the same command with --prune: it moves the hosts and mappings to cell "
-        + "\(new) and removes cell \(old). If not, the API database is the wrong one."
+        + ". If Nova's cell was deleted and made again, give the same command with --prune: it moves "
+        + "the hosts and mappings to the new cell and removes the old one. If not, the API database "
+        + "is the wrong one."
     case .registry(let error): error.description
     }
   }

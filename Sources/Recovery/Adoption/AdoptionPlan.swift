@@ -52,6 +52,45 @@ public struct AdoptionPlan: Hashable, Sendable {
 
   /// What the map has and the API database has not.
   public var surplus: UInt64 { cells.surplus + hosts.surplus + instances.surplus }
+  /// The first of them of each kind, in words.
+  public private(set) var surplusNames: [EntityKey.Kind: [String]] = [:]
+
+  /// Surplus records of one kind that are named.
+  static let namedSurplus = 5
+
+  mutating func countSurplus(_ kind: EntityKey.Kind, _ name: String) {
+    switch kind {
+    case .cell: cells.surplus += 1
+    case .host: hosts.surplus += 1
+    case .instance: instances.surplus += 1
+    case .store: return
+    }
+    if surplusNames[kind, default: []].count < Self.namedSurplus {
+      surplusNames[kind, default: []].append(name)
+    }
+  }
+
+  /// What the map has and the API database has not, counted and named: `1 host: compute7`.
+  public var surplusText: String {
+    let kinds: [(EntityKey.Kind, String, UInt64)] = [
+      (.cell, "cell", cells.surplus), (.host, "host", hosts.surplus),
+      (.instance, "mapping", instances.surplus),
+    ]
+    return kinds.filter { $0.2 > 0 }.map { kind, word, count in
+      let names = surplusNames[kind, default: []].joined(separator: ", ")
+      let more = count > UInt64(Self.namedSurplus) ? " …" : ""
+      return "\(count) \(word)\(count == 1 ? "" : "s"): \(names)\(more)"
+    }.joined(separator: "; ")
+  }
+
+  /// Why the plan would not be applied for what only the map has; nil if it would.
+  public func refusal(pruning: Bool) -> AdoptionError? {
+    guard surplus > 0, !pruning else { return nil }
+    if let (old, new) = replacedCells.min(by: { $0.key < $1.key }) {
+      return .wouldReplace(old, by: new, count: replacedCells.count)
+    }
+    return .wouldUnmap(surplusText)
+  }
 
   /// Whose content the map doesn't hold whole without a row.
   enum Lacking {

@@ -7,6 +7,9 @@ public protocol CellWitness {
   /// - Throws: `CellWitnessError` with the reason, in words for an operator.
   func identity(of cell: CellID) throws(CellWitnessError) -> CellIdentity
 
+  /// Whether the database of a row of `cell_mappings` can be read; the map need not hold the cell.
+  func look(at cell: CellID, database: Secret?) throws(CellWitnessError)
+
   /// The hosts on which instances of the cell run now; those that it doesn't have are left out.
   func hosts(
     of instances: [InstanceID], in cell: CellID

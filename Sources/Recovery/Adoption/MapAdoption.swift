@@ -48,6 +48,19 @@ public struct MapAdoption<Witness: CellWitness> {
     return plan
   }
 
+  /// Adds to a plan which cells of the API database can't be read now; nothing is written.
+  public func look(at plan: inout AdoptionPlan) throws(AdoptionError) {
+    for row in try source.cells() {
+      guard let id = CellID(row.uuid.string) else { continue }
+      do throws(CellWitnessError) {
+        try witness.look(at: id, database: row.database)
+        plan.identified.append(id)
+      } catch {
+        plan.unidentified[id] = error.reason
+      }
+    }
+  }
+
   /// Makes the map equal to the API database, as a plan has counted it.
   ///
   /// - Parameter index: The reader that the plan was made on.
@@ -61,12 +74,7 @@ public struct MapAdoption<Witness: CellWitness> {
     guard plan.problemCount == 0 || options.skipsInvalid else {
       throw .problems(count: plan.problemCount, first: plan.problems[0])
     }
-    guard plan.surplus == 0 || options.prunes else {
-      if let (old, new) = plan.replacedCells.min(by: { $0.key < $1.key }) {
-        throw .wouldReplace(old, by: new, count: plan.replacedCells.count)
-      }
-      throw .wouldUnmap(count: plan.surplus)
-    }
+    if let refusal = plan.refusal(pruning: options.prunes) { throw refusal }
     var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     var read = AdoptionPlan()
     var rowsDone: UInt64 = 0
@@ -356,8 +364,9 @@ public struct MapAdoption<Witness: CellWitness> {
     do throws(RegistryError) {
       switch (try preview.events(observation), observation.state) {
       case (nil, _): plan.overtaken += 1
-      case (_, .host): plan.hosts.surplus += 1
-      case (_, _): plan.instances.surplus += 1
+      case (_, .host(let name, _)): plan.countSurplus(.host, name.string)
+      case (_, .instance(let id, _)): plan.countSurplus(.instance, id.description)
+      case (_, .cell): preconditionFailure("cells are found by findSurplusCells")
       }
     } catch {
       throw .registry(error)
@@ -378,7 +387,9 @@ public struct MapAdoption<Witness: CellWitness> {
       }
     }
     plan.surplusCells.sort()
-    plan.cells.surplus = UInt64(plan.surplusCells.count)
+    for id in plan.surplusCells {
+      plan.countSurplus(.cell, cells[id]?.record.name?.string ?? id.description)
+    }
   }
 
   /// Marks the cells whose place others take as being removed: so the others can have their

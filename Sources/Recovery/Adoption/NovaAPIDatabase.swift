@@ -33,7 +33,13 @@ public final class NovaAPIDatabase {
       opened = try DatabaseConnection.open(
         address, relativeTo: folder, until: .now + NovaAPIDatabase.pageTime)
     } catch {
-      throw .unreadable(form, why: error.description)
+      let isRelative = path != nil && path != address.filePath(baseDirectory: "/")?.string
+      let hint =
+        isRelative
+        ? " The path is relative to \(folder): name another folder with --base-directory or "
+          + "CELLMAP_BASE_DIRECTORY."
+        : ""
+      throw .unreadable(form, why: error.description + hint)
     }
     try self.init(opened, name: path ?? form.string, publicForm: form)
   }

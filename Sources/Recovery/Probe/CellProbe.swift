@@ -57,7 +57,7 @@ public struct CellProbe: Sendable {
     let missing = Set(servers).filter { !$0.resolves(until: deadline) }
     guard missing.isEmpty else {
       let names = missing.map(\.description).sorted().joined(separator: ", ")
-      throw Failure("These names don't resolve: \(names). Correct them with `cell address`.")
+      throw Failure("These names don't resolve: \(names). Correct them with 'cell address'.")
     }
     return ((), servers.isEmpty ? "there are none" : "all of \(Set(servers).count) resolve")
   }
@@ -113,7 +113,7 @@ public struct CellProbe: Sendable {
         "Unknown: of \(looked) recorded services, nodes and instances the database has none, or too "
           + "few instances. If it is the cell all the same, give --accept and --reason.")
     case .wrongCell(let other):
-      throw Failure("It is the database of cell \(other). Correct it with `cell address`.")
+      throw Failure("It is the database of cell \(other). Correct it with 'cell address'.")
     }
   }
 

@@ -35,9 +35,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .unknownCell(let id): "There is no cell \(id). `cell list` shows the cells."
+    case .unknownCell(let id): "There is no cell \(id). 'cell list' shows the cells."
     case .unknownHost(let name):
-      "There is no host \(NameRules.visible(name)). `host list` shows the hosts."
+      "There is no host \(NameRules.visible(name)). 'host list' shows the hosts."
     case .unknownInstance(let id): "There is no mapping of instance \(id)."
     case .cellExists(let id): "Cell \(id) exists already. Choose another UUID or change the cell."
     case .cellNameTaken(let name, let id):
@@ -49,7 +49,7 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .cellDisabled(let id):
       "Cell \(id) is disabled and takes no first mappings. Enable it, or give --test."
     case .cellBeingRemoved(let id):
-      "Cell \(id) is being removed. Finish with `cell remove \(id) --force`."
+      "Cell \(id) is being removed. Finish with 'cell remove \(id) --force'."
     case .cellNotEmpty(let id, let hosts, let instances):
       "Cell \(id) still has \(hosts) hosts and \(instances) instance mappings. Move them first, or "
         + "give --force, which unmaps the hosts and sets the mappings to no cell."
@@ -59,9 +59,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
       "There is no conflict about \(NameRules.visible(entity)). `conflicts list` shows them."
     case .hostElsewhere(let host, let cell):
       "Host \(NameRules.visible(host)) is mapped to cell \(cell), and host names are unique in the "
-        + "cloud. If it moved, give `host remove` first."
+        + "cloud. If it moved, give 'host remove' first."
     case .instanceElsewhere(let instance, let cell):
-      "Instance \(instance) is mapped to cell \(cell). To move it, give `instance remap`."
+      "Instance \(instance) is mapped to cell \(cell). To move it, give 'instance remap'."
     case .ownerDiffers(let instance):
       "Instance \(instance) is mapped with another project or user. Nothing was changed."
     case .badName(let what, let why): "\(what) \(why)."

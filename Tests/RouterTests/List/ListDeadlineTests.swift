@@ -68,36 +68,38 @@ import Testing
       try fill(world, perCell: 100)
       let router = try world.router {
         $0.pool.breaker.failures = 3
-        $0.pool.breaker.firstPause = .seconds(60)
+        $0.pool.breaker.firstPause = .seconds(600)
       }
       var request = InstanceListRequest()
       request.limit = 400
-      func list() throws -> (list: InstanceList, took: Duration) {
+      func list(within limit: Duration) throws -> (list: InstanceList, took: Duration) {
         let begin = ContinuousClock.now
-        let list = try router.list(request, until: begin.advanced(by: .milliseconds(400)))
+        let list = try router.list(request, until: begin.advanced(by: limit))
         return (list, begin.duration(to: .now))
       }
-      let healthy = try (0..<15).map { _ in try list().took }.sorted()
+      #expect(try list(within: .seconds(60)).list.isComplete)
       let writer = try world.cells[3].file.connect()
       try writer.execute("BEGIN EXCLUSIVE")
       for _ in 1...3 {
-        let (list, took) = try list()
+        let (list, took) = try list(within: .milliseconds(400))
         #expect(list.rows.count == 400 && Set(list.ids).count == 400 && !list.isComplete)
         #expect(
           list.cells.filter { !$0.outcome.isAnswered }.map(\.target.id) == [world.cells[3].id])
         #expect(took >= .milliseconds(395) && took < .milliseconds(500), "\(took)")
       }
-      let open = try (0..<15).map { _ in try list() }
-      for (list, _) in open {
-        guard case .skipped = list.cells[4].outcome else {
-          Issue.record("\(list.cells[4].outcome)")
+      // How near it comes to a healthy list is the benches' to say: here other tests run beside it.
+      // But the cell isn't asked, which would be a fourth failure, and nothing waits for it: the
+      // deadline is a minute away.
+      for _ in 1...15 {
+        let (list, took) = try list(within: .seconds(60))
+        let hung = list.cells[4]
+        guard case .skipped(.database(.skippedByBreaker(_, 3, _))) = hung.outcome else {
+          Issue.record("\(hung.outcome)")
           return
         }
         #expect(list.rows.count == 400)
+        #expect(took < .seconds(30), "\(took)")
       }
-      let median = open.map(\.took).sorted()[7]
-      // How near it comes to a healthy list is the benches' to say: here other tests run beside it.
-      #expect(median < .milliseconds(100) + healthy[7], "\(median), healthy \(healthy[7])")
       try writer.execute("COMMIT")
     }
   }

@@ -10,13 +10,13 @@ struct AdoptCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "adopt", abstract: "Takes over the map of a Nova API database.",
     discussion: """
-      Reads cell_mappings, host_mappings and instance_mappings in one snapshot and makes the map equal
-      to them; run again, it appends only what has changed. Cells that can be read are read for the
+      Reads cell_mappings, host_mappings and instance_mappings in one snapshot and makes the map equal \
+      to them; run again, it appends only what has changed. Cells that can be read are read for the \
       evidence of their identity and for where instances run. Nothing is written into Nova.
       """)
 
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
   @Argument(
     help: ArgumentHelp(
@@ -34,13 +34,13 @@ struct AdoptCommand: ParsableCommand {
   @Flag(help: "Takes out of the map what the API database doesn't have.") var prune = false
 
   func validate() throws {
+    if !dryRun { try change.requireReason() }
     guard (address == nil) != novaConf.isEmpty else {
       throw ValidationError("Give the address of the API database, or --nova-conf.")
     }
   }
 
   func run() throws {
-    if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     // Before the snapshot: what is decided from here on may be newer than Nova's rows, and stands.
     let basis = session.journal.head.position
@@ -54,13 +54,17 @@ struct AdoptCommand: ParsableCommand {
         answer, store, done: "Adopted \(source.publicForm).",
         json: ["source": .printed(source.publicForm), "finished": counts(answer.finished)])
     }
+    let base = try addressBase()
     let adoption = MapAdoption(
-      source: source, witness: LiveCells(try session.router(try addressBase())),
+      source: source, witness: LiveCells(try session.router(base), base),
       keys: try session.keys(),
       options: options)
     let (plan, outcome) = try work(adoption, session)
     session.close()
     report(plan, outcome, source, at: session.journal.head.position)
+    if dryRun, let refusal = plan.refusal(pruning: prune) {
+      throw CommandFailure(refusal, request: change.request)
+    }
     if dryRun, plan.problemCount > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
   }
 
@@ -73,7 +77,10 @@ struct AdoptCommand: ParsableCommand {
       var plan = try adoption.plan(on: index, head: session.journal.head.position) {
         Console.progress("comparing: \($0.instances.total) instances")
       }
-      guard !dryRun else { return (plan, nil) }
+      guard !dryRun else {
+        try adoption.look(at: &plan)
+        return (plan, nil)
+      }
       let outcome = try adoption.apply(&plan, on: index, through: registry) {
         Console.progress("adopting: \($0) rows")
       }
@@ -147,21 +154,25 @@ struct AdoptCommand: ParsableCommand {
       Console.print("Cell \(new) has the database of cell \(old), and takes its place.")
     }
     if plan.overtaken > 0 {
-      Console.note(
-        "cellmap: \(plan.overtaken) records were changed in the map since Nova's were read; they stay. "
+      Console.remark(
+        "\(plan.overtaken) records were changed in the map since Nova's were read; they stay. "
           + "Adopt again to compare them.")
     }
     for (cell, isCovered) in plan.coverage.sorted(by: { $0.key < $1.key }) where !isCovered {
-      Console.note(
-        "cellmap: The coverage of cell \(cell) is incomplete now: rows of it are passed over.")
+      Console.remark(
+        "The coverage of cell \(cell) is incomplete now: rows of it are passed over.")
     }
-    for problem in plan.problems { Console.note("cellmap: \(Console.safe(problem))") }
-    for (cell, reason) in plan.unidentified.sorted(by: { $0.key < $1.key }) {
-      Console.note("cellmap: cell \(cell) was not read: \(Console.safe(reason))")
+    for problem in plan.problems { Console.remark(problem) }
+    for (_, reason) in plan.unidentified.sorted(by: { $0.key < $1.key }) {
+      Console.remark(
+        "\(reason) What it would tell of its identity and its instances' hosts is left out.")
     }
     if !plan.identified.isEmpty {
       Console.print(
-        "Read \(plan.identified.count) cells for the evidence of their identity and where instances run."
+        dryRun
+          ? "\(plan.identified.count) cells can be read for the evidence of their identity."
+          : "Read \(plan.identified.count) cells for the evidence of their identity and where "
+            + "instances run."
       )
     }
     if let outcome {
@@ -197,11 +208,14 @@ struct AdoptCommand: ParsableCommand {
             ($0.key.description, .text($0.value.description))
           })),
       "problem_count": .number(plan.problemCount),
-      "problems": .list(plan.problems.map { .text($0) }),
+      "problems": .list(plan.problems.map { .text(CellNames.spoken($0)) }),
+      "refused": .text(plan.refusal(pruning: prune)?.description),
       "identified": .list(plan.identified.map { .text($0.description) }),
       "unidentified": .object(
         Dictionary(
-          uniqueKeysWithValues: plan.unidentified.map { ($0.key.description, .text($0.value)) })),
+          uniqueKeysWithValues: plan.unidentified.map {
+            ($0.key.description, .text(CellNames.spoken($0.value)))
+          })),
       "changed": .flag(outcome != nil), "repeated": .flag(false),
       "position": .printed(outcome?.position ?? head),
       "entries": outcome?.entries.map {

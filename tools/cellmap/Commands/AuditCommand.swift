@@ -13,8 +13,8 @@ struct AuditVerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Checks that the store is whole and untampered.",
     discussion: """
-      Reads every entry: dense positions, epochs and times in order, each entry's digest in the tree,
-      each tile, each root behind a commit, HEAD; then replays the journal and compares the result
+      Reads every entry: dense positions, epochs and times in order, each entry's digest in the tree, \
+      each tile, each root behind a commit, HEAD; then replays the journal and compares the result \
       with the index, row by row. Exit 4 names the first thing that is wrong.
       """)
   @OptionGroup var store: StoreOptions
@@ -25,7 +25,7 @@ struct AuditVerifyCommand: ParsableCommand {
     var arguments = ["verify-worker", "--store", store.folder]
     if journalOnly { arguments.append("--journal-only") }
     let answer = try ChildWork.run(arguments)
-    let seconds = (ContinuousClock.now - began) / .seconds(1)
+    let time = began.duration(to: .now)
     let position = answer["position"] as? String
     let root = answer["root"] as? String
     let digest = answer["index_digest"] as? String
@@ -35,7 +35,7 @@ struct AuditVerifyCommand: ParsableCommand {
       let fields: [String: JSONValue] = [
         "position": .text(position), "verified": .flag(true), "entries": .number(entries),
         "commits": .number(commits), "root": .text(root), "index_digest": .text(digest),
-        "seconds": .text(String(format: "%.3f", seconds)),
+        "seconds": .seconds(time),
       ]
       return Console.print(JSONValue.object(fields).line)
     }
@@ -45,7 +45,7 @@ struct AuditVerifyCommand: ParsableCommand {
     if let digest {
       Console.print("The index is what the journal says: content digest \(digest).")
     }
-    Console.print("Checked in \(String(format: "%.2f", seconds)) s.")
+    Console.print("Checked in \(String(format: "%.2f", time / .seconds(1))) s.")
   }
 }
 
@@ -71,7 +71,15 @@ struct VerifyWorkerCommand: ParsableCommand {
       "position": .printed(verified.head.position), "root": .printed(verified.head.root),
       "entries": .number(verified.head.position.index), "commits": .number(verified.commits),
     ]
-    if !journalOnly { answer["index_digest"] = .printed(try verifyIndex(of: journal)) }
+    if !journalOnly {
+      do throws(CommandFailure) {
+        answer["index_digest"] = .printed(try verifyIndex(of: journal))
+      } catch {
+        throw CommandFailure(
+          error.status,
+          "The journal agrees with itself up to \(verified.head.position). \(error.message)")
+      }
+    }
     Console.print(JSONValue.object(answer).line)
   }
 

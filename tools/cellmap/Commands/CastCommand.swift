@@ -9,13 +9,13 @@ struct CastCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cast", abstract: "Sends a message to the nova-compute of an instance's host.",
     discussion: """
-      The host is read from the live cell in this call; an instance without one is refused (9), and so
-      is one whose cell can't be read. The message goes through the cell's RabbitMQ as Nova's own do,
-      and is done once the broker has confirmed it in a queue to which somebody listens (else 8).
+      The host is read from the live cell in this call; an instance without one is refused (9), and so \
+      is one whose cell can't be read. The message goes through the cell's RabbitMQ as Nova's own do, \
+      and is done once the broker has confirmed it in a queue to which somebody listens (else 8). \
       Nobody answers a cast.
 
-      `ping` does nothing but be received. Every other method passes by Nova's locks, quotas and task
-      states: it wants --unsafe-method, --reason and the --version of the method. Nothing is written
+      'ping' does nothing but be received. Every other method passes by Nova's locks, quotas and task \
+      states: it wants --unsafe-method, --reason and the --version of the method. Nothing is written \
       into the store.
       """)
   @OptionGroup var store: StoreOptions
@@ -46,7 +46,7 @@ struct CastCommand: ParsableCommand {
 
   func run() throws {
     guard let id = InstanceID(instance) else {
-      throw CommandFailure(.usage, "The instance must be a UUID of 36 characters.")
+      throw CommandFailure(.usage, UUIDArgument.complaint(about: instance))
     }
     let request = requestID.flatMap { UUID128($0) } ?? .timeOrdered(at: .now)
     let remote = try message.message(id: request)

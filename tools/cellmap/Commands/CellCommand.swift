@@ -18,6 +18,8 @@ struct CellListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the cells.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var base: BaseOptions
+  @Flag(help: "Shows the whole addresses, secrets and all.") var reveal = false
   @Flag(
     name: .customLong("for-builds"),
     help: "Only cells in which a scheduler may put new instances: enabled, staying, and not cell0.")
@@ -27,19 +29,23 @@ struct CellListCommand: ParsableCommand {
     let session = try StoreSession(store)
     let map = try session.map()
     let cells = try map.cells().filter { !forBuilds || $0.row.record.takesBuilds(id: $0.id) }
-    if store.json {
-      for cell in cells { Console.print(CellOutput.json(cell.id, cell.row, map).line) }
-      return
-    }
     var table = Table("NAME", "UUID", "STATE", "COVERAGE", "DATABASE", "QUEUE")
     for (id, row) in cells {
-      table.add(
-        row.record.name?.string, id.description, row.record.state,
-        row.record.isCovered ? "complete" : "incomplete",
-        row.record.database?.publicForm.string ?? "no database",
-        row.record.queue?.publicForm.string)
+      var fields = CellOutput.fields(id, row, map)
+      if reveal {
+        for (field, text) in try CellOutput.revealed(id, row, session, base) {
+          fields[field] = .text(text)
+        }
+      }
+      if store.json {
+        Console.print(JSONValue.object(fields).line)
+      } else {
+        table.add(
+          fields.text("cell_name"), id.description, row.record.state, fields.text("coverage"),
+          fields.text("database") ?? "no database", fields.text("queue"))
+      }
     }
-    table.print(empty: "There are no such cells.")
+    if !store.json { table.print(empty: "There are no such cells.") }
   }
 }
 
@@ -70,7 +76,7 @@ struct CellAddCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "add", abstract: "Adds a cell.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var addresses: CellAddressOptions
   @Argument(help: "The cell's name.") var name: String
   @Option(help: "The cell's UUID, if it has one already; else a random one.") var uuid: String?
@@ -107,7 +113,7 @@ struct CellRenameCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rename", abstract: "Renames a cell; its addresses stay as they are.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Argument(help: "The new name.") var name: String
 
@@ -126,7 +132,7 @@ struct CellAddressCommand: ParsableCommand {
     abstract: "Sets a cell's addresses; those that aren't given stay as they are.",
     discussion: "It acts at the next call of every process that routes.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var addresses: CellAddressOptions
   @Argument(help: "The cell's name or UUID.") var cell: String
 
@@ -148,7 +154,7 @@ struct CellEnableCommand: ParsableCommand {
       A disabled cell wants a probe that it passed, with no change of the cell since then.
       """)
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Flag(help: "Also without a passed probe.") var force = false
 
@@ -185,7 +191,7 @@ struct CellEnableCommand: ParsableCommand {
     if case .cell(id, .probed(let outcome))? = last, outcome.passed { return }
     throw CommandFailure(
       .refused,
-      "Cell \(label) has not passed a probe since it was last changed. Give `cell probe \(label)`, "
+      "Cell \(label) has not passed a probe since it was last changed. Give 'cell probe \(label)', "
         + "or --force.")
   }
 }
@@ -195,7 +201,7 @@ struct CellDisableCommand: ParsableCommand {
     commandName: "disable",
     abstract: "Keeps new instances out of a cell; those that it has are routed on.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @Argument(help: "The cell's name or UUID.") var cell: String
 
   func run() throws {
@@ -207,17 +213,18 @@ struct CellRemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Removes a cell.",
     discussion: """
-      A cell with hosts or instance mappings is refused. With --force its hosts are unmapped and its
+      A cell with hosts or instance mappings is refused. With --force its hosts are unmapped and its \
       mappings set to no cell; no mapping is deleted.
       """)
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Flag(help: "Also a cell with hosts or mappings.") var force = false
   @Flag(help: "With --force: shows what would change; nothing is written.") var dryRun = false
 
   func validate() throws {
     if dryRun, !force { throw ValidationError("--dry-run wants --force.") }
+    if !dryRun { try change.requireReason() }
   }
 
   func run() throws {
@@ -307,7 +314,7 @@ struct CellExportCommand: ParsableCommand {
 /// The changes of one cell that differ only in what is to become of it.
 enum CellChange {
   static func run(
-    _ store: StoreOptions, _ options: ChangeOptions, _ cell: String, done: String,
+    _ store: StoreOptions, _ options: some ChangeOptions, _ cell: String, done: String,
     _ change: (CellID) -> Change
   ) throws(CommandFailure) {
     let session = try StoreSession(store)

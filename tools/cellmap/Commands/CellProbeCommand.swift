@@ -11,14 +11,14 @@ struct CellProbeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "probe", abstract: "Looks whether a cell is ready for instances.",
     discussion: """
-      Reads the addresses, resolves their names, opens the database, checks that it is a Nova cell's
-      and this cell's, finds the compute hosts, connects to the broker, and lets each host answer a
-      ping. The versions of the services, and their last reports, stand beside those of other cells.
-      The outcome is recorded: `cell enable` wants a passed one. Exit code 7 says that something of
+      Reads the addresses, resolves their names, opens the database, checks that it is a Nova cell's \
+      and this cell's, finds the compute hosts, connects to the broker, and lets each host answer a \
+      ping. The versions of the services, and their last reports, stand beside those of other cells. \
+      The outcome is recorded: 'cell enable' wants a passed one. Exit code 7 says that something of \
       the database is wrong, 8 something of the queue.
       """)
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Flag(
@@ -30,15 +30,13 @@ struct CellProbeCommand: ParsableCommand {
   var deadline = 5000
 
   func validate() throws {
+    if accept { try change.requireReason() }
     guard (1...600_000).contains(deadline) else {
       throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
     }
   }
 
   func run() throws {
-    if accept, change.reason?.allSatisfy(\.isWhitespace) != false {
-      throw CommandFailure(Refusal.reasonMissing)
-    }
     let session = try StoreSession(store)
     let (id, label) = try session.cell(named: cell, change)
     if let answer = try earlierAnswer(of: id, session) {

@@ -51,7 +51,7 @@ struct HostAddCommand: ParsableCommand {
     commandName: "add", abstract: "Maps a compute host to a cell.",
     discussion: "Host names are unique in the cloud: one that another cell has is refused.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @Argument(help: "The host's name, as nova-compute has it.") var host: String
   @Option(help: "The cell's name or UUID.") var cell: String
 
@@ -66,11 +66,11 @@ struct HostRemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Takes a compute host out of the map.",
     discussion: """
-      The host's cell is asked first: a host with live instances is refused, and so is one whose cell
+      The host's cell is asked first: a host with live instances is refused, and so is one whose cell \
       can't be asked. --force removes it all the same.
       """)
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var base: BaseOptions
   @Argument(help: "The host's name.") var host: String
   @Flag(help: "Without asking the cell.") var force = false
@@ -89,7 +89,8 @@ struct HostRemoveCommand: ParsableCommand {
     let map = try session.map()
     let row = try map.reading { () throws(ProjectionError) in try map.map.host(name) }
     guard let cell = row?.record.cell else { return }  // the registry answers that
-    let cells = LiveCells(try session.router(try base.addressBase()))
+    let base = try base.addressBase()
+    let cells = LiveCells(try session.router(base), base)
     let count = try cells.instanceCount(on: name, in: cell)
     guard count == 0 else {
       throw CommandFailure(

@@ -11,13 +11,13 @@ struct HostDiscoverCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "discover", abstract: "Maps the compute hosts that the cells have.",
     discussion: """
-      All cells are asked at once. A host is found by its compute nodes or its nova-compute service,
-      whatever Nova's `mapped` flag says. One that several cells have, or that is mapped to another
-      cell, is named with the cells and left as it is (exit code 1); cells that can't be read are named
+      All cells are asked at once. A host is found by its compute nodes or its nova-compute service, \
+      whatever Nova's 'mapped' flag says. One that several cells have, or that is mapped to another \
+      cell, is named with the cells and left as it is (exit code 1); cells that can't be read are named \
       too (exit code 5).
       """)
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
   @Option(help: "Asks one cell only: its name or UUID.") var cell: String?
   @Flag(help: "Shows what would be mapped; nothing is written.") var dryRun = false
@@ -25,13 +25,13 @@ struct HostDiscoverCommand: ParsableCommand {
   var deadline = 5000
 
   func validate() throws {
+    if !dryRun { try change.requireReason() }
     guard (1...600_000).contains(deadline) else {
       throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
     }
   }
 
   func run() throws {
-    if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     var only: CellID?
     if let cell { only = try session.cell(named: cell, change).id }
@@ -43,6 +43,12 @@ struct HostDiscoverCommand: ParsableCommand {
     }
     let index = try session.caughtUpIndex()
     var discovery = try plan(of: only, on: index, session)
+    if only != nil, discovery.answered.isEmpty, discovery.failed.isEmpty {
+      Console.remark(
+        only == .cell0
+          ? "cell0 has no hosts, so it is not asked."
+          : "A cell that is being removed gets no hosts, so it is not asked.")
+    }
     let outcome = dryRun ? nil : try apply(&discovery, title, on: index, session)
     session.close()
     try report(discovery, outcome, session)
@@ -99,7 +105,8 @@ struct HostDiscoverCommand: ParsableCommand {
       table.add(host.string, name(cell), dryRun ? "would be mapped" : "mapped")
     }
     for problem in discovery.problems {
-      table.add(problem.host.string, name(problem.cell), "REFUSED: \(problem.why)")
+      table.add(
+        problem.host.string, name(problem.cell), CellNames.spoken("REFUSED: \(problem.why)"))
     }
     for clash in discovery.clashes {
       let others = clash.cells.map(name).joined(separator: ", ")
@@ -108,8 +115,8 @@ struct HostDiscoverCommand: ParsableCommand {
     }
     table.print(
       empty: "No new hosts; \(discovery.knownCount) are mapped as their cells have them.")
-    for (cell, why) in discovery.failed.sorted(by: { $0.key < $1.key }) {
-      Console.note("cellmap: cell \(Console.safe(name(cell))) was not asked: \(why)")
+    for (_, why) in discovery.failed.sorted(by: { $0.key < $1.key }) {
+      Console.remark("\(why)")
     }
     if let outcome {
       Console.say("Mapped \(outcome.finished?.hosts ?? 0) hosts. Position \(outcome.position).")
@@ -136,7 +143,7 @@ struct HostDiscoverCommand: ParsableCommand {
         discovery.problems.map { problem in
           .object([
             "host": .printed(problem.host), "cell": .printed(problem.cell),
-            "error": .printed(problem.why),
+            "error": .text(CellNames.spoken("\(problem.why)")),
           ])
         }),
       "cells": .list(
@@ -145,7 +152,8 @@ struct HostDiscoverCommand: ParsableCommand {
         }
           + discovery.failed.sorted { $0.key < $1.key }.map {
             .object([
-              "cell": .printed($0.key), "answered": .flag(false), "error": .printed($0.value),
+              "cell": .printed($0.key), "answered": .flag(false),
+              "error": .text(CellNames.spoken("\($0.value)")),
             ])
           }),
       "complete": .flag(discovery.failed.isEmpty), "dry_run": .flag(dryRun),

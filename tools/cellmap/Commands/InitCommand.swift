@@ -7,8 +7,8 @@ struct InitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "init", abstract: "Makes an empty store with cell0.",
     discussion: """
-      The folder may exist (a mount point) if it is empty. cell0's database is given here with
-      --cell0, or later by `cell address cell0` or `adopt`; until then cell0 has none.
+      The folder may exist (a mount point) if it is empty. cell0's database is given here with \
+      --cell0, or later by 'cell address cell0' or 'adopt'; until then cell0 has none.
       """)
 
   @OptionGroup var store: StoreOptions
@@ -44,6 +44,10 @@ struct InitCommand: ParsableCommand {
       journal = try StoreCreation.create(
         in: store.folder, cell0: address,
         by: Caller.authorship(reason: reason, correlation: correlation))
+    } catch .journal(.notAStore(let path, let why)) {
+      throw CommandFailure(
+        .usage,
+        "No store can be made at \(path): \(why). Name a new or an empty folder with --store.")
     } catch {
       throw CommandFailure(error)
     }

@@ -19,8 +19,7 @@ struct InstanceArgument: ParsableArguments {
 
   func id() throws(CommandFailure) -> InstanceID {
     guard let id = InstanceID(instance) else {
-      throw CommandFailure(
-        .usage, "\(instance.prefix(80)) is not a UUID of 36 characters.")
+      throw CommandFailure(.usage, UUIDArgument.complaint(about: instance))
     }
     return id
   }
@@ -43,7 +42,8 @@ struct InstanceShowCommand: ParsableCommand {
     }
     var object = try InstanceOutput.fields(id, row, map)
     if live {
-      let cells = LiveCells(try session.router(try base.addressBase()))
+      let base = try base.addressBase()
+      let cells = LiveCells(try session.router(base), base)
       object["live"] = try cells.record(of: id, in: row.record.cell)
     }
     if store.json { return Console.print(JSONValue.object(object).line) }
@@ -61,7 +61,7 @@ struct InstanceMapCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "map", abstract: "Maps a new instance, or gives it its first cell.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var argument: InstanceArgument
   @Option(help: "The cell's name or UUID; without it the instance has no cell yet.")
   var cell: String?
@@ -92,9 +92,9 @@ struct InstanceRemapCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remap", abstract: "Moves the mapping of an instance to another cell, or to none.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var argument: InstanceArgument
-  @Option(help: "The cell's name or UUID, or `none`.") var cell: String
+  @Option(help: "The cell's name or UUID, or 'none'.") var cell: String
 
   func run() throws {
     let id = try argument.id()
@@ -110,7 +110,7 @@ struct InstanceDeleteMarkCommand: ParsableCommand {
     commandName: "delete-mark",
     abstract: "Marks an instance as queued for delete, or takes the mark away.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var argument: InstanceArgument
   @Flag(help: "Takes the mark away.") var clear = false
 
@@ -126,7 +126,7 @@ struct InstanceUnmapCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unmap", abstract: "Takes an instance's mapping out of the map.")
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var argument: InstanceArgument
 
   func run() throws {
@@ -139,7 +139,7 @@ struct InstanceUnmapCommand: ParsableCommand {
 
 enum InstanceChange {
   static func finish(
-    _ session: StoreSession, _ store: StoreOptions, _ options: ChangeOptions, _ id: InstanceID,
+    _ session: StoreSession, _ store: StoreOptions, _ options: some ChangeOptions, _ id: InstanceID,
     _ change: Change, done: String
   ) throws(CommandFailure) {
     let outcome = try session.submit(change, options)

@@ -8,17 +8,18 @@ struct InstanceListCommand: ParsableCommand {
     commandName: "list",
     abstract: "Lists mappings in the order of UUIDs, from the index; with --live, instances.",
     discussion: """
-      With --live all cells are asked at once, and their instances merged in the order of --sort.
-      Instances of a cell that doesn't answer come from the map, with status UNKNOWN. What is
-      missing is said on standard error; with --json it stands in the last line, which also has
-      the token of the next page.
+      With --live all cells are asked at once, and their instances merged in the order of --sort. \
+      Instances of a cell that doesn't answer come from the map, with status UNKNOWN. What is \
+      missing is said on standard error; with --json it stands in the last line. Of both lists the \
+      last line of --json says in 'next' how to go on: a page token, or a UUID for --after; null \
+      after the last instance.
       """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
   @OptionGroup(title: "With --live") var live: LiveListOptions
   @Option(help: "Only those of one project.") var project: String?
   @Option(help: "Only those of one user.") var user: String?
-  @Option(help: "Only those of one cell (name or UUID), or `none` for those without a cell.")
+  @Option(help: "Only those of one cell (name or UUID), or 'none' for those without a cell.")
   var cell: String?
   @Flag(inversion: .prefixedNo, help: "Only those that are, or are not, queued for delete.")
   var queuedForDelete: Bool?
@@ -53,8 +54,14 @@ struct InstanceListCommand: ParsableCommand {
     let names = Dictionary(
       uniqueKeysWithValues: try map.cells().map { ($0.id, $0.row.record.name?.string) })
     var printed = 0
+    var last: InstanceID?
+    var isCut = false
     try query.forEach(in: map) { (id, row) throws(CommandFailure) in
-      printed += 1
+      if limit > 0, printed == limit {
+        isCut = true
+        return false
+      }
+      (printed, last) = (printed + 1, id)
       if store.json {
         Console.print(JSONValue.object(try InstanceOutput.fields(id, row, map)).line)
       } else {
@@ -64,12 +71,17 @@ struct InstanceListCommand: ParsableCommand {
           record.owner.project.shown, record.owner.user.shown,
           record.isQueuedForDelete.map { $0 ? "yes" : "no" }, record.lastSeen?.host.string)
       }
-      return limit == 0 || printed < limit
+      return true
     }
-    if !store.json {
-      table.print(empty: "There are no such instances.")
-      if printed == limit { Console.note("There may be more: give --after or a larger --limit.") }
+    let next = isCut ? last : nil
+    if store.json {
+      return Console.print(
+        JSONValue.object([
+          "count": .number(printed), "next": .printed(next), "position": .printed(map.head),
+        ]).line)
     }
+    table.print(empty: "There are no such instances.")
+    if let next { Console.remark("There are more: give --after \(next), or a larger --limit.") }
   }
 
   private func listLive(_ session: StoreSession) throws {
@@ -89,7 +101,7 @@ struct InstanceListCommand: ParsableCommand {
     }.answer
     let output = LiveListOutput(list, json: store.json)
     if live.requireComplete, !list.isComplete {
-      throw CommandFailure(.partial, output.shortfall)
+      throw CommandFailure(.partial, output.refusal)
     }
     output.print()
   }
@@ -102,7 +114,7 @@ struct InstanceListCommand: ParsableCommand {
   private func cursor() throws -> InstanceID? {
     guard let after else { return nil }
     guard let id = InstanceID(after) else {
-      throw CommandFailure(.usage, "--after \(after.prefix(80)) is not a UUID.")
+      throw CommandFailure(.usage, UUIDArgument.complaint(about: after, "--after"))
     }
     return id
   }

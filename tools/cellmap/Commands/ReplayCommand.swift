@@ -8,8 +8,8 @@ struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay", abstract: "Makes the index again from the journal.",
     discussion: """
-      The new index is made beside the one that serves, compared with it, and takes its place; the
-      old file stays, and --switch-to lets it serve again. With --into the index is made in another
+      The new index is made beside the one that serves, compared with it, and takes its place; the \
+      old file stays, and --switch-to lets it serve again. With --into the index is made in another \
       file, and nothing of the store changes.
       """)
   @OptionGroup var store: StoreOptions
@@ -72,7 +72,7 @@ struct ReplayCommand: ParsableCommand {
       Console.print(
         JSONValue.object([
           "index": .text(result.path), "entries": .number(result.entries),
-          "digest": .text(result.digest), "seconds": .text(String(format: "%.3f", result.seconds)),
+          "digest": .text(result.digest), "seconds": .seconds(.seconds(result.seconds)),
           "agrees_with_serving": .flag(result.agreesWithServing),
         ]).line)
     } else {

@@ -9,9 +9,9 @@ struct RouteCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "route", abstract: "Shows an instance's database, queue and host.",
     discussion: """
-      The host is read from the cell in this call. If the cell can't be read, cell and addresses are
-      the map's, the host is null, and the last known host is named. With several instances, or `-`
-      for one UUID a line on standard input, each failing one carries its own error, and the exit
+      The host is read from the cell in this call. If the cell can't be read, cell and addresses are \
+      the map's, the host is null, and the last known host is named. With several instances, or '-' \
+      for one UUID a line on standard input, each failing one carries its own error, and the exit \
       code is 5.
       """)
   @OptionGroup var store: StoreOptions
@@ -26,6 +26,9 @@ struct RouteCommand: ParsableCommand {
 
   func validate() throws {
     guard !instances.isEmpty else { throw ValidationError("Give at least one instance, or -.") }
+    guard instances == ["-"] || !instances.contains("-") else {
+      throw ValidationError("Give UUIDs, or - alone to read them from standard input.")
+    }
     guard (1...600_000).contains(deadline) else {
       throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
     }
@@ -49,6 +52,7 @@ struct RouteCommand: ParsableCommand {
   private func stream(_ asking: RouterAsking, _ printer: RouteOutput) throws {
     var waiting: [String] = []
     while let line = readLine() {
+      if line.allSatisfy(\.isWhitespace) { continue }
       waiting.append(line)
       if waiting.count == RouteCommand.batch {
         try answer(waiting, asking, printer)

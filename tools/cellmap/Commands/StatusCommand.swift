@@ -45,14 +45,17 @@ struct StatusCommand: ParsableCommand {
       "instances_without_cell": .number(state.unmapped + ahead.unmapped),
       "journal_bytes": .number(size(session.files.journal)),
       "index_bytes": .number(size(index.path)),
-      "cell_limits": .object(PoolOutput.limits(CellPoolSettings())),
     ]
+    let limits = PoolOutput.limits(CellPoolSettings())
     let conditions = live ? try askCells(session) : []
     if store.json {
+      fields["cell_limits"] = .object(limits)
       if live { fields["live"] = .list(conditions.map { .object(PoolOutput.fields($0)) }) }
       Console.print(JSONValue.object(fields).line)
     } else {
-      CellOutput.printFields(fields)
+      CellOutput.printFields(fields, order: StatusCommand.order)
+      Console.print("\nWhat each cell may take:")
+      CellOutput.printFields(limits, order: PoolOutput.order)
       if live { PoolOutput.print(conditions) }
     }
     // Each cell's own failure is a part of the answer.
@@ -60,6 +63,13 @@ struct StatusCommand: ParsableCommand {
       throw ExitCode(ExitStatus.partial.rawValue)
     }
   }
+
+  /// What people look for first comes first.
+  private static let order = [
+    "store", "folder", "position", "root", "index", "index_position", "cells",
+    "cells_with_incomplete_coverage", "hosts", "instances", "instances_without_cell",
+    "journal_bytes", "index_bytes",
+  ]
 
   private func askCells(_ session: StoreSession) throws -> [CellCondition] {
     let asking = RouterAsking(session: session, base: try base.addressBase())

@@ -96,8 +96,8 @@ enum NovaConfigurationError: Error, Hashable, CustomStringConvertible {
     case noSection = "an option stands before the first [group]"
     case noBracket = "the closing bracket of a [group] is missing"
     case noGroupName = "a [group] has no name"
-    case noValue = "there is neither \"=\" nor \":\""
-    case noName = "there is no name before the \"=\" or \":\""
+    case noValue = "there is neither '=' nor ':'"
+    case noName = "there is no name before the '=' or ':'"
     case noContinuedLine = "an indented line continues nothing"
     case notUTF8 = "it isn't UTF-8"
   }
@@ -123,7 +123,7 @@ enum NovaConfigurationError: Error, Hashable, CustomStringConvertible {
     case .syntax(let place, let problem):
       "\(place): \(problem.rawValue). Correct the line."
     case .reference(let group, let name, let place, let problem):
-      "\(place): a \"$\" in [\(group)] \(name) \(problem.rawValue)."
+      "\(place): a '$' in [\(group)] \(name) \(problem.rawValue)."
     case .option(let group, let name, let place, let error):
       "\(place): [\(group)] \(name) can't be used. \(error)"
     }

@@ -30,13 +30,13 @@ struct BaseOptions: ParsableArguments {
     return result
   }
 
-  /// The absolute form of the base folder.
+  /// The absolute form of the base folder, without a slash at its end.
   var folder: String {
     let given =
-      baseDirectory ?? ProcessInfo.processInfo.environment["CELLMAP_BASE_DIRECTORY"] ?? "."
-    let current = FileManager.default.currentDirectoryPath
-    if given == "." { return current }
-    return given.hasPrefix("/") ? given : current + "/" + given
+      baseDirectory ?? ProcessInfo.processInfo.environment["CELLMAP_BASE_DIRECTORY"] ?? ""
+    let path = given.hasPrefix("/") ? given : FileManager.default.currentDirectoryPath + "/" + given
+    let parts = path.split(separator: "/").filter { $0 != "." }
+    return "/" + parts.joined(separator: "/")
   }
 }
 

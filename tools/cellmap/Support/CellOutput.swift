@@ -20,10 +20,6 @@ enum CellOutput {
     ]
   }
 
-  static func json(_ id: CellID, _ row: CellRow, _ map: MapReading) -> JSONValue {
-    .object(fields(id, row, map))
-  }
-
   static func publicAddresses(_ row: CellRow) -> [String: String] {
     var values: [String: String] = [:]
     values["database"] = row.record.database?.publicForm.string
@@ -56,9 +52,11 @@ enum CellOutput {
     return values
   }
 
-  static func printFields(_ fields: [String: JSONValue]) {
+  /// Prints fields below each other: those of `order` first, in that order, then the others by name.
+  static func printFields(_ fields: [String: JSONValue], order: [String] = []) {
     let width = fields.keys.map(\.count).max() ?? 0
-    for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
+    for name in order + fields.keys.sorted().filter({ !order.contains($0) }) {
+      guard let value = fields[name] else { continue }
       let text =
         switch value {
         case .null: "-"

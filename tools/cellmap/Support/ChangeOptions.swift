@@ -3,10 +3,45 @@ import Journal
 import Registry
 
 /// What every change takes: why, and under which request id.
-struct ChangeOptions: ParsableArguments {
-  @Option(name: .long, help: "Why the change is made; required, and kept for ever in clear.")
-  var reason: String?
+protocol ChangeOptions: ParsableArguments {
+  /// Why; nil only where nothing is decided.
+  var givenReason: String? { get }
+  var trace: TraceOptions { get }
+}
 
+/// Those of a command that always changes something.
+struct DecidedChange: ChangeOptions {
+  @Option(name: .long, help: "Why the change is made; kept for ever in clear.")
+  var reason: String
+  @OptionGroup var trace: TraceOptions
+
+  var givenReason: String? { reason }
+
+  func validate() throws { try checkReason() }
+}
+
+/// Those of a command that can look without changing anything: a dry run, a plain probe.
+struct PlannedChange: ChangeOptions {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Why the change is made; kept for ever in clear. Required where something is decided: not "
+        + "with --dry-run, nor for a probe without --accept."))
+  var reason: String?
+  @OptionGroup var trace: TraceOptions
+
+  var givenReason: String? { reason }
+
+  func validate() throws { if reason != nil { try checkReason() } }
+
+  /// To be called where something is decided.
+  func requireReason() throws {
+    if reason == nil { throw ValidationError(Self.reasonWanted) }
+  }
+}
+
+/// By which name a change is found again.
+struct TraceOptions: ParsableArguments {
   @Option(
     name: .customLong("request-id"),
     help: ArgumentHelp(
@@ -17,20 +52,33 @@ struct ChangeOptions: ParsableArguments {
   @Option(name: .long, help: "A name, such as a ticket's, that ties several changes together.")
   var correlation: String?
 
-  private static let made = RequestID(.timeOrdered(at: .now))
-
-  /// The request id that was given, or one made for this process.
-  var request: RequestID { requestID.flatMap { RequestID($0) } ?? ChangeOptions.made }
+  /// The request id of this process, if none was given.
+  fileprivate static let made = RequestID(.timeOrdered(at: .now))
 
   func validate() throws {
     if let requestID, RequestID(requestID) == nil {
       throw ValidationError("--request-id wants a UUID of 36 characters.")
     }
-    try PlainText.checkSentence(reason, "--reason")
     try PlainText.checkSentence(correlation, "--correlation")
   }
+}
 
-  var authorship: Authorship { Caller.authorship(reason: reason, correlation: correlation) }
+extension ChangeOptions {
+  static var reasonWanted: String { "A change wants a reason. Give --reason TEXT." }
+
+  fileprivate func checkReason() throws {
+    if givenReason?.allSatisfy(\.isWhitespace) == true {
+      throw ValidationError(Self.reasonWanted)
+    }
+    try PlainText.checkSentence(givenReason, "--reason")
+  }
+
+  /// The request id that was given, or one made for this process.
+  var request: RequestID { trace.requestID.flatMap { RequestID($0) } ?? TraceOptions.made }
+
+  var authorship: Authorship {
+    Caller.authorship(reason: givenReason, correlation: trace.correlation)
+  }
 
   func command(_ change: Change) -> Command { Command(change, by: authorship, request: request) }
 

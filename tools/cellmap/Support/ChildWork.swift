@@ -32,7 +32,8 @@ enum ChildWork {
       }
       throw CommandFailure(
         .integrity,
-        "The store is damaged: reading it ended with signal \(signal). Restore it from a backup.")
+        "The journal is damaged: reading it ended with signal \(signal). Put back a copy of the store "
+          + "from before the damage.")
     }
     guard let status = ExitStatus(rawValue: process.terminationStatus), status == .done else {
       let status = ExitStatus(rawValue: process.terminationStatus) ?? .integrity

@@ -8,7 +8,10 @@ enum Console {
   /// Prints an answer for people; what might control their terminal is written out.
   static func say(_ line: String) { print(safe(line)) }
 
-  /// Prints a remark, a warning or an error.
+  /// Prints a remark, a warning or an error of cellmap's.
+  static func remark(_ text: String) { note("cellmap: " + safe(CellNames.spoken(text))) }
+
+  /// Prints a line beside the answer, as it is.
   static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
   /// Shows how far long work has come; only where a person watches.

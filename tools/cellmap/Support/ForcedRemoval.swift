@@ -6,7 +6,7 @@ import Registry
 /// keys, so that the command can be given again after a crash and goes on where it ended.
 struct ForcedRemoval {
   let cell: CellID
-  let options: ChangeOptions
+  let options: any ChangeOptions
   private static let chunk = 1000
 
   func run(

@@ -1,3 +1,5 @@
+import Journal
+
 /// The arguments of this process, kept out of what it says: an address that stands in the wrong
 /// place, or was cut by the shell, may hold a password.
 struct HiddenArguments {
@@ -26,7 +28,14 @@ struct HiddenArguments {
 
   /// Any other message: what looks like an address is not shown.
   func addressesMasked(in message: String) -> String {
-    replacing(in: message, where: HiddenArguments.looksLikeAddress)
+    replacing(in: message) {
+      HiddenArguments.looksLikeAddress($0) && !HiddenArguments.isWithoutSecret($0)
+    }
+  }
+
+  /// Whether a text is a whole database address in which nothing has to be masked.
+  private static func isWithoutSecret(_ text: String) -> Bool {
+    (try? DatabaseAddress(parsing: Secret(text)))?.publicForm.string == text
   }
 
   /// Whether a text might be an address with a password.

@@ -7,9 +7,14 @@ import Router
 /// The cells of the map, read now, each only if it is itself.
 struct LiveCells {
   private let router: CellRouter
+  private let base: AddressBase
   private static let deadline = Duration.seconds(5)
 
-  init(_ router: CellRouter) { self.router = router }
+  /// - Parameter base: That of the router.
+  init(_ router: CellRouter, _ base: AddressBase) {
+    self.router = router
+    self.base = base
+  }
 
   /// Calls `body` with a connection to a cell.
   func ask<Value>(
@@ -81,6 +86,22 @@ extension LiveCells: CellWitness {
       }
     } catch {
       throw CellWitnessError(error.description)
+    }
+  }
+
+  func look(at cell: CellID, database: Secret?) throws(CellWitnessError) {
+    do {
+      guard let database else { throw CellUnavailable.withoutDatabase(cell) }
+      let location = try CellDatabaseLocation(
+        DatabaseAddress(
+          parsing: AddressField.database.resolved(database, base: base.database)),
+        of: cell, relativeTo: base.folder)
+      let pool = CellConnectionPool(cell: cell, location: location, identity: .none)
+      try pool.withConnection(until: .now + LiveCells.deadline) { (_) throws(CellError) in }
+    } catch let error as AddressError {
+      throw CellWitnessError(CellUnavailable.address(error, of: cell).description)
+    } catch {
+      throw CellWitnessError("\(error)")
     }
   }
 

@@ -39,7 +39,7 @@ struct LiveListOptions: ParsableArguments {
   var allCells = false
   @Flag(
     name: .customLong("require-complete"),
-    help: "Ends with 5, and without a list, if a cell did not answer.")
+    help: "Ends with 5 and prints no list if it would be incomplete.")
   var requireComplete = false
   @Option(help: ArgumentHelp("How long the list may take.", valueName: "milliseconds"))
   var deadline = 5000
@@ -88,7 +88,7 @@ struct LiveListOptions: ParsableArguments {
     }
     if let marker {
       guard let id = InstanceID(marker) else {
-        throw CommandFailure(.usage, "--marker \(marker.prefix(80)) is not a UUID.")
+        throw CommandFailure(.usage, UUIDArgument.complaint(about: marker, "--marker"))
       }
       request.start = .after(id)
     }

@@ -21,7 +21,7 @@ struct LiveListOutput {
     var table = Table("INSTANCE", "CELL", "NAME", "STATE", "HOST", "PROJECT", "CREATED")
     for row in list.rows { add(row, to: &table) }
     table.print(empty: "There are no such instances.")
-    for line in remarks { Console.note("cellmap: \(Console.safe(line))") }
+    for line in remarks { Console.remark(line) }
   }
 
   // MARK: JSON
@@ -102,7 +102,7 @@ struct LiveListOutput {
     _ fields: inout [String: JSONValue], _ outcome: String, _ reason: CellUnavailable
   ) {
     fields["outcome"] = .text(outcome)
-    fields["error"] = .text(reason.description)
+    fields["error"] = .text(CellNames.spoken(reason.description))
   }
 
   // MARK: For people
@@ -125,8 +125,12 @@ struct LiveListOutput {
     }
   }
 
-  /// What is missing, in one line.
-  var shortfall: String { shortfalls.joined(separator: " ") }
+  /// Why a list that must be complete isn't printed, in one line.
+  var refusal: String {
+    let silent = list.cells.filter { !$0.outcome.isAnswered }.map { reason($0.outcome, $0.target) }
+    return (silent + gaps + ["The list would be incomplete, and isn't printed."])
+      .joined(separator: " ")
+  }
 
   private var remarks: [String] {
     var lines = shortfalls
@@ -137,7 +141,7 @@ struct LiveListOutput {
       lines.append(
         next.utf8.count <= Self.shownToken
           ? "There may be more: give --page-token \(next)"
-          : "There may be more: give --marker \(last), or --page-token with `next` of --json.")
+          : "There may be more: give --marker \(last), or --page-token with 'next' of --json.")
     }
     return lines
   }
@@ -150,6 +154,12 @@ struct LiveListOutput {
     for cell in list.cells where !cell.outcome.isAnswered {
       lines.append(reason(cell.outcome, cell.target) + " " + standIn(cell))
     }
+    return lines + gaps
+  }
+
+  /// What is missing beside the cells that didn't answer.
+  private var gaps: [String] {
+    var lines: [String] = []
     if let count = list.unlistedWithoutCell, count > 0 {
       lines.append(
         "\(count) instances without a cell are left out: the map can't tell whether the filters "

@@ -19,6 +19,13 @@ enum PoolOutput {
     ]
   }
 
+  /// The limits in the order in which they are met.
+  static let order = [
+    "connections", "waiters", "idle_ms", "connection_lifetime_ms", "breaker_failures",
+    "breaker_counted_wait_ms", "breaker_first_pause_ms", "breaker_longest_pause_ms",
+    "breaker_probe_ms",
+  ]
+
   static func fields(_ condition: CellCondition) -> [String: JSONValue] {
     var fields: [String: JSONValue] = [
       "cell": .printed(condition.target.id), "cell_name": .printed(condition.target.name),
@@ -27,7 +34,7 @@ enum PoolOutput {
       "took_ms": .number(milliseconds(condition.took)),
     ]
     if let failure = condition.failure {
-      fields["error"] = .text(failure.description)
+      fields["error"] = .text(CellNames.spoken(failure.description))
     } else if !condition.isProven {
       fields["cell_identity"] = .text("unproven")
     }
@@ -46,7 +53,7 @@ enum PoolOutput {
     Console.print("")
     table.print(empty: "There are no cells.")
     for failure in conditions.compactMap(\.failure) {
-      Console.note("cellmap: \(Console.safe(failure.description))")
+      Console.remark(failure.description)
     }
   }
 

@@ -8,7 +8,7 @@ import Router
 struct ProbeOutput {
   let report: ProbeReport
 
-  func show(_ outcome: Outcome, _ change: ChangeOptions, _ store: StoreOptions) {
+  func show(_ outcome: Outcome, _ change: some ChangeOptions, _ store: StoreOptions) {
     if store.json { return Console.print(json(outcome, change).line) }
     report.findings.printTable()
     if !report.hosts.isEmpty {
@@ -27,7 +27,7 @@ struct ProbeOutput {
         services.add(
           cell.name?.string ?? cell.cell.description,
           cell.unavailable == nil ? "\(cell.hostCount)" : nil, cell.versions.map { shown($0) },
-          cell.unavailable?.description ?? reported(cell.lastSeenAt))
+          cell.unavailable.map { CellNames.spoken($0.description) } ?? reported(cell.lastSeenAt))
       }
       services.print(empty: "")
     }
@@ -59,7 +59,7 @@ struct ProbeOutput {
     }
   }
 
-  private func json(_ outcome: Outcome, _ change: ChangeOptions) -> JSONValue {
+  private func json(_ outcome: Outcome, _ change: some ChangeOptions) -> JSONValue {
     .object([
       "cell": .printed(report.cell), "cell_name": .printed(report.name),
       "passed": .flag(report.passed), "position": .printed(outcome.position),
@@ -75,7 +75,7 @@ struct ProbeOutput {
             "oldest_version": cell.versions.map { .number($0.lowerBound) } ?? .null,
             "newest_version": cell.versions.map { .number($0.upperBound) } ?? .null,
             "last_report_at": .printed(cell.lastSeenAt),
-            "error": .text(cell.unavailable?.description),
+            "error": .text(cell.unavailable.map { CellNames.spoken($0.description) }),
           ])
         }),
     ])
@@ -110,7 +110,7 @@ struct RecordedProbeOutput {
   let cell: CellID
   let label: String
 
-  func show(_ outcome: Outcome, _ change: ChangeOptions, _ store: StoreOptions) {
+  func show(_ outcome: Outcome, _ change: some ChangeOptions, _ store: StoreOptions) {
     if store.json {
       return Console.print(
         JSONValue.object([
@@ -132,7 +132,7 @@ extension [ProbeReport.Finding] {
     for finding in self {
       table.add(
         finding.step.rawValue, finding.passed ? "ok" : "FAILED", "\(finding.time.milliseconds)",
-        finding.text)
+        CellNames.spoken(finding.text))
     }
     table.print(empty: "")
   }
@@ -142,7 +142,8 @@ extension [ProbeReport.Finding] {
       map { finding in
         .object([
           "step": .text(finding.step.rawValue), "passed": .flag(finding.passed),
-          "milliseconds": .number(finding.time.milliseconds), "found": .text(finding.text),
+          "milliseconds": .number(finding.time.milliseconds),
+          "found": .text(CellNames.spoken(finding.text)),
         ])
       })
   }

@@ -43,7 +43,7 @@ final class RouteOutput {
     show(
       Answer(
         fields: ["instance": .text(shown)], state: nil,
-        error: (.usage, "\(shown) is not a UUID of 36 characters.")))
+        error: (.usage, UUIDArgument.complaint(about: text))))
   }
 
   func end() {
@@ -57,8 +57,8 @@ final class RouteOutput {
     var fields = answer.fields
     if let error = answer.error {
       worst = worst ?? error.status
-      fields["error"] = .text(error.text)
-      if !json { Console.note("cellmap: \(Console.safe(error.text))") }
+      fields["error"] = .text(CellNames.spoken(error.text))
+      if !json { Console.remark(error.text) }
     }
     if json { return Console.print(JSONValue.object(fields).line) }
     table.add(
@@ -174,7 +174,7 @@ final class RouteOutput {
         + search.failed.sorted { $0.key < $1.key }.map {
           .object([
             "cell": .printed($0.key), "answered": .flag(false),
-            "error": .text($0.value.description),
+            "error": .text(CellNames.spoken($0.value.description)),
           ])
         })
   }

@@ -21,6 +21,7 @@ final class StoreSession {
     }
     files = journal.files
     index = IndexGenerations(folder: files.directory)
+    CellNames.options = options
   }
 
   /// The store's keys.
@@ -50,6 +51,14 @@ final class StoreSession {
     } catch {
       throw CommandFailure(error)
     }
+  }
+
+  /// The map, if it can be read without making the index again.
+  func mapAsItIs() -> MapReading? {
+    guard let reader = try? openChecked() else { return nil }
+    let live = LiveMap(over: reader)
+    guard let head = try? live.readHead(of: journal).position else { return nil }
+    return MapReading(map: live, head: head)
   }
 
   /// A reader of the index once it holds every entry of the journal; it has no snapshot open.
@@ -148,7 +157,7 @@ final class StoreSession {
   ///
   /// - Parameter isByOperator: What is merely observed wants no reason.
   func submit(
-    _ change: Change, _ options: ChangeOptions, isByOperator: Bool = true
+    _ change: Change, _ options: some ChangeOptions, isByOperator: Bool = true
   ) throws(CommandFailure) -> Outcome {
     var command = options.command(change)
     command.isByOperator = isByOperator
@@ -178,7 +187,7 @@ final class StoreSession {
 
   /// What a finished bulk command under the same request id was answered; nil if there is none.
   func earlierAnswer(
-    to title: ByteText, _ options: ChangeOptions
+    to title: ByteText, _ options: some ChangeOptions
   ) throws(CommandFailure) -> Outcome? {
     let map = try map()
     let keys = try keys()
@@ -195,7 +204,7 @@ final class StoreSession {
   /// A change that is given again under its request id may have taken the name away, or the cell
   /// may have got another since: then the cell is the one that the first answer was about.
   func cell(
-    named text: String, _ options: ChangeOptions
+    named text: String, _ options: some ChangeOptions
   ) throws(CommandFailure) -> (id: CellID, label: String) {
     let map = try map()
     do throws(CommandFailure) {
@@ -297,7 +306,7 @@ struct MapReading {
     let name = ByteText(text)
     let named = cells.filter { $0.row.record.name == name }
     guard let found = named.first else {
-      throw CommandFailure(.unknown, "There is no cell named \(text). `cell list` shows the cells.")
+      throw CommandFailure(.unknown, "There is no cell named \(text). 'cell list' shows the cells.")
     }
     guard named.count == 1 else {
       let ids = named.map(\.id.description).joined(separator: ", ")

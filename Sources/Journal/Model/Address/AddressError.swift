@@ -59,9 +59,9 @@ extension AddressError: CustomStringConvertible {
     case .controlInPiece(let field, let piece):
       "The \(field) address holds an encoded control or invisible mark (\(piece)). Remove it."
     case .unencoded(let field, let character):
-      "The \(field) address has a raw \"\(Self.text(character))\" after its hosts. Percent-encode "
-        + "it as %\(PercentCoding.hexadecimal(character)); in a password \":\", \"/\", \"?\", \"#\", "
-        + "\"@\" and \",\" must all be encoded."
+      "The \(field) address has a raw '\(Self.text(character))' after its hosts. Percent-encode "
+        + "it as %\(PercentCoding.hexadecimal(character)); in a password ':', '/', '?', '#', "
+        + "'@' and ',' must all be encoded."
     case .schemeMissing, .schemeUnknown, .driverUnknown: schemeDescription
     case .hostMissing, .hostInvalid, .portInvalid, .databaseMissing, .pieceNotAllowed,
       .credentialsMixed:
@@ -79,10 +79,10 @@ extension AddressError: CustomStringConvertible {
     case .schemeMissing(let field):
       "The \(field) address has no scheme. Begin it with one, such as \(field.example)."
     case .schemeUnknown(let field, let scheme):
-      "The \(field) address has the scheme \"\(scheme)\", which isn't known. "
+      "The \(field) address has the scheme '\(scheme)', which isn't known. "
         + "Use one of: \(field.schemes)."
     case .driverUnknown(let engine, let driver):
-      "The database address names the driver \"\(driver)\", which isn't known for \(engine). "
+      "The database address names the driver '\(driver)', which isn't known for \(engine). "
         + "Use one of: \(engine.drivers.joined(separator: ", ")), or none."
     default: ""
     }
@@ -91,20 +91,20 @@ extension AddressError: CustomStringConvertible {
   private var placeDescription: String {
     switch self {
     case .hostMissing(let field, let host):
-      "Host \(host) of the \(field) address has credentials but no name. Write it after the \"@\"."
+      "Host \(host) of the \(field) address has credentials but no name. Write it after the '@'."
     case .hostInvalid(let field, let host):
       "Host \(host) of the \(field) address isn't a host name, an IPv4 address or an IPv6 address "
-        + "in brackets. Correct it; encode \"@\" in a password as %40."
+        + "in brackets. Correct it; encode '@' in a password as %40."
     case .portInvalid(let field, let host):
       "The port of host \(host) of the \(field) address isn't a number from 1 to 65535. Correct "
-        + "it; percent-encode \":\", \"/\", \"?\", \"#\" and \",\" in a password."
+        + "it; percent-encode ':', '/', '?', '#' and ',' in a password."
     case .databaseMissing(let engine):
       "The database address names no database. Write it as the path: \(engine)://HOST/NAME."
     case .pieceNotAllowed(let field, let piece, let scheme):
       "The \(field) address has a \(piece), which \(scheme):// doesn't take. Remove it."
     case .credentialsMixed(let host):
       "Host \(host) of the queue address has credentials, and one before it has none. Give them "
-        + "to every host, or move those without to the end; encode \",\" in a password as %2C."
+        + "to every host, or move those without to the end; encode ',' in a password as %2C."
     default: ""
     }
   }
@@ -112,16 +112,16 @@ extension AddressError: CustomStringConvertible {
   private var optionDescription: String {
     switch self {
     case .optionUnknown(let field, let scheme, let name):
-      "The \(field) address has the option \"\(name)\", which isn't known for \(scheme)://. "
+      "The \(field) address has the option '\(name)', which isn't known for \(scheme)://. "
         + "Correct or remove it; docs/addresses.md lists the known ones."
     case .optionWithoutValue(let field, let name):
-      "The option \"\(name)\" of the \(field) address has no value. Write \(name)=VALUE."
+      "The option '\(name)' of the \(field) address has no value. Write \(name)=VALUE."
     case .optionRepeated(let field, let name):
-      "The option \"\(name)\" of the \(field) address is there twice. Keep one."
+      "The option '\(name)' of the \(field) address is there twice. Keep one."
     case .optionInvalid(let field, let name, let expected):
-      "The option \"\(name)\" of the \(field) address isn't \(expected). Correct it."
+      "The option '\(name)' of the \(field) address isn't \(expected). Correct it."
     case .optionConflict(let field, let name, let piece):
-      "The option \"\(name)\" of the \(field) address says what its \(piece) says already. Keep one."
+      "The option '\(name)' of the \(field) address says what its \(piece) says already. Keep one."
     default: ""
     }
   }
@@ -142,15 +142,15 @@ extension AddressError: CustomStringConvertible {
         + "placeholder may stand. Move it."
     case .placeholderWithoutValue(let field, let name):
       "The \(field) template asks for {\(name)}, which the base address doesn't have. Write it "
-        + "out in the template, or give a base that has it."
+        + "out in the template, or name a base that has it with --base or CELLMAP_BASE."
     case .placeholderAmbiguous(let field, let name):
       "The \(field) template asks for {\(name)}, but its base has several hosts. Use the numbered "
         + "names ({\(name)1} …), or all four as {username}:{password}@{hostname}:{port}."
     case .baseInvalid(let field, let piece):
       "The \(piece) of the base for \(field) templates can't be read. Correct the base address."
     case .baseMissing(let field):
-      "The \(field) address is a template, and there is no base for it. Give one, such as the "
-        + "nova.conf it was made for."
+      "The \(field) address is a template, and there is no base for it. Name the nova.conf it "
+        + "was made for with --base or CELLMAP_BASE."
     default: ""
     }
   }

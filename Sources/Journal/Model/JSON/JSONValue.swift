@@ -13,6 +13,10 @@ public enum JSONValue: Hashable, Sendable {
   public static func number(_ value: some BinaryInteger) -> JSONValue {
     .number(JSONNumber(value))
   }
+  /// A time in seconds, to the millisecond.
+  public static func seconds(_ time: Duration) -> JSONValue {
+    .number(JSONNumber(checked: "\((time / .milliseconds(1)).rounded() / 1000)"))
+  }
   public static func printed(_ value: (some CustomStringConvertible)?) -> JSONValue {
     value.map { .text($0.description) } ?? .null
   }
