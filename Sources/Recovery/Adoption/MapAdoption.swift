@@ -366,7 +366,7 @@ public struct MapAdoption<Witness: CellWitness> {
       case (nil, _): plan.overtaken += 1
       case (_, .host(let name, _)): plan.countSurplus(.host, name.string)
       case (_, .instance(let id, _)): plan.countSurplus(.instance, id.description)
-      case (_, .cell): preconditionFailure("cells are found by findSurplusCells")
+      case (_, .cell), (_, .conflict): preconditionFailure("only hosts and instances are counted")
       }
     } catch {
       throw .registry(error)

@@ -56,7 +56,7 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .cellNotBeingRemoved(let id):
       "Cell \(id) is not being removed; its hosts and mappings stay."
     case .noConflict(let entity):
-      "There is no conflict about \(NameRules.visible(entity)). `conflicts list` shows them."
+      "There is no conflict about \(NameRules.visible(entity)). 'conflicts list' shows them."
     case .hostElsewhere(let host, let cell):
       "Host \(NameRules.visible(host)) is mapped to cell \(cell), and host names are unique in the "
         + "cloud. If it moved, give 'host remove' first."

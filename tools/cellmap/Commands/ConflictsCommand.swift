@@ -73,7 +73,7 @@ struct ConflictsShowCommand: ParsableCommand {
     if let decision = row.record.decision {
       Console.say("Decided by entry \(row.changedAt): \(decision)")
     } else {
-      Console.say("Open since entry \(row.record.foundAt). `conflicts resolve` decides it.")
+      Console.say("Open since entry \(row.record.foundAt). 'conflicts resolve' decides it.")
     }
   }
 }
@@ -86,7 +86,7 @@ struct ConflictsResolveCommand: ParsableCommand {
       stands against later rebuilds as long as the conflict is between the same cells.
       """)
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var base: BaseOptions
   @Argument(
     help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
@@ -99,7 +99,6 @@ struct ConflictsResolveCommand: ParsableCommand {
   }
 
   func run() throws {
-    if (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     let entity = ConflictsCommand.entity(what)
     let map = try session.map()
@@ -122,7 +121,8 @@ struct ConflictsResolveCommand: ParsableCommand {
       guard case .host(let name) = entity else { throw CommandFailure(Refusal.noConflict(entity)) }
       return ConflictSettlement.mapping(host: name, to: id)
     }
-    let cells = LiveCells(try session.router(try base.addressBase()))
+    let base = try base.addressBase()
+    let cells = LiveCells(try session.router(base), base)
     let row: CellInstance?
     do throws(CellUnavailable) {
       row = try cells.ask(id) { (connection) throws(CellError) in

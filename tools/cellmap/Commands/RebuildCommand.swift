@@ -21,11 +21,11 @@ struct RebuildCommand: ParsableCommand {
       """)
 
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
   @Option(
     help: ArgumentHelp(
-      "The cells with their addresses, as `cell export --reveal` writes them. Without it, those of "
+      "The cells with their addresses, as 'cell export --reveal' writes them. Without it, those of "
         + "the map.", valueName: "file"))
   var cells: String?
   @Option(
@@ -61,7 +61,7 @@ struct RebuildCommand: ParsableCommand {
   private static let title: ByteText = "rebuild"
 
   func run() throws {
-    if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
+    if !dryRun { try change.requireReason() }
     let given = try givenCells()
     let place = try RebuildPlace(store, given, isTrial: dryRun, epochAbove: epochAbove, change)
     defer { place.end() }
@@ -220,7 +220,7 @@ private struct RebuildPlace {
 
   init(
     _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,
-    _ change: ChangeOptions
+    _ change: some ChangeOptions
   ) throws {
     // A trial store of its own wants a reason too.
     authorship =

@@ -27,7 +27,7 @@ struct CellsFile: Decodable {
       // The decoder's words may have a piece of an address in them.
       throw CommandFailure(
         .usage,
-        "The file '\(path)' is not a list of cells in YAML. `cell export --reveal` writes one: under "
+        "The file '\(path)' is not a list of cells in YAML. 'cell export --reveal' writes one: under "
           + "'cells:' an entry for each, with 'uuid', 'name', 'database', 'queue' and 'disabled'.")
     }
     guard !file.cells.isEmpty else {
@@ -78,7 +78,7 @@ struct GivenCell {
     guard let text else { return nil }
     guard !text.contains(":***@") else {
       throw CommandFailure(
-        .usage, "\(place): the password is masked. `cell export --reveal` writes it.")
+        .usage, "\(place): the password is masked. 'cell export --reveal' writes it.")
     }
     do throws(CommandFailure) { return try AddressArgument.given(Secret(text), of: field) } catch {
       throw CommandFailure(error.status, "\(place): \(error.message)")

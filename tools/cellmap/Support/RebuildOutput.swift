@@ -83,7 +83,7 @@ struct RebuildOutput {
     for conflict in plan.conflicts.prefix(20) {
       ConflictOutput.print(conflict.entity, conflict.found, names)
     }
-    if plan.conflictCount > 20 { Console.print("… `conflicts list` shows all of them.") }
+    if plan.conflictCount > 20 { Console.print("… 'conflicts list' shows all of them.") }
   }
 
   /// What becomes of each table of Nova's API database.
