@@ -122,7 +122,7 @@ struct CommandContent {
     case .mapInstance, .remapInstance, .setOwner, .markForDeletion, .unmapInstance,
       .recordSighting:
       instanceChange(change)
-    case .take, .emptyCell, .finishAdoption, .finishRequest:
+    case .take, .emptyCell, .finishAdoption, .finishPublication, .finishRequest:
       preconditionFailure("A bulk command is known by its title.")
     }
   }
