@@ -23,11 +23,11 @@ enum APIEngine: String, CaseIterable, Sendable, CustomStringConvertible {
 /// `build_requests`, as Nova's own migrations make them.
 ///
 /// Tests look at it and change it by the engine's own client.
-struct PublishedAPI {
+struct PublishedAPI: Sendable {
   let engine: APIEngine
   let address: DatabaseAddress
   /// Runs SQL by the engine's own client, and returns what it prints.
-  let run: (String) throws -> String
+  let run: @Sendable (String) throws -> String
 
   /// - Parameter server: Of a server's own; else the one that tests share.
   init(_ engine: APIEngine, in folder: String, on server: TestServer? = nil) throws {
