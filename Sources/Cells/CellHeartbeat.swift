@@ -6,6 +6,12 @@ public struct CellHeartbeat: Hashable, Sendable {
   public let binary: ByteText
   /// By the clock of the service's host, in UTC.
   public let at: Timestamp
+
+  public init(host: ByteText, binary: ByteText, at: Timestamp) {
+    self.host = host
+    self.binary = binary
+    self.at = at
+  }
 }
 
 extension CellConnection {

@@ -43,7 +43,7 @@ import Testing
 
   @Test func `a killed publication goes on, and no row is ever half written`() throws {
     try withTemporaryFolder { folder in
-      let sample = try SampleStore(in: folder, instances: 4_000)
+      let sample = try SampleStore(in: folder, instances: 1_500)
       let (calm, wild) = (folder + "/calm.sqlite", folder + "/wild.sqlite")
       try makeTarget(calm, of: sample)
       try makeTarget(wild, of: sample)
@@ -59,7 +59,7 @@ import Testing
       let after = try Self.tables.map { try rows(calm, $0) }
       var chance = Chance(seed: 20_261_126)
       var (rounds, hits, request) = (0, 0, UUID())
-      while hits < 8, rounds < 60 {
+      while hits < 4, rounds < 16 {
         rounds += 1
         request = UUID()
         try makeTarget(wild, of: sample)
@@ -76,7 +76,7 @@ import Testing
         try expectDone(words(wild, request))
         #expect(try Self.tables.map { try rows(wild, $0) } == after, "round \(rounds)")
       }
-      #expect(hits >= 3, "\(rounds) rounds")
+      #expect(hits >= 1, "\(rounds) rounds")
       let again = try expectDone(words(wild, request))
       #expect(again.object["repeated"] as? Bool == true)
       let content = try StoreContent(of: sample.store)

@@ -2,8 +2,18 @@ internal import Journal
 
 /// How old the map's knowledge of a value is: when what its entry rests on was read, or else when
 /// the entry was made.
-struct MapEvidence {
-  let journal: EventJournal
+///
+/// Belongs to one thread at a time.
+final class MapEvidence {
+  private let journal: EventJournal
+  /// The entries that were read last, and the index of the one before them: neighbours in the map
+  /// mostly came into it by neighbouring entries.
+  private var entries: [Entry] = []
+  private var before: UInt64 = 0
+  /// Entries that are read at once.
+  private static let entriesOfARead: UInt64 = 32
+
+  init(journal: EventJournal) { self.journal = journal }
 
   /// Entries of one change of one thing; a change has one for each of its values.
   private static let entriesOfAChange = 16
@@ -46,7 +56,18 @@ struct MapEvidence {
   }
 
   private func entry(at index: UInt64) throws(PublicationError) -> Entry? {
-    do throws(JournalError) { return try journal.entry(at: index) } catch { throw .journal(error) }
+    guard index > 0 else { return nil }
+    let start = (index - 1) / Self.entriesOfARead * Self.entriesOfARead
+    if entries.isEmpty || start != before {
+      do throws(JournalError) {
+        entries = try journal.entries(after: start, limit: Int(Self.entriesOfARead))
+      } catch {
+        throw .journal(error)
+      }
+      before = start
+    }
+    let place = Int(index - start - 1)
+    return entries.indices.contains(place) ? entries[place] : nil
   }
 }
 
