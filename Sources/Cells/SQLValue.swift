@@ -37,7 +37,7 @@ public struct SQLQuery: Hashable, Sendable {
   public mutating func append(_ part: String) { text += part }
 }
 
-/// A table of Nova's that is read.
+/// A table of Nova's that is read, or that a map is published to.
 public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case instances, services
   case computeNodes = "compute_nodes"
@@ -45,6 +45,7 @@ public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case cellMappings = "cell_mappings"
   case hostMappings = "host_mappings"
   case instanceMappings = "instance_mappings"
+  case buildRequests = "build_requests"
 
   public var description: String { rawValue }
 }

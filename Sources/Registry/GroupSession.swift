@@ -152,7 +152,9 @@ extension Change {
   /// The answer of a bulk command that this change ends.
   fileprivate var finishedCounts: ChangeCounts? {
     switch self {
-    case .finishAdoption(_, let counts), .finishRequest(let counts): counts
+    case .finishAdoption(_, let counts), .finishPublication(_, let counts),
+      .finishRequest(let counts):
+      counts
     default: nil
     }
   }

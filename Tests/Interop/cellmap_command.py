@@ -37,6 +37,12 @@ class Cellmap:
         self.run("adopt", "-", "--base-directory", str(self.cloud), "--base", str(self.base),
                  "--reason", "interoperability", given=self.api + "\n")
 
+    def publish(self, folder, *options):
+        """Writes the map into the API database of another folder; its answer."""
+        return json.loads(self.run(
+            "publish", "sqlite:///nova_api.sqlite", "--base-directory", str(folder), "--reason",
+            "interoperability", "--json", *options))
+
     def routes(self, instances):
         """The route of each instance, by its UUID, addresses revealed."""
         output = self.run(

@@ -23,6 +23,7 @@ struct Cellmap: ParsableCommand {
     version: Version.number,
     subcommands: [
       InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
+      PublishCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
       ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,

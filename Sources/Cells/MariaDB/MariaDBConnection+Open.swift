@@ -181,10 +181,14 @@ extension SQLQuery {
     switch value {
     case .integer(let value): return "\(value)"
     case .null: return "NULL"
-    case .text(let text):
-      let digits = Array("0123456789abcdef".utf8)
-      let hexadecimal = text.string.utf8.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-      return "_utf8mb4 X'" + String(decoding: hexadecimal, as: UTF8.self) + "'"
+    case .text(let text): return hexadecimal(text)
     }
+  }
+
+  /// A text as a literal that means the same whatever the session's mode and character set.
+  static func hexadecimal(_ text: ByteText) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    let hexadecimal = text.string.utf8.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    return "_utf8mb4 X'" + String(decoding: hexadecimal, as: UTF8.self) + "'"
   }
 }

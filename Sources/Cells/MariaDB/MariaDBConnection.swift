@@ -124,6 +124,28 @@ internal import Journal
     unsafe try free(result)
   }
 
+  /// Lets the session write: a value that doesn't fit its column is refused, not cut, and a statement
+  /// sees what was committed before it began.
+  func allowWriting() throws(DatabaseError) {
+    try execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'")
+    try execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+  }
+
+  /// Runs a statement, and returns how many rows it has written.
+  func change(_ statement: SQLQuery) throws(DatabaseError) -> UInt64 {
+    precondition(statement.dialect == .mariadb, "a statement in the connection's dialect")
+    failureContext.table = statement.table.rawValue
+    failureContext.operation = "write \(statement.table)"
+    try send(statement.withLiterals)
+    let count = unsafe mysql_affected_rows(handle)
+    if let result = unsafe mysql_use_result(handle) {
+      unsafe try free(result)
+      return 0
+    }
+    try requireNoError()
+    return UInt64(count)
+  }
+
   /// Runs a query and gives `body` each of its rows as it comes.
   func forEachRow(
     of query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Void

@@ -83,6 +83,36 @@ internal import Journal
     while let result = try nextResult() { try result.check(failureContext) }
   }
 
+  /// Lets the session write; a statement sees what was committed before it began.
+  func allowWriting() throws(DatabaseError) {
+    try execute(
+      "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+  }
+
+  /// Runs a statement, and returns how many rows it has written.
+  func change(_ statement: SQLQuery) throws(DatabaseError) -> UInt64 {
+    precondition(statement.dialect == .postgresql, "a statement in the connection's dialect")
+    failureContext.table = statement.table.rawValue
+    failureContext.operation = "write \(statement.table)"
+    try send(statement)
+    var (count, failure): (UInt64, DatabaseError?) = (0, nil)
+    while let result = try nextResult() {
+      do throws(DatabaseError) {
+        try result.check(failureContext)
+        count += result.writtenRows
+      } catch {
+        // A refusal by the server ends its answer, and the connection is good for more.
+        guard result.isRefusal else {
+          isBroken = true
+          throw error
+        }
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+    return count
+  }
+
   /// Runs a query and gives `body` each of its rows as it comes.
   func forEachRow(
     of query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Void
@@ -232,6 +262,12 @@ extension PostgreSQLConnection {
       throw context.error(sqlState)
     default: throw .protocolBroken(server: context.server, reason: "an answer to something else")
     }
+  }
+
+  /// How many rows the statement has written; 0 for one that only reads.
+  var writtenRows: UInt64 {
+    guard unsafe PQresultStatus(handle) == PGRES_COMMAND_OK else { return 0 }
+    return unsafe UInt64(String(cString: PQcmdTuples(handle))) ?? 0
   }
 
   var names: [String] {

@@ -1,9 +1,9 @@
 internal import Glibc
 public import Journal
 
-/// A connection to a database on a server, for reading alone.
+/// A connection to a database on a server, for reading alone unless it is asked to let write.
 ///
-/// Its session is READ ONLY, speaks UTF-8 and has its times in UTC. Every call returns by the
+/// Its session is READ ONLY until `allowWriting`, speaks UTF-8 and has its times in UTC. Every call returns by the
 /// deadline, whatever the server or the network do; after an error the connection is of no more use.
 /// It belongs to one thread at a time.
 public enum ServerConnection: Sendable {
@@ -64,6 +64,32 @@ public enum ServerConnection: Sendable {
       try connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     case .postgresql(let connection):
       try connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    }
+  }
+}
+
+extension ServerConnection {
+  /// Lets the session write, in transactions of READ COMMITTED.
+  func allowWriting() throws(DatabaseError) {
+    switch self {
+    case .mariadb(let connection): try connection.allowWriting()
+    case .postgresql(let connection): try connection.allowWriting()
+    }
+  }
+
+  /// Runs one of the words that begin and end a transaction.
+  func run(_ words: String) throws(DatabaseError) {
+    switch self {
+    case .mariadb(let connection): try connection.execute(words)
+    case .postgresql(let connection): try connection.execute(words)
+    }
+  }
+
+  /// Runs a statement, and returns how many rows it has written.
+  func change(_ statement: SQLQuery) throws(DatabaseError) -> UInt64 {
+    switch self {
+    case .mariadb(let connection): try connection.change(statement)
+    case .postgresql(let connection): try connection.change(statement)
     }
   }
 }

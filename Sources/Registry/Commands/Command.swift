@@ -81,6 +81,8 @@ public enum Change: Sendable {
   case emptyCell(CellID, hosts: [ByteText], instances: [InstanceID])
   /// Notes that a whole map was taken over, and ends the bulk command.
   case finishAdoption(MapTransfer, ChangeCounts)
+  /// Notes that the map was written into a Nova API database, and ends the bulk command.
+  case finishPublication(MapTransfer, ChangeCounts)
   /// Ends a bulk command.
   case finishRequest(ChangeCounts)
 }

@@ -126,7 +126,8 @@ struct CommandContent {
       text("resolve conflict")
       text(entity.description)
       text(decision.string)
-    case .take, .emptyCell, .openEpoch, .noteScan, .finishAdoption, .finishRequest:
+    case .take, .emptyCell, .openEpoch, .noteScan, .finishAdoption, .finishPublication,
+      .finishRequest:
       preconditionFailure("A bulk command is known by its title.")
     }
   }

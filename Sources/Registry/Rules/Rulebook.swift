@@ -78,8 +78,6 @@ struct Rulebook<Map: MapLookup> {
   }
 
   private func check(_ command: Command) throws(RegistryError) {
-    let author = command.authorship
-    let reason = author.reason?.string ?? ""
     do throws(Refusal) {
       guard command.request != .none else {
         throw .badName(what: "The request id \(command.request)", why: "stands for no request")
@@ -87,12 +85,7 @@ struct Rulebook<Map: MapLookup> {
       guard command.change.pieceCount <= Self.maximumPieces else {
         throw .tooLarge("at most \(Self.maximumPieces) hosts, instances and cells at once")
       }
-      let isBlank = reason.unicodeScalars.allSatisfy(\.properties.isWhitespace)
-      if command.isByOperator, isBlank { throw .reasonMissing }
-      try NameRules.check(author.actor, what: "The actor")
-      try NameRules.check(author.program, what: "The program")
-      if let reason = author.reason { try NameRules.checkReason(reason) }
-      if let name = author.correlation { try NameRules.check(name, what: "The correlation") }
+      try command.authorship.check(isByOperator: command.isByOperator)
     } catch {
       throw .refused(error)
     }
@@ -128,6 +121,8 @@ struct Rulebook<Map: MapLookup> {
     case .take, .emptyCell: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):
       [.store(.adopted(transfer)), .store(.requestFinished(counts: counts))]
+    case .finishPublication(let transfer, let counts):
+      [.store(.published(transfer)), .store(.requestFinished(counts: counts))]
     case .finishRequest(let counts): [.store(.requestFinished(counts: counts))]
     }
   }

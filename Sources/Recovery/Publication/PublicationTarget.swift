@@ -1,0 +1,228 @@
+internal import Cells
+public import Journal
+internal import Projections
+
+/// A Nova API database that a map is published to: its three mapping tables, read page by page and
+/// written row by row, and nothing else of it.
+///
+/// Belongs to one thread at a time. Each call returns within its deadline.
+public final class PublicationTarget {
+  /// The public form of the database's address.
+  public let publicForm: ByteText
+  /// The file or address, as a retry of the same command names it again.
+  let name: String
+  let connection: DatabaseConnection
+  var dialect: SQLDialect { connection.dialect }
+
+  /// How long one page of rows, or one transaction, may take.
+  private static let pageTime = Duration.seconds(60)
+
+  /// Opens the database at an address.
+  ///
+  /// - Parameter folder: Where relative paths of SQLite files are taken from.
+  /// - Throws: `source` for one that can't be opened, or that isn't a Nova API database.
+  public init(
+    _ address: DatabaseAddress, relativeTo folder: String
+  ) throws(PublicationError) {
+    let source: NovaAPIDatabase
+    do throws(AdoptionError) {
+      source = try NovaAPIDatabase(address, relativeTo: folder)
+    } catch {
+      throw .source(error)
+    }
+    publicForm = source.publicForm
+    name = source.name
+    do throws(DatabaseError) {
+      connection = try DatabaseConnection.openForWriting(
+        address, relativeTo: folder, until: .now + Self.pageTime)
+      let probes =
+        MappingTable.allCases.map { ($0.table, "id, created_at, updated_at") }
+        + [(.buildRequests, "id, instance_uuid")]
+      for (table, columns) in probes {
+        let text = "SELECT \(columns) FROM \(table) WHERE 1 = 0"
+        try connection.forEachRow(
+          of: SQLQuery(connection.dialect, on: table, text), until: .now + Self.pageTime
+        ) { (_) throws(DatabaseError) in }
+      }
+    } catch .missing(let what) {
+      throw .source(.notNovaAPI(source.publicForm, what: "it has no \(what)"))
+    } catch .file(.statementRefused(let message, _)) {
+      throw .source(.notNovaAPI(source.publicForm, what: message))
+    } catch {
+      throw .unreadable(source.publicForm, why: error.description)
+    }
+  }
+
+  // MARK: Reading
+
+  /// The next rows of a table in the order of its key, at most `limit`.
+  ///
+  /// - Parameter last: The greatest key in question; nil for no bound.
+  func rows(
+    of table: MappingTable, after key: ByteText?, through last: ByteText? = nil, limit: Int
+  ) throws(PublicationError) -> [MappingRow] {
+    var query = select(table)
+    var conditions: [String] = []
+    if let key { conditions.append("\(table.key.name) > \(query.bind(.text(key)))") }
+    if let last { conditions.append("\(table.key.name) <= \(query.bind(.text(last)))") }
+    if !conditions.isEmpty { query.append(" WHERE " + conditions.joined(separator: " AND ")) }
+    query.append(" ORDER BY \(table.key.name) LIMIT \(limit)")
+    return try read(query) { (row) throws(DatabaseError) in try MappingRow(row, of: table) }
+  }
+
+  /// The next rows of a table in the order of their numbers, at most `limit`.
+  func rows(
+    of table: MappingTable, afterNumber number: UInt64, limit: Int
+  ) throws(PublicationError) -> [MappingRow] {
+    var query = select(table)
+    query.append(" WHERE id > \(query.bind(SQLValue(number))) ORDER BY id LIMIT \(limit)")
+    return try read(query) { (row) throws(DatabaseError) in try MappingRow(row, of: table) }
+  }
+
+  /// Those of the instances that Nova is still building.
+  func buildRequests(among instances: [ByteText]) throws(PublicationError) -> Set<ByteText> {
+    try found(
+      instances, by: "instance_uuid", in: .buildRequests, value: { .text($0) },
+      read: { (row) throws(DatabaseError) in try row.requiredText(0) })
+  }
+
+  /// Those of the keys that a table has a row of, as the database compares keys.
+  func present(
+    _ keys: [ByteText], in table: MappingTable
+  ) throws(PublicationError) -> Set<ByteText> {
+    try found(
+      keys, by: table.key.name, in: table.table, value: { .text($0) },
+      read: { (row) throws(DatabaseError) in try row.requiredText(0) })
+  }
+
+  /// Those of the numeric ids that a table has a row with.
+  func taken(_ numbers: [UInt64], in table: MappingTable) throws(PublicationError) -> Set<UInt64> {
+    try found(
+      numbers, by: "id", in: table.table, value: { SQLValue($0) },
+      read: { (row) throws(DatabaseError) in UInt64(bitPattern: try row.integer(0)) })
+  }
+
+  /// The greatest numeric id in a column; 0 without rows.
+  func largest(_ column: String, of table: MappingTable) throws(PublicationError) -> UInt64 {
+    let query = SQLQuery(
+      dialect, on: table.table, "SELECT max(\(column)) FROM \(table.table)")
+    let found = try read(query) { (row) throws(DatabaseError) in try row.integerIfPresent(0) }
+    return UInt64(max(0, found.first.flatMap { $0 } ?? 0))
+  }
+
+  /// Whether a host or an instance names a cell by this number.
+  func isReferenced(cell number: UInt64) throws(PublicationError) -> Bool {
+    for table in [MappingTable.hosts, .instances] {
+      var query = SQLQuery(
+        dialect, on: table.table, "SELECT 1 FROM \(table.table) WHERE cell_id = ")
+      query.append(query.bind(SQLValue(number)) + " LIMIT 1")
+      if try !read(query, { (_) throws(DatabaseError) in true }).isEmpty { return true }
+    }
+    return false
+  }
+
+  private func select(_ table: MappingTable) -> SQLQuery {
+    let names = table.columns.map(\.name).joined(separator: ", ")
+    return SQLQuery(
+      dialect, on: table.table, "SELECT id, created_at, updated_at, \(names) FROM \(table.table)")
+  }
+
+  private func found<Key, Value: Hashable>(
+    _ keys: [Key], by column: String, in table: NovaTable, value: (Key) -> SQLValue,
+    read: (SQLRow) throws(DatabaseError) -> Value
+  ) throws(PublicationError) -> Set<Value> {
+    guard !keys.isEmpty else { return [] }
+    var query = SQLQuery(dialect, on: table, "SELECT \(column) FROM \(table) WHERE \(column) IN (")
+    let names = keys.map { query.bind(value($0)) }
+    query.append(names.joined(separator: ", ") + ")")
+    return Set(try self.read(query, read))
+  }
+
+  private func read<Row>(
+    _ query: SQLQuery, _ body: (SQLRow) throws(DatabaseError) -> Row
+  ) throws(PublicationError) -> [Row] {
+    var rows: [Row] = []
+    do throws(DatabaseError) {
+      try connection.forEachRow(of: query, until: .now + Self.pageTime) {
+        (row) throws(DatabaseError) in rows.append(try body(row))
+      }
+    } catch {
+      throw .unreadable(publicForm, why: error.description)
+    }
+    return rows
+  }
+
+  // MARK: Writing
+
+  /// Writes rows in one transaction, which is on disk once this returns; a deadlock is tried again.
+  ///
+  /// - Returns: Of each change whether it was written; false where the row isn't as it was seen.
+  /// - Throws: The database's refusal; nothing of the batch is written then.
+  func write(_ changes: [RowChange], at time: Timestamp) throws(DatabaseError) -> [Bool] {
+    let statements = RowStatements(dialect, at: time)
+    return try transaction { () throws(DatabaseError) in
+      var written: [Bool] = []
+      for change in changes {
+        written.append(try self.connection.change(statements.forward(change)) > 0)
+      }
+      return written
+    }
+  }
+
+  /// Sees to it that the database gives out no number that is written here; it may do nothing.
+  func reserve(_ table: MappingTable, upTo number: UInt64) throws(PublicationError) {
+    let statements = RowStatements(dialect, at: .now).reservation(of: table, upTo: number)
+    guard !statements.isEmpty else { return }
+    do throws(DatabaseError) {
+      try transaction { () throws(DatabaseError) in
+        for statement in statements { _ = try self.connection.change(statement) }
+      }
+    } catch {
+      throw unwritable(error)
+    }
+  }
+
+  /// Deadlocks in a row after which another transaction's work is in the way for good.
+  private static let maximumAttempts = 20
+
+  private func transaction<Result>(
+    _ body: () throws(DatabaseError) -> Result
+  ) throws(DatabaseError) -> Result {
+    var attempt = 1
+    while true {
+      do throws(DatabaseError) {
+        return try connection.transaction(until: .now + Self.pageTime, body)
+      } catch {
+        guard error.isDeadlock, attempt < Self.maximumAttempts else { throw error }
+        Pause.milliseconds(10 * attempt)
+        attempt += 1
+      }
+    }
+  }
+
+  func unwritable(_ error: DatabaseError) -> PublicationError {
+    if case .permissionDenied(let table) = error {
+      return .unwritable(
+        publicForm,
+        why: "this user may not write \(table); docs/grants.md has what publishing needs.")
+    }
+    return .unwritable(publicForm, why: error.description)
+  }
+}
+
+extension MappingRow {
+  /// A row in the columns that `PublicationTarget` selects.
+  fileprivate init(_ row: SQLRow, of table: MappingTable) throws(DatabaseError) {
+    var values: [SQLValue] = []
+    for (place, column) in table.columns.enumerated() {
+      switch column.kind {
+      case .number: values.append(try row.integerIfPresent(place + 3).map { .integer($0) } ?? .null)
+      case .text, .time: values.append(SQLValue(try row.text(place + 3)))
+      case .flag: values.append(SQLValue(try row.flag(place + 3)))
+      }
+    }
+    self.init(
+      number: UInt64(bitPattern: try row.integer(0)), values: values, createdAt: try row.text(1),
+      updatedAt: try row.text(2))
+  }
+}
