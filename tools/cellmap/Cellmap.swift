@@ -24,8 +24,9 @@ struct Cellmap: ParsableCommand {
     subcommands: [
       InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
-      ReplayCommand.self,
+      ReplayCommand.self, BackupCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
+      BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])
 
   static func main() {

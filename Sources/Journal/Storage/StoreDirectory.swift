@@ -8,6 +8,11 @@ enum StoreDirectory {
   /// - Throws: `noStore`, `notAStore`, `journalLost`, `unsafePermissions`, `networkFileSystem`.
   static func check(_ files: StoreFiles) throws(JournalError) {
     try checkDirectory(files.directory)
+    guard FileIdentity(ofPath: files.manifest) == nil else {
+      throw .notAStore(
+        path: files.directory,
+        why: "it is a backup, of which `cellmap backup restore` makes a store")
+    }
     guard FileIdentity(ofPath: files.journal) != nil else {
       // CURRENT comes after the journal, so where it is there was a journal.
       let isBeginning =
@@ -59,12 +64,7 @@ enum StoreDirectory {
       for name in ["journal.lmdb.new", "journal.lmdb.new-lock", "HEAD", "CURRENT"] {
         try remove(files.path(name))
       }
-      for directory in [files.keys] where FileIdentity(ofPath: directory) != nil {
-        for name in try SmallFile.names(in: directory) { try remove(directory + "/" + name) }
-        guard unsafe rmdir(directory) == 0 else {
-          throw FileError("rmdir", directory, code: errno)
-        }
-      }
+      for directory in [files.keys, files.restoring] { try WorkFolder.remove(directory) }
     } catch {
       throw .file(error)
     }
