@@ -11,7 +11,7 @@ public enum BackupError: Error, Equatable, Sendable {
   /// The folder to restore into belongs to another store.
   case otherStore(path: String, found: StoreID, backup: StoreID)
   /// The backup holds no entry of that place or time.
-  case noSuchMoment(PastMoment, head: Position)
+  case noSuchMoment(PastMoment, head: Position, times: ClosedRange<Timestamp>)
   case journal(JournalError)
   case keys(KeyError)
   case file(FileError)
@@ -30,8 +30,9 @@ extension BackupError: CustomStringConvertible {
       "The backup's \(path) is damaged: \(what). Nothing was changed. Take another backup."
     case .otherStore(let path, let found, let backup):
       "\(path) is store \(found), the backup is of store \(backup). Name another folder with --store."
-    case .noSuchMoment(let moment, let head):
-      "The backup holds nothing of \(moment): it goes from entry 2 to \(head)."
+    case .noSuchMoment(let moment, let head, let times):
+      "The backup can't be restored to \(moment): it goes from entry 2 (\(times.lowerBound)) to "
+        + "\(head) (\(times.upperBound))."
     case .journal(let error): error.description
     case .keys(let error): error.description
     case .file(let error): error.description

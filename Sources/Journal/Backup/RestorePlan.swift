@@ -56,10 +56,15 @@ extension JournalBackup {
   func target(of moment: PastMoment?) throws(BackupError) -> Position {
     guard let moment else { return manifest.position }
     let position = try journaling { () throws(JournalError) in try journal.position(at: moment) }
-    guard let position, position.index >= 2 else {
-      throw .noSuchMoment(moment, head: manifest.position)
-    }
+    guard let position, position.index >= 2 else { throw try noSuchMoment(moment) }
     return position
+  }
+
+  private func noSuchMoment(_ moment: PastMoment) throws(BackupError) -> BackupError {
+    let first = try journaling { () throws(JournalError) in try journal.header(at: 2)?.orderedAt }
+    let last = manifest.orderedAt
+    return .noSuchMoment(
+      moment, head: manifest.position, times: min(first ?? last, last)...last)
   }
 
   private func known(_ index: UInt64) throws(BackupError) -> KnownHead {

@@ -8,11 +8,7 @@ enum StoreDirectory {
   /// - Throws: `noStore`, `notAStore`, `journalLost`, `unsafePermissions`, `networkFileSystem`.
   static func check(_ files: StoreFiles) throws(JournalError) {
     try checkDirectory(files.directory)
-    guard FileIdentity(ofPath: files.manifest) == nil else {
-      throw .notAStore(
-        path: files.directory,
-        why: "it is a backup, of which `cellmap backup restore` makes a store")
-    }
+    try checkIsNoBackup(files)
     guard FileIdentity(ofPath: files.journal) != nil else {
       // CURRENT comes after the journal, so where it is there was a journal.
       let isBeginning =
@@ -40,6 +36,7 @@ enum StoreDirectory {
       throw .file(FileError("mkdir", files.directory, code: errno))
     }
     try checkDirectory(files.directory)
+    try checkIsNoBackup(files)
     let names = try names(files)
     guard !names.contains("journal.lmdb") else { throw .alreadyAStore(path: files.directory) }
     if names.contains("BEGINNING") {
@@ -105,6 +102,15 @@ enum StoreDirectory {
     }
     try checkFileSystem(path)
     try checkMode(path)
+  }
+
+  /// What is written into a backup makes it worthless.
+  private static func checkIsNoBackup(_ files: StoreFiles) throws(JournalError) {
+    guard FileIdentity(ofPath: files.manifest) == nil else {
+      throw .notAStore(
+        path: files.directory,
+        why: "it is a backup, of which `cellmap backup restore` makes a store")
+    }
   }
 
   /// Others than the owner have no rights.
