@@ -11,10 +11,27 @@ final class NewJournalFile {
   init(_ path: String, store: StoreID, mapSizeBytes: Int) throws(JournalError) {
     self.path = path
     self.store = store
+    try Self.reserveLockFile(path + "-lock")
     do throws(LMDBError) {
       environment = try LMDBEnvironment.shared(path, mapSizeBytes: mapSizeBytes)
     } catch {
       throw error.journalError(path: path)
+    }
+  }
+
+  /// More than LMDB's lock file has.
+  private static let lockFileBytes: off_t = 16_384
+
+  /// LMDB maps its lock file and writes into it: on a full disk that ends the process, unless the file
+  /// has its space before.
+  private static func reserveLockFile(_ path: String) throws(JournalError) {
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
+    defer { close(descriptor) }
+    let code = posix_fallocate(descriptor, 0, lockFileBytes)
+    guard code == 0 else {
+      unsafe unlink(path)
+      throw .file(FileError("posix_fallocate", path, code: code))
     }
   }
 
