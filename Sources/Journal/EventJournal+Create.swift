@@ -12,16 +12,17 @@ public final class StoreBeginning: Sendable {
 
   /// Prepares a directory: a new one, or an existing one without files of anybody (a mount point).
   ///
+  /// - Parameter command: What makes it, for those who wait meanwhile.
   /// - Throws: `alreadyAStore`, `notAStore` for a directory with other files, `journalLost`,
   ///   `unsafePermissions`, `networkFileSystem`, `locked`, `file`.
   public init(
-    _ directory: String, store: StoreID = StoreID(.random())
+    _ directory: String, store: StoreID = StoreID(.random()), command: String = "init"
   ) throws(JournalError) {
     files = StoreFiles(directory)
     self.store = store
     try StoreDirectory.prepare(files)
     lock = try StoreLock(files.lock)
-    lease = try lock.acquire(command: "init")
+    lease = try lock.acquire(command: command)
     // Another may have made the store while this one waited.
     try StoreDirectory.prepare(files)
     try StoreDirectory.begin(files)
@@ -38,7 +39,10 @@ public final class StoreBeginning: Sendable {
     var tip = JournalTip.empty
     var batch = AppendBatch()
     try batch.fill(with: drafts, after: &tip)
-    try writeJournal(batch, mapSizeBytes: options.mapSizeBytes)
+    let file = try NewJournalFile(
+      files.newJournal, store: store, mapSizeBytes: options.mapSizeBytes)
+    try file.append(batch)
+    try file.finish()
     let head = HeadSlots(files.head)
     try head.write(store: store, position: tip.position, root: tip.root, at: .now)
     try head.sync()
@@ -49,30 +53,17 @@ public final class StoreBeginning: Sendable {
     return try EventJournal.open(files.directory, options: options)
   }
 
-  private func writeJournal(
-    _ batch: AppendBatch, mapSizeBytes: Int
-  ) throws(JournalError) {
-    let path = files.newJournal
-    do throws(LMDBError) {
-      let environment = try LMDBEnvironment.shared(path, mapSizeBytes: mapSizeBytes)
-      do throws(LMDBWriteError) {
-        try environment.write(after: 0, growthBytes: batch.byteCount, checksPlace: true) {
-          [store] (transaction) throws(LMDBError) in
-          let main = try transaction.database(nil, create: false)
-          try transaction.put(StoreRecord.key, StoreRecord(store: store).bytes, into: main)
-          try batch.put(into: transaction)
-        }
-      } catch {
-        throw error.cause
-      }
+  /// Puts a journal and its HEAD in place that were made in a folder within the store's; the store
+  /// exists once this returns.
+  ///
+  /// - Throws: `file`; there is no store then.
+  func finish(with made: StoreFiles) throws(JournalError) {
+    do throws(FileError) {
+      try SmallFile.move(made.head, to: files.head)
+      try SmallFile.move(made.journal, to: files.journal)
     } catch {
-      throw error.journalError(path: path)
+      throw .file(error)
     }
-    unsafe unlink(path + "-lock")
-    // LMDB made it with our mode, but creation itself has to reach the disk.
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
-    defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw .file(FileError("fsync", path, code: errno)) }
+    try StoreDirectory.finish(files)
   }
 }

@@ -166,8 +166,18 @@ public struct EntryChunk: Sendable {
   public private(set) var starts: [Int] = []
   private(set) var headers: [EntryHeader] = []
 
+  /// The root behind each entry that has one.
+  private var roots: [Digest?] = []
+
   /// How many entries there are.
   public var count: Int { starts.count }
+
+  /// Appends an entry as it stands in the journal, with the root behind it if it has one.
+  func appendRecord(at place: Int, to buffer: inout [UInt8]) {
+    let start = starts[place]
+    buffer.append(contentsOf: bytes[start..<start + Int(headers[place].entryLength)])
+    roots[place]?.append(to: &buffer)
+  }
 
   /// Most entries of a bulk command are no longer; longer ones make the buffer grow.
   private static let usualEntryBytes = 384
@@ -179,6 +189,7 @@ public struct EntryChunk: Sendable {
     bytes.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
     headers.removeAll(keepingCapacity: true)
+    roots.removeAll(keepingCapacity: true)
     starts.reserveCapacity(range.count)
     headers.reserveCapacity(range.count)
     bytes.reserveCapacity(range.count * Self.usualEntryBytes)
@@ -213,6 +224,7 @@ public struct EntryChunk: Sendable {
     else { throw .damagedEntry(index: index, what: "its digest is not that in the tree") }
     starts.append(bytes.count)
     headers.append(header)
+    roots.append(EntryChain.root(cursor.bytes, in: cursor.range, behind: header))
     bytes.append(contentsOf: cursor.bytes[start..<end])
   }
 }

@@ -17,10 +17,12 @@ extension EventJournal {
   public func verify(
     progress: (UInt64) -> Void = { _ in }
   ) throws(JournalError) -> Verification {
-    let witness = try HeadSlots.read(files.head)
+    let seen = try HeadSlots.read(files.head)
     let end = try refresh()
-    if let witness, witness.position.index > end.position.index {
-      throw .steppedBack(journal: end.position, witness: witness.position)
+    let witness = try seen.flatMap { (seen) throws(JournalError) in
+      try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        try EventJournal.isTrue(seen, of: tip, in: snapshot, path: files.head) ? seen : nil
+      }
     }
     var pass = VerifyPass()
     while pass.tip.position.index < end.position.index {

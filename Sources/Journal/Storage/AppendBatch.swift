@@ -27,12 +27,7 @@ struct AppendBatch {
   mutating func fill(
     with drafts: [EntryDraft], after tip: inout JournalTip
   ) throws(JournalError) {
-    bytes.removeAll(keepingCapacity: true)
-    ends.removeAll(keepingCapacity: true)
-    tileBytes.removeAll(keepingCapacity: true)
-    tileEnds.removeAll(keepingCapacity: true)
-    firstIndex = tip.position.index + 1
-    firstTileKey = TileLayout.key(ofTile: tip.position.index / UInt64(TileLayout.width))
+    begin(after: tip)
     for draft in drafts {
       bytes.append(TreeHash.leafPrefix)
       let place = tip.chain.next(
@@ -48,6 +43,41 @@ struct AppendBatch {
     tip.root = tip.frontier.root
     tip.root.append(to: &bytes)
     ends[ends.count - 1] = bytes.count
+  }
+
+  /// Forgets its records; the next ones come after a tip.
+  mutating func begin(after tip: JournalTip) {
+    bytes.removeAll(keepingCapacity: true)
+    ends.removeAll(keepingCapacity: true)
+    tileBytes.removeAll(keepingCapacity: true)
+    tileEnds.removeAll(keepingCapacity: true)
+    firstIndex = tip.position.index + 1
+    firstTileKey = TileLayout.key(ofTile: tip.position.index / UInt64(TileLayout.width))
+  }
+
+  /// Takes entries of another journal over as they are, with the roots behind them, and moves the
+  /// tip behind them.
+  ///
+  /// - Parameter path: The file that they come from.
+  /// - Throws: What they are accused of: each has to follow the tip, and each root to be the tree's.
+  mutating func copy(
+    _ chunk: EntryChunk, of path: String, after tip: inout JournalTip
+  ) throws(JournalError) {
+    for place in 0..<chunk.count {
+      let (index, start) = (tip.position.index + 1, bytes.count + 1)
+      bytes.append(TreeHash.leafPrefix)
+      chunk.appendRecord(at: place, to: &bytes)
+      let (_, root) = try tip.chain.accept(
+        bytes, in: start..<bytes.count, key: index, path: path)
+      let end = bytes.count - (root == nil ? 0 : 32)
+      ends.append(bytes.count)
+      add(TreeHash.leaf(prefixed: bytes, in: start - 1..<end), to: &tip)
+      guard let root else { continue }
+      guard root == tip.frontier.root else {
+        throw .damagedTree(index: index, what: "the root behind that entry is another")
+      }
+      tip.root = root
+    }
   }
 
   /// Entries above which a second thread hashes half of them: below, waking it takes longer.

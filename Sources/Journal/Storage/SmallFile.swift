@@ -72,6 +72,15 @@ public enum SmallFile {
     try syncDirectory(of: path)
   }
 
+  /// Gives a file or folder another name on the same disk, durably; a file that has it already is
+  /// replaced at once.
+  ///
+  /// - Throws: `FileError`; it has one of the names.
+  static func move(_ path: String, to name: String) throws(FileError) {
+    guard unsafe rename(path, name) == 0 else { throw FileError("rename", name, code: errno) }
+    try syncDirectory(of: name)
+  }
+
   /// Makes a file's content durable, whoever wrote it.
   public static func sync(_ path: String) throws(FileError) {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)

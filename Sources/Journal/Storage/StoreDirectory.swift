@@ -8,6 +8,7 @@ enum StoreDirectory {
   /// - Throws: `noStore`, `notAStore`, `journalLost`, `unsafePermissions`, `networkFileSystem`.
   static func check(_ files: StoreFiles) throws(JournalError) {
     try checkDirectory(files.directory)
+    try checkIsNoBackup(files)
     guard FileIdentity(ofPath: files.journal) != nil else {
       // CURRENT comes after the journal, so where it is there was a journal.
       let isBeginning =
@@ -37,6 +38,7 @@ enum StoreDirectory {
       throw .file(FileError("mkdir", files.directory, code: errno))
     }
     try checkIsDirectory(files.directory)
+    try checkIsNoBackup(files)
     let names = try names(files)
     guard !names.contains("journal.lmdb") else { throw .alreadyAStore(path: files.directory) }
     if names.contains("BEGINNING") {
@@ -63,12 +65,7 @@ enum StoreDirectory {
       for name in ["journal.lmdb.new", "journal.lmdb.new-lock", "HEAD", "CURRENT"] {
         try remove(files.path(name))
       }
-      for directory in [files.keys] where FileIdentity(ofPath: directory) != nil {
-        for name in try SmallFile.names(in: directory) { try remove(directory + "/" + name) }
-        guard unsafe rmdir(directory) == 0 else {
-          throw FileError("rmdir", directory, code: errno)
-        }
-      }
+      for directory in [files.keys, files.restoring] { try WorkFolder.remove(directory) }
     } catch {
       throw .file(error)
     }
@@ -112,6 +109,15 @@ enum StoreDirectory {
     }
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw .notAStore(path: path, why: "it is no directory")
+    }
+  }
+
+  /// What is written into a backup makes it worthless.
+  private static func checkIsNoBackup(_ files: StoreFiles) throws(JournalError) {
+    guard FileIdentity(ofPath: files.manifest) == nil else {
+      throw .notAStore(
+        path: files.directory,
+        why: "it is a backup, of which `cellmap backup restore` makes a store")
     }
   }
 

@@ -19,6 +19,11 @@ public struct StoreFiles: Equatable, Sendable {
   public var keys: String { path("keys") }
   public var archive: String { path("archive") }
 
+  /// What a backup says of itself; where it is, there is no store but a backup.
+  var manifest: String { path("backup.json") }
+  /// Where a journal is made that shall take the place of the store's.
+  var restoring: String { path("restoring") }
+
   /// A store that is being made: until its journal is in place, all of it is thrown away.
   var beginning: String { path("BEGINNING") }
   var newJournal: String { path("journal.lmdb.new") }

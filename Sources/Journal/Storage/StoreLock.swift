@@ -53,6 +53,24 @@ internal import Synchronization
     self.denial = denial
   }
 
+  /// Shows on a file that is only read, a backup's journal, that it is open here; nobody gets a
+  /// lease on it.
+  ///
+  /// - Throws: `file`.
+  init(reading path: String) throws(JournalError) {
+    descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
+    self.path = path
+    denial = FileError("open", path, code: EROFS)
+    do throws(JournalError) {
+      _ = try OpenFileLock.set(
+        .shared, byte: StoreLock.presenceByte, of: descriptor, path: path)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
   deinit { close(descriptor) }
 
   /// Takes the write lease, waiting for it if need be.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Journal
 
 /// Work that reads old entries, done in a child process: damage that ends it leaves its parent whole.
 ///
@@ -9,6 +10,25 @@ enum ChildWork {
   ///
   /// - Throws: What the child says of itself, with its exit code; `integrity` if a signal ended it.
   static func run(_ arguments: [String]) throws(CommandFailure) -> [String: Any] {
+    let printed = try output(of: arguments)
+    guard let object = (try? JSONSerialization.jsonObject(with: printed)) as? [String: Any] else {
+      throw notJSON
+    }
+    return object
+  }
+
+  /// The same as JSON that can be printed on; as `run`.
+  static func answer(to arguments: [String]) throws(CommandFailure) -> [String: JSONValue] {
+    let printed = try output(of: arguments)
+    guard let value = try? JSONValue(parsing: Array(printed)), case .object(let answer) = value
+    else { throw notJSON }
+    return answer
+  }
+
+  private static let notJSON = CommandFailure(
+    .integrity, "The child process answered with something else than JSON.")
+
+  private static func output(of arguments: [String]) throws(CommandFailure) -> Data {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = arguments + ["--parent", "\(getpid())"]
@@ -40,11 +60,7 @@ enum ChildWork {
       let line = said.split(separator: "\n").last.map(String.init) ?? "it said nothing."
       throw CommandFailure(status, line.replacing("cellmap: ", with: "", maxReplacements: 1))
     }
-    let object = try? JSONSerialization.jsonObject(with: printed)
-    guard let object = object as? [String: Any] else {
-      throw CommandFailure(.integrity, "The child process answered with something else than JSON.")
-    }
-    return object
+    return printed
   }
 }
 

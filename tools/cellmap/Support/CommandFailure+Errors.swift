@@ -77,6 +77,20 @@ extension CommandFailure {
     }
   }
 
+  init(_ error: BackupError) {
+    switch error {
+    case .targetExists, .otherStore: self.init(.refused, error.description)
+    case .beingMade: self.init(.locked, error.description)
+    case .notABackup, .newerFormat, .file: self.init(.storage, error.description)
+    case .damaged: self.init(.integrity, error.description)
+    case .noSuchMoment: self.init(.usage, error.description)
+    case .journal(let error): self.init(error)
+    // No request was asked about.
+    case .keys(.missing): self.init(.storage, error.description)
+    case .keys(let error): self.init(error)
+    }
+  }
+
   init(_ error: AddressError) { self.init(.usage, error.description) }
 
   init(_ error: RouterError) {

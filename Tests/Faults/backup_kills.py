@@ -1,0 +1,104 @@
+"""Kills `backup create` and `backup restore` at each system call that changes something on disk, and
+looks at what is left: no backup or a whole one; the old store, byte for byte, or the new one.
+
+strace delivers SIGKILL when a process enters its n-th call of a kind, n = 1, 2, 3 … until a run is not
+killed any more; so every state between two calls is looked at.
+"""
+import concurrent.futures
+import itertools
+import os
+import shutil
+
+from fault_store import WORK, Store, Wrong, journal_reference, require
+
+CALLS = ["pwrite64", "writev", "write", "fdatasync", "fsync", "rename", "unlink", "mkdir", "link",
+         "ftruncate", "fallocate", "rmdir"]
+KINDS = ["create", "restore new", "restore over"]
+# Up to which entry, of about 1,500.
+KEPT = 900
+
+
+def entries(folder):
+    """The entries of a journal, checked by the second implementation; HEAD is left to verify."""
+    verifier = journal_reference.Verifier(folder / "journal.lmdb")
+    verifier.run()
+    require(not verifier.findings, f"the reference finds: {verifier.findings[:3]}")
+    return [Store.entry(value) for _, value in journal_reference.dump(verifier.path, "entries")]
+
+
+def killed(store, call, number, arguments):
+    """Runs a command of which a process is killed at its n-th call; gives whether one was."""
+    log = store.folder.with_name(store.folder.name + ".log")
+    under = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={call}",
+             "-e", f"inject={call}:signal=KILL:when={number}"]
+    store.start(*arguments, under=under).communicate()
+    met = "killed by SIGKILL" in log.read_text()
+    log.unlink()
+    return met
+
+
+def check_create(store, backup, words, before):
+    if backup.exists():
+        require(entries(backup) == before, "a backup of something else")
+    else:
+        store.run(*words)
+        left = [path.name for path in WORK.glob(backup.name + ".*")]
+        require(not left, f"left behind: {left}")
+    require(entries(store.folder) == before, "the store changed")
+
+
+def check_restore(store, words, before):
+    if not (store.folder / "journal.lmdb").exists():
+        require(not before, "the journal is gone")
+        store.run(*words)
+    left = entries(store.folder)
+    if left == before:
+        store.verify()
+        store.run(*words)
+        left = entries(store.folder)
+    require(len(left) == KEPT + 1, f"{len(left)} entries")
+    require(not before or left[:KEPT] == before[:KEPT], "entries are changed")
+    store.verify()
+
+
+def one(campaign, kind, call, number):
+    """One kill; gives whether a process met it, and what is wrong."""
+    name = f"backup {kind} {call} {number}"
+    store = campaign.store(name) if kind == "restore new" else campaign.copy("adopted", name)
+    backup = WORK / f"{name}.copy"
+    try:
+        before = entries(store.folder) if store.folder.exists() else []
+        words = ("backup", "create", str(backup)) if kind == "create" else (
+            "backup", "restore", str(WORK / "backup"), "--to", str(KEPT), "--reason", "fault test")
+        met = killed(store, call, number, words)
+        if kind == "create":
+            check_create(store, backup, words, before)
+        else:
+            check_restore(store, words, before)
+    except Wrong as wrong:
+        return True, f"{name}: {wrong}"
+    shutil.rmtree(store.folder)
+    shutil.rmtree(backup, ignore_errors=True)
+    return met, None
+
+
+def loop(campaign, case):
+    met_count, failed = 0, 0
+    for number in itertools.count(1):
+        met, wrong = one(campaign, *case, number)
+        met_count += met
+        if wrong:
+            failed += 1
+            print(f"  FAILED: {wrong}", flush=True)
+        if not met or failed > 3:
+            return met_count, failed
+
+
+def run(campaign):
+    campaign.store("adopted").run("backup", "create", str(WORK / "backup"))
+    cases = list(itertools.product(KINDS, CALLS))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        results = list(pool.map(lambda case: loop(campaign, case), cases))
+    met, failed = sum(count for count, _ in results), sum(count for _, count in results)
+    print(f"{met} kills of backups and restores: {failed} failed", flush=True)
+    return failed + (met == 0)
