@@ -22,14 +22,22 @@ enum ConflictEvidence {
 
   /// The cells that evidence names; nil if it is in another form.
   static func cells(of evidence: ByteText) -> [CellID]? {
-    guard let value = try? JSONValue(parsing: evidence.string), case .list(let rows)? = value["rows"]
+    guard let value = try? JSONValue(parsing: evidence.string),
+      case .list(let rows)? = value["rows"]
     else { return nil }
     return rows.compactMap { $0["cell"]?.string.flatMap { CellID($0) } }
   }
 
+  /// Whether an operator has decided a conflict, which stands as long as it is between the same cells.
+  static func isDecided(_ found: FoundConflict, by known: ConflictRecord) -> Bool {
+    guard let decision = known.decision, decision != ConflictDecision.byRules else { return false }
+    return known.kind == found.kind && cells(of: known.evidence) == cells(of: found.evidence)
+  }
+
   private static func row(_ copy: StagedInstance) -> JSONValue {
     .object([
-      "cell": .text(copy.cell.description), "row": .printed(copy.rowID), "host": .printed(copy.host),
+      "cell": .text(copy.cell.description), "row": .printed(copy.rowID),
+      "host": .printed(copy.host),
       "vm_state": .printed(copy.vmState), "task_state": .printed(copy.taskState),
       "deleted": .flag(copy.isDeleted), "hidden": .flag(copy.isHidden),
       "created_at": .printed(copy.createdAt), "updated_at": .printed(copy.updatedAt),
