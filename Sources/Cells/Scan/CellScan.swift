@@ -92,7 +92,7 @@ extension CellConnection {
     var query = crossCellMoves
     let uuid = query.bind(.text(ByteText(instance.description)))
     query.append(" AND instance_uuid = \(uuid)")
-    return try crossCellMoves(query, limit: .max)
+    return try crossCellMoves(query, limit: nil)
   }
 
   private var crossCellMoves: SQLQuery {
@@ -104,7 +104,7 @@ extension CellConnection {
   }
 
   private func crossCellMoves(
-    _ query: SQLQuery, limit: Int
+    _ query: SQLQuery, limit: Int?
   ) throws(CellError) -> ScanPage<CrossCellMove> {
     try page(query, idColumn: 0, limit: limit) { (row, _) throws(DatabaseError) in
       guard let uuid = try row.uuid(1), let instance = try row.uuid(2) else {
@@ -117,11 +117,11 @@ extension CellConnection {
   }
 
   private func page<Row: Sendable>(
-    _ query: SQLQuery, idColumn: Int, limit: Int,
+    _ query: SQLQuery, idColumn: Int, limit: Int?,
     _ read: (SQLRow, Int64) throws(DatabaseError) -> Row
   ) throws(CellError) -> ScanPage<Row> {
     var rows: [Row] = []
-    rows.reserveCapacity(limit)
+    rows.reserveCapacity(limit ?? 0)
     var unreadable: [UnreadableRow] = []
     var last: Int64?
     var count = 0

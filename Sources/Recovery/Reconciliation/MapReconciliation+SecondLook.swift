@@ -64,7 +64,7 @@ extension MapReconciliation {
     let believed = first.compactMap { finding in
       latest[finding.entity]?.first { $0.isSame(as: finding) }
     }
-    try file.transaction(wrapping: { .staging("\($0)") }) { () throws(RebuildError) in
+    try file.transaction { () throws(RebuildError) in
       try keep(believed, areBelieved: true)
     }
     return UInt64(believed.count)
@@ -137,13 +137,14 @@ extension MapReconciliation {
       look.before[id] = before
       let rows = (look.rows[id] ?? []).sorted { $0.cell < $1.cell }
       look.rows[id] = rows
-      let answer = try rules.answer(on: id, rows, before) { () throws(RebuildError) in
-        moves(of: id, in: asked, time)
-      } known: { () throws(RebuildError) in
-        try indexed { () throws(ProjectionError) in
-          try index.conflict(of: .instance(id))?.record
-        }
-      }
+      let answer = try rules.answer(
+        on: id, rows, before,
+        moves: { () throws(RebuildError) in moves(of: id, in: asked, time) },
+        known: { () throws(RebuildError) in
+          try indexed { () throws(ProjectionError) in
+            try index.conflict(of: .instance(id))?.record
+          }
+        })
       switch answer {
       case .findings(let found): look.findings += found
       case .pending: look.pending.insert(id)

@@ -89,7 +89,7 @@ public final class MapReconciliation {
     on index: IndexReader, isForMending: Bool, progress: (UInt64) -> Void
   ) throws(RebuildError) {
     let rules = try rules()
-    try file.transaction(wrapping: { .staging("\($0)") }) { () throws(RebuildError) in
+    try file.transaction { () throws(RebuildError) in
       let hosts = try hostFindings(file.hosts, on: index, rules)
       let walk = MapWalk(
         file: file, index: index, rules: rules, records: isForMending ? records : nil)

@@ -87,15 +87,20 @@ struct MapWalk {
   private func take(
     _ id: InstanceID, _ copies: [StagedInstance], _ before: InstanceRow?, _ state: inout State
   ) throws(RebuildError) {
-    let answer = try rules.answer(on: id, copies, before) { () throws(RebuildError) in
-      do throws(ProjectionError) { return try file.moves(of: id).map { ($0.cell, $0.1) } } catch {
-        throw .staging("\(error)")
-      }
-    } known: { () throws(RebuildError) in
-      do throws(ProjectionError) { return try index.conflict(of: .instance(id))?.record } catch {
-        throw .registry(.index(error))
-      }
-    }
+    let answer = try rules.answer(
+      on: id, copies, before,
+      moves: { () throws(RebuildError) in
+        do throws(ProjectionError) { return try file.moves(of: id).map { ($0.cell, $0.1) } } catch {
+          throw .staging("\(error)")
+        }
+      },
+      known: { () throws(RebuildError) in
+        do throws(ProjectionError) {
+          return try index.conflict(of: .instance(id))?.record
+        } catch {
+          throw .registry(.index(error))
+        }
+      })
     var findings: [Finding] = []
     state.report.take(answer, &findings)
     guard !findings.isEmpty else { return }

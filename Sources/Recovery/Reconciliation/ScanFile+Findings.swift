@@ -31,15 +31,18 @@ extension ScanFile {
   }
 
   /// Does all of `body`'s writing in one transaction.
-  func transaction<Failure: Error>(
-    wrapping wrap: (ProjectionError) -> Failure, _ body: () throws(Failure) -> Void
-  ) throws(Failure) {
-    do throws(ProjectionError) { try connection.execute("BEGIN") } catch { throw wrap(error) }
-    do throws(Failure) { try body() } catch {
-      try? connection.execute("ROLLBACK")
+  func transaction(_ body: () throws(RebuildError) -> Void) throws(RebuildError) {
+    func run(_ sql: String) throws(RebuildError) {
+      do throws(ProjectionError) { try connection.execute(sql) } catch {
+        throw .staging("\(error)")
+      }
+    }
+    try run("BEGIN")
+    do throws(RebuildError) { try body() } catch {
+      try? run("ROLLBACK")
       throw error
     }
-    do throws(ProjectionError) { try connection.execute("COMMIT") } catch { throw wrap(error) }
+    try run("COMMIT")
   }
 
   /// Adds findings, in the order in which they are read back.
