@@ -306,18 +306,12 @@ struct ReconcileCommand: ParsableCommand {
   ) throws {
     let (cell, _) = try session.map().cell(named: name)
     let index = try session.caughtUpIndex()
-    var table = Table(
-      "INSTANCE", "PROJECT", "USER", "CREATED", "LAST KNOWN HOST", "QUEUED FOR DELETE")
     let counts = try failing { () throws(RebuildError) in
       try reconciliation.forEachLost(in: cell, on: index, time: time) { item in
         if store.json {
           Console.print(VerificationOutput.json(lost: item).line)
         } else {
-          let record = item.row.record
-          table.add(
-            item.id.description, record.owner.project.shown, record.owner.user.shown,
-            record.row.createdAt?.description, record.lastSeen?.host.string,
-            record.isQueuedForDelete.map { $0 ? "yes" : "no" })
+          Console.say(VerificationOutput.line(lost: item))
         }
       }
     }
@@ -329,9 +323,10 @@ struct ReconcileCommand: ParsableCommand {
           "archived": .number(counts.archived), "complete": .flag(true),
         ]).line)
     } else {
-      table.print(empty: "The cell knows every instance that the map has in it.")
-      if counts.lost > 0 {
-        Console.print(
+      if counts.lost == 0 {
+        Console.print("The cell knows every instance that the map has in it.")
+      } else {
+        Console.note(
           "The map has \(counts.mapped) instances in the cell; \(counts.lost) of them the cell doesn't know."
         )
       }

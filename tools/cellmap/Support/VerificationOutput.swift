@@ -81,6 +81,16 @@ struct VerificationOutput {
     ])
   }
 
+  /// One line of a list that may be as long as a cell: it is not gathered to be aligned.
+  static func line(lost item: InstanceItem) -> String {
+    let record = item.row.record
+    return [
+      item.id.description, record.owner.project.shown ?? "-", record.owner.user.shown ?? "-",
+      record.row.createdAt?.description ?? "-", record.lastSeen?.host.string ?? "-",
+      record.isQueuedForDelete == true ? "queued for delete" : "",
+    ].joined(separator: "  ")
+  }
+
   static func json(lost item: InstanceItem) -> JSONValue {
     let record = item.row.record
     return .object([
