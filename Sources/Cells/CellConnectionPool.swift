@@ -192,7 +192,9 @@ public final class CellConnectionPool: Sendable {
     case .unproven:
       return LentConnection(connection: connection, isProven: false, checkedAt: .now)
     case .wrongCell(let actual): throw .wrongCell(cell: cell, actual: actual)
-    case .unknown(let looked): throw .identityUnknown(cell: cell, known: looked)
+    case .unknown(let looked):
+      guard settings.readsUnknown else { throw .identityUnknown(cell: cell, known: looked) }
+      return LentConnection(connection: connection, isProven: false, checkedAt: .now)
     }
   }
 }

@@ -12,6 +12,9 @@ public struct CellPoolSettings: Hashable, Sendable {
   /// How old a connection grows: servers and proxies close theirs some time.
   public var connectionLifetime = Duration.seconds(3600)
   public var breaker = CircuitBreakerSettings()
+  /// Reads a database too in which nothing is found that is recorded of the cell, an empty one or one
+  /// of an old backup: for work that compares, and says so. Another cell's is never read.
+  public var readsUnknown = false
 
   public init() {}
 }

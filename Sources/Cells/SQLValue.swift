@@ -42,6 +42,8 @@ public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case instances, services
   case computeNodes = "compute_nodes"
   case migrations
+  case shadowInstances = "shadow_instances"
+  case buildRequests = "build_requests"
   case cellMappings = "cell_mappings"
   case hostMappings = "host_mappings"
   case instanceMappings = "instance_mappings"

@@ -25,7 +25,8 @@ struct Cellmap: ParsableCommand {
       InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
       PublishCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
-      ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, BackupCommand.self,
+      ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, ReconcileCommand.self,
+      BackupCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
       BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])

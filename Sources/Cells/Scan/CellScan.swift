@@ -82,13 +82,31 @@ extension CellConnection {
   public func crossCellMoves(
     afterRow last: Int64, limit: Int
   ) throws(CellError) -> ScanPage<CrossCellMove> {
-    var query = SQLQuery(
+    var query = crossCellMoves
+    query.append(" AND id > \(query.bind(.integer(last))) ORDER BY id LIMIT \(limit)")
+    return try crossCellMoves(query, limit: limit)
+  }
+
+  /// The migrations between cells of one instance.
+  public func crossCellMoves(of instance: InstanceID) throws(CellError) -> ScanPage<CrossCellMove> {
+    var query = crossCellMoves
+    let uuid = query.bind(.text(ByteText(instance.description)))
+    query.append(" AND instance_uuid = \(uuid)")
+    return try crossCellMoves(query, limit: nil)
+  }
+
+  private var crossCellMoves: SQLQuery {
+    SQLQuery(
       dialect, on: .migrations,
       "SELECT id, uuid, instance_uuid, source_compute, dest_compute, status, created_at "
         + "FROM migrations WHERE cross_cell_move IS TRUE AND uuid IS NOT NULL "
         + "AND instance_uuid IS NOT NULL")
-    query.append(" AND id > \(query.bind(.integer(last))) ORDER BY id LIMIT \(limit)")
-    return try page(query, idColumn: 0, limit: limit) { (row, _) throws(DatabaseError) in
+  }
+
+  private func crossCellMoves(
+    _ query: SQLQuery, limit: Int?
+  ) throws(CellError) -> ScanPage<CrossCellMove> {
+    try page(query, idColumn: 0, limit: limit) { (row, _) throws(DatabaseError) in
       guard let uuid = try row.uuid(1), let instance = try row.uuid(2) else {
         throw .badValue(column: "migrations.uuid", found: "NULL")
       }
@@ -99,11 +117,11 @@ extension CellConnection {
   }
 
   private func page<Row: Sendable>(
-    _ query: SQLQuery, idColumn: Int, limit: Int,
+    _ query: SQLQuery, idColumn: Int, limit: Int?,
     _ read: (SQLRow, Int64) throws(DatabaseError) -> Row
   ) throws(CellError) -> ScanPage<Row> {
     var rows: [Row] = []
-    rows.reserveCapacity(limit)
+    rows.reserveCapacity(limit ?? 0)
     var unreadable: [UnreadableRow] = []
     var last: Int64?
     var count = 0

@@ -28,6 +28,12 @@ enum ConflictEvidence {
     return rows.compactMap { $0["cell"]?.string.flatMap { CellID($0) } }
   }
 
+  /// Whether an operator has decided a conflict, which stands as long as it is between the same cells.
+  static func isDecided(_ found: FoundConflict, by known: ConflictRecord) -> Bool {
+    guard let decision = known.decision, decision != ConflictDecision.byRules else { return false }
+    return known.kind == found.kind && cells(of: known.evidence) == cells(of: found.evidence)
+  }
+
   private static func row(_ copy: StagedInstance) -> JSONValue {
     .object([
       "cell": .text(copy.cell.description), "row": .printed(copy.rowID),

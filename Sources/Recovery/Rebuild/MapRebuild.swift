@@ -241,8 +241,8 @@ extension MapRebuild {
   }
 }
 
-/// The commits of one rebuild.
-private final class Submission {
+/// The commits of one bulk command that rests on a scan.
+final class Submission {
   enum Note { case scanStarted, scanFinished }
 
   let registry: MapRegistry

@@ -1,5 +1,6 @@
 public import Journal
 public import Registry
+public import Router
 
 /// What rebuilding the map does, counted while it is looked at.
 public struct RebuildPlan: Sendable {
@@ -109,13 +110,17 @@ public struct RebuildPlan: Sendable {
   }
 }
 
-/// Why a map wasn't rebuilt.
+/// Why a map wasn't rebuilt, or compared with the cells.
 public enum RebuildError: Error, Sendable, CustomStringConvertible {
   /// Another process scans for this store.
   case scanUnderway(path: String)
   case staging(String)
   case router(RouterFailure)
   case registry(RegistryError)
+  /// A Nova API database that was given as well.
+  case source(AdoptionError)
+  /// The one cell that was asked for.
+  case cell(CellUnavailable)
 
   /// What the router said, in words.
   public struct RouterFailure: Hashable, Sendable {
@@ -129,6 +134,8 @@ public enum RebuildError: Error, Sendable, CustomStringConvertible {
     case .staging(let what): "The staging file of the scan failed: \(what)"
     case .router(let failure): failure.text
     case .registry(let error): error.description
+    case .source(let error): error.description
+    case .cell(let error): error.description
     }
   }
 }

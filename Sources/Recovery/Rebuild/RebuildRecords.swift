@@ -18,10 +18,7 @@ struct RebuildRecords {
   func observation(
     _ copy: StagedInstance, before: InstanceRow?
   ) throws(RegistryError) -> Observation {
-    var record = InstanceRecord(
-      cell: copy.cell, owner: InstanceOwner(project: copy.project, user: copy.user),
-      isQueuedForDelete: copy.isQueuedForDelete,
-      row: NovaRow(number: nil, createdAt: copy.createdAt), lastSeen: sighting(copy))
+    var record = record(copy)
     if let known = before?.record, let before, known.differs(from: record),
       try !isProvisional(changedAt: before.changedAt)
     {
@@ -38,7 +35,15 @@ struct RebuildRecords {
       .instance(copy.id, record), evidence: evidence(copy), basis: basis)
   }
 
-  private func sighting(_ copy: StagedInstance) -> HostSighting? {
+  /// What an instance's row says.
+  func record(_ copy: StagedInstance) -> InstanceRecord {
+    InstanceRecord(
+      cell: copy.cell, owner: InstanceOwner(project: copy.project, user: copy.user),
+      isQueuedForDelete: copy.isQueuedForDelete,
+      row: NovaRow(number: nil, createdAt: copy.createdAt), lastSeen: sighting(copy))
+  }
+
+  func sighting(_ copy: StagedInstance) -> HostSighting? {
     copy.host.map { HostSighting(host: $0, at: copy.readAt, source: "scan") }
   }
 
@@ -53,10 +58,15 @@ struct RebuildRecords {
     }
   }
 
-  private func evidence(_ copy: StagedInstance) -> Evidence {
+  func evidence(_ copy: StagedInstance) -> Evidence {
     Evidence(
       source: sources[copy.cell] ?? "", cell: copy.cell, table: "instances",
       rowKey: ByteText("\(copy.rowID)"), rowDigest: digest(copy), readAt: copy.readAt)
+  }
+
+  /// The digest over the rows of a cell so far, and one more.
+  func digest(_ before: Digest, followedBy copy: StagedInstance) -> Digest {
+    keys.digest(of: before.bytes + digest(copy).bytes)
   }
 
   /// The digest of all that was read of a row.

@@ -103,8 +103,7 @@ struct RebuildWork {
   }
 
   private func add(_ copy: StagedInstance, to digests: inout [CellID: Digest]) {
-    let before = digests[copy.cell] ?? .zero
-    digests[copy.cell] = records.keys.digest(of: before.bytes + records.digest(copy).bytes)
+    digests[copy.cell] = records.digest(digests[copy.cell] ?? .zero, followedBy: copy)
   }
 
   private func observations(
@@ -158,10 +157,7 @@ struct RebuildWork {
     _ entity: EntityKey, _ found: FoundConflict, _ plan: inout RebuildPlan
   ) -> [Observation] {
     let known = conflicts[entity]
-    if let known, let decision = known.decision, decision != ConflictDecision.byRules,
-      known.kind == found.kind,
-      ConflictEvidence.cells(of: known.evidence) == ConflictEvidence.cells(of: found.evidence)
-    {
+    if let known, ConflictEvidence.isDecided(found, by: known) {
       plan.decided += 1
       return []
     }

@@ -34,7 +34,7 @@ final class ScanFile: @unchecked Sendable {
   let scan: UUID128
   /// The head of the journal before the first cell was asked.
   private(set) var basis: Position
-  private let connection: SQLiteConnection
+  let connection: SQLiteConnection
   private let lock = Mutex(())
   private let insertRow: SQLiteStatement
   private let updateCell: SQLiteStatement
@@ -50,13 +50,25 @@ final class ScanFile: @unchecked Sendable {
 
   private static func name(_ scan: UUID128) -> String { "scan-\(scan).sqlite" }
 
+  /// A file of one run's own, which no other goes on with; what killed ones have left is taken away.
+  static func ofOneRun(
+    named prefix: String, in folder: String, basis: Position
+  ) throws(ProjectionError) -> ScanFile {
+    for path in existing(in: folder, prefix) {
+      do throws(ProjectionError) { _ = try ScanFile(resuming: path) } catch .busy { continue } catch
+      {}
+      remove(path)
+    }
+    return try ScanFile(creating: "\(folder)/\(prefix)\(UUID128.random()).sqlite", basis: basis)
+  }
+
   /// The unfinished scan of a store, or a new one.
   ///
   /// - Throws: `busy` while another process scans for the same store.
   static func open(
     in folder: String, basis: Position
   ) throws(ProjectionError) -> ScanFile {
-    for path in existing(in: folder) {
+    for path in existing(in: folder, "scan-") {
       do throws(ProjectionError) { return try ScanFile(resuming: path) } catch .busy {
         throw .busy(operation: "scan", path: path)
       } catch {
@@ -66,7 +78,7 @@ final class ScanFile: @unchecked Sendable {
     return try ScanFile(creating: folder + "/" + name(.random()), basis: basis)
   }
 
-  private static func existing(in folder: String) -> [String] {
+  private static func existing(in folder: String, _ prefix: String) -> [String] {
     guard let directory = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(directory) }
     var found: [String] = []
@@ -76,7 +88,7 @@ final class ScanFile: @unchecked Sendable {
           unsafe String(cString: $0)
         }
       }
-      if name.hasPrefix("scan-"), name.hasSuffix(".sqlite") { found.append(folder + "/" + name) }
+      if name.hasPrefix(prefix), name.hasSuffix(".sqlite") { found.append(folder + "/" + name) }
     }
     return found.sorted()
   }

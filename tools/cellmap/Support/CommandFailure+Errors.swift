@@ -120,6 +120,8 @@ extension CommandFailure {
     case .staging: self.init(.storage, error.description)
     case .router: self.init(.storage, error.description)
     case .registry(let error): self.init(error, request: request)
+    case .source(let error): self.init(error, request: request)
+    case .cell: self.init(.cell, error.description)
     }
   }
 }

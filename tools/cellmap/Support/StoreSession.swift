@@ -69,9 +69,11 @@ final class StoreSession {
   }
 
   /// The router over this store.
-  func router(_ base: AddressBase) throws(CommandFailure) -> CellRouter {
+  func router(
+    _ base: AddressBase, options: CellRouter.Options = CellRouter.Options()
+  ) throws(CommandFailure) -> CellRouter {
     _ = try openIndex()
-    return try makeRouter(base)
+    return try makeRouter(base, options)
   }
 
   /// The router for questions that the cells can answer too: an index that can't serve is made again
@@ -93,9 +95,12 @@ final class StoreSession {
     return (try makeRouter(base), why)
   }
 
-  private func makeRouter(_ base: AddressBase) throws(CommandFailure) -> CellRouter {
+  private func makeRouter(
+    _ base: AddressBase, _ options: CellRouter.Options = CellRouter.Options()
+  ) throws(CommandFailure) -> CellRouter {
     do throws(RouterError) {
-      return try CellRouter(journal: journal, index: index, keys: try? keys(), base: base)
+      return try CellRouter(
+        journal: journal, index: index, keys: try? keys(), base: base, options: options)
     } catch {
       throw CommandFailure(error)
     }

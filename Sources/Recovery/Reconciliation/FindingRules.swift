@@ -1,0 +1,121 @@
+internal import Journal
+internal import Projections
+internal import Registry
+
+/// From what the cells have of one thing, and what the map holds of it, to what differs.
+///
+/// Depends on its arguments alone; the first look and the second share it.
+struct FindingRules {
+  let copies: CopyRules
+  /// The cells that were read whole.
+  let read: Set<CellID>
+  let isComplete: Bool
+
+  enum Answer {
+    case findings([Finding])
+    /// It depends on a cell that could not be read.
+    case pending
+    /// A conflict that an operator has decided.
+    case decided
+  }
+
+  /// - Parameters:
+  ///   - rows: The rows of one instance, at most one of a cell, by cell.
+  ///   - moves: Asked for only where they decide.
+  ///   - known: What is known of an earlier conflict about it; asked for only where there is one.
+  func answer<Failure: Error>(
+    on id: InstanceID, _ rows: [StagedInstance], _ before: InstanceRow?,
+    moves: () throws(Failure) -> CopyRules.Moves,
+    known: () throws(Failure) -> ConflictRecord?
+  ) throws(Failure) -> Answer {
+    let mapped = before?.record.cell
+    if let mapped, !read.contains(mapped) { return .pending }
+    func finding(_ kind: FindingKind, _ row: StagedInstance? = nil) -> Finding {
+      var finding = Finding(
+        kind, .instance(id), mapped: mapped, changedAt: before?.changedAt)
+      finding.found = row?.cell
+      finding.row = row
+      return finding
+    }
+    // Accepted and not in a cell yet is what a new instance is.
+    if rows.isEmpty { return .findings(mapped == nil ? [] : [finding(.orphaned)]) }
+    switch try copies.verdict(on: rows, moves: moves) {
+    case .hidden(let hidden):
+      guard isComplete else { return .pending }
+      let isElsewhere = mapped.map { cell in !hidden.contains { $0.cell == cell } } ?? false
+      var found = finding(isElsewhere ? .orphaned : .hiddenCopy)
+      if !isElsewhere { found.found = hidden.first?.cell }
+      return .findings([found])
+    case .conflict(let kind, let rows, let moves):
+      var found = finding(.twoCopies)
+      let conflict = ConflictEvidence.conflict(kind, rows, moves)
+      found.conflict = conflict
+      found.detail = conflict.kind
+      if let known = try known(), ConflictEvidence.isDecided(conflict, by: known) {
+        return .decided
+      }
+      return .findings([found])
+    case .mapped(let row, by: _):
+      guard let before else { return .findings([finding(.missing, row)]) }
+      guard let mapped else { return .findings([finding(.noCell, row)]) }
+      guard mapped == row.cell else { return .findings([finding(.wrongCell, row)]) }
+      var found: [Finding] = []
+      if let kind = Self.mark(before.record.isQueuedForDelete, row) {
+        found.append(finding(kind, row))
+      }
+      if let difference = Self.owner(before.record.owner, row) {
+        var owner = finding(.owner, row)
+        owner.detail = difference
+        found.append(owner)
+      }
+      return .findings(found)
+    }
+  }
+
+  private static func mark(_ mapped: Bool?, _ row: StagedInstance) -> FindingKind? {
+    if row.isQueuedForDelete { return mapped == true ? nil : .deletionMark }
+    guard mapped == true else { return nil }
+    return row.vmState == "error" && row.taskState == nil ? .failedDelete : .keptMark
+  }
+
+  /// How the owners differ; what the cell doesn't have, or the map keeps sealed, doesn't.
+  private static func owner(_ mapped: InstanceOwner, _ row: StagedInstance) -> ByteText? {
+    func difference(_ name: String, _ map: PersonalText?, _ cell: ByteText?) -> String? {
+      guard let cell else { return nil }
+      guard let map else { return "\(name) unknown in the map, \(cell) in the cell" }
+      guard case .clear(let text) = map, text != cell else { return nil }
+      return "\(name) \(text) in the map, \(cell) in the cell"
+    }
+    let parts = [
+      difference("project", mapped.project, row.project), difference("user", mapped.user, row.user),
+    ].compactMap(\.self)
+    return parts.isEmpty ? nil : ByteText(parts.joined(separator: "; "))
+  }
+
+  /// What differs of a compute host.
+  ///
+  /// - Parameter cells: Those that have it, in order.
+  func answer(
+    onHost name: ByteText, in cells: [CellID], _ before: HostRow?, known: ConflictRecord?
+  ) -> Answer {
+    let mapped = before?.record.cell
+    if let mapped, !read.contains(mapped) { return .pending }
+    func finding(_ kind: FindingKind, _ found: CellID? = nil) -> Finding {
+      var finding = Finding(kind, .host(name), mapped: mapped, changedAt: before?.changedAt)
+      finding.found = found
+      return finding
+    }
+    guard let cell = cells.first else {
+      return .findings(mapped == nil ? [] : [finding(.ghostHost)])
+    }
+    guard cells.count == 1 else {
+      var twin = finding(.twinHost)
+      let conflict = ConflictEvidence.conflict(host: name, in: cells)
+      twin.conflict = conflict
+      if let known, ConflictEvidence.isDecided(conflict, by: known) { return .decided }
+      return .findings([twin])
+    }
+    if mapped == cell { return .findings([]) }
+    return .findings([finding(mapped == nil ? .unknownHost : .wrongCellHost, cell)])
+  }
+}

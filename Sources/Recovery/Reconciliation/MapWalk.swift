@@ -1,0 +1,111 @@
+internal import Journal
+internal import Projections
+internal import Registry
+
+/// One walk through what a scan found, beside the map, in the order of the instances' UUIDs.
+struct MapWalk {
+  let file: ScanFile
+  let index: IndexReader
+  let rules: FindingRules
+  /// What makes the digests of the rows; nil where nobody wants them.
+  let records: RebuildRecords?
+
+  /// Writes what differs into the staging file.
+  func run(
+    _ report: inout ReconcileReport, tallies: inout [CellID: CellTally],
+    progress: (UInt64) -> Void
+  ) throws(RebuildError) {
+    var state = State(report: report, tallies: tallies)
+    var cursor = MapCursor(over: index)
+    var failure: RebuildError?
+    var done: UInt64 = 0
+    do throws(ProjectionError) {
+      try file.forEachInstance { copies throws(ProjectionError) in
+        guard failure == nil else { return }
+        for copy in copies { state.add(copy, records) }
+        do throws(RebuildError) {
+          let id = copies[0].id
+          let before = try row(of: id, &cursor, &state)
+          if let before { state.add(before) }
+          try take(id, copies, before, &state)
+        } catch {
+          failure = error
+        }
+        done += 1
+        if done % 1000 == 0 { progress(done) }
+      }
+    } catch {
+      throw .staging("\(error)")
+    }
+    if let failure { throw failure }
+    do throws(RegistryError) {
+      try cursor.finish { item in pass(item, &state) }
+    } catch {
+      throw .registry(error)
+    }
+    if let failure = state.failure { throw failure }
+    report = state.report
+    tallies = state.tallies
+  }
+
+  private struct State {
+    var report: ReconcileReport
+    var tallies: [CellID: CellTally]
+    var failure: RebuildError?
+
+    mutating func add(_ copy: StagedInstance, _ records: RebuildRecords?) {
+      tallies[copy.cell, default: CellTally()].add(copy, records)
+    }
+
+    mutating func add(_ row: InstanceRow) {
+      if let cell = row.record.cell { tallies[cell, default: CellTally()].add(row) }
+    }
+  }
+
+  private func row(
+    of id: InstanceID, _ cursor: inout MapCursor, _ state: inout State
+  ) throws(RebuildError) -> InstanceRow? {
+    let row: InstanceRow?
+    do throws(RegistryError) {
+      row = try cursor.row(of: id) { item in pass(item, &state) }
+    } catch {
+      throw .registry(error)
+    }
+    if let failure = state.failure { throw failure }
+    return row
+  }
+
+  /// An instance of the map that no cell has.
+  private func pass(_ item: InstanceItem, _ state: inout State) {
+    state.add(item.row)
+    guard state.failure == nil else { return }
+    do throws(RebuildError) { try take(item.id, [], item.row, &state) } catch {
+      state.failure = error
+    }
+  }
+
+  private func take(
+    _ id: InstanceID, _ copies: [StagedInstance], _ before: InstanceRow?, _ state: inout State
+  ) throws(RebuildError) {
+    let answer = try rules.answer(
+      on: id, copies, before,
+      moves: { () throws(RebuildError) in
+        do throws(ProjectionError) { return try file.moves(of: id).map { ($0.cell, $0.1) } } catch {
+          throw .staging("\(error)")
+        }
+      },
+      known: { () throws(RebuildError) in
+        do throws(ProjectionError) {
+          return try index.conflict(of: .instance(id))?.record
+        } catch {
+          throw .registry(.index(error))
+        }
+      })
+    var findings: [Finding] = []
+    state.report.take(answer, &findings)
+    guard !findings.isEmpty else { return }
+    do throws(ProjectionError) { try file.add(findings, areBelieved: false) } catch {
+      throw .staging("\(error)")
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import Foundation
+import Journal
+import TestSupport
+import Testing
+
+@Suite struct ReconcileCommandTests {
+  private func alpha(_ bed: CommandBed) -> NovaCellFile {
+    NovaCellFile(path: bed.path("alpha.sqlite"))
+  }
+
+  private func withCloud(_ body: (CommandBed) throws -> Void) throws {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      for name in ["cell0", "alpha", "beta"] {
+        try NovaCellFile(path: bed.path("\(name).sqlite")).execute(
+          """
+          CREATE TABLE IF NOT EXISTS migrations (
+            id INTEGER PRIMARY KEY, uuid VARCHAR(36), instance_uuid VARCHAR(36),
+            source_compute VARCHAR(255), dest_compute VARCHAR(255), status VARCHAR(255),
+            created_at DATETIME, cross_cell_move BOOLEAN);
+          UPDATE instances SET created_at = '2026-01-02 03:04:08.000000';
+          """)
+      }
+      try body(bed)
+    }
+  }
+
+  @Test func `ends with 0 where the map and the cells agree`() throws {
+    try withCloud { bed in
+      let ran = try bed.run("reconcile", "--settle", "0s")
+      #expect(ran.status == 0, "\(ran.err)")
+      #expect(ran.out.contains("agree"))
+    }
+  }
+
+  @Test func `prints a line for each finding and a trailer, and ends with 1`() throws {
+    try withCloud { bed in
+      try alpha(bed).add(instance(100))
+      let ran = try bed.run("reconcile", "--settle", "0s", "--json")
+      #expect(ran.status == 1, "\(ran.err)")
+      let objects = try ran.objects
+      #expect(objects.count == 2)
+      #expect(objects[0]["finding"] as? String == "missing")
+      #expect(objects[0]["instance"] as? String == "\(instance(100))")
+      #expect(objects[0]["found_name"] as? String == "alpha")
+      #expect(objects[1]["complete"] as? Bool == true)
+      #expect(objects[1]["count"] as? Int == 1)
+      #expect((objects[1]["cells"] as? [Any])?.count == 3)
+    }
+  }
+
+  @Test func `ends with 5 where a cell can't be read`() throws {
+    try withCloud { bed in
+      try FileManager.default.removeItem(atPath: bed.path("alpha.sqlite"))
+      let ran = try bed.run("reconcile", "--settle", "0s", "--json")
+      #expect(ran.status == 5)
+      #expect(try ran.object["complete"] as? Bool == false)
+    }
+  }
+
+  @Test func `waits before it looks again`() throws {
+    try withCloud { bed in
+      try alpha(bed).add(instance(100))
+      let began = ContinuousClock.now
+      try bed.run("reconcile", "--settle", "1s")
+      #expect(began.duration(to: .now) >= .seconds(1))
+    }
+  }
+
+  @Test func `mends, repeats its answer, and ends with 0`() throws {
+    try withCloud { bed in
+      try alpha(bed).add(instance(100))
+      let words = [
+        "reconcile", "--settle", "0s", "--apply", "missing", "owner", "--reason", "t",
+        "--request-id", "\(UUID128(high: 5, low: 5))", "--json",
+      ]
+      let first = try bed.run(words)
+      #expect(first.status == 0, "\(first.err)")
+      let mended = try #require(try first.objects.last?["mended"] as? [String: Any])
+      #expect(mended["instances"] as? Int == 1)
+      #expect(
+        try bed.done("instance", "show", "\(instance(100))", "--json").object["cell_name"]
+          as? String == "alpha")
+      let again = try bed.done(words)
+      #expect(try again.object["repeated"] as? Bool == true)
+    }
+  }
+
+  @Test func `shows what it would mend`() throws {
+    try withCloud { bed in
+      try alpha(bed).add(instance(100))
+      let before = try bed.done("status", "--json").object["position"] as? String
+      let ran = try bed.run("reconcile", "--settle", "0s", "--apply", "missing", "--dry-run")
+      #expect(ran.status == 1)
+      #expect(ran.out.contains("1 findings would be mended"))
+      #expect(try bed.done("status", "--json").object["position"] as? String == before)
+    }
+  }
+
+  @Test func `ends with 9 where it refuses, and says what to do`() throws {
+    try withCloud { bed in
+      for number in [100, 101] { try alpha(bed).add(instance(number)) }
+      let ran = try bed.run("reconcile", "--settle", "0s", "--apply", "missing", "--reason", "t")
+      #expect(ran.status == 9)
+      #expect(ran.err.contains("--limit 2"))
+    }
+  }
+
+  @Test(arguments: [
+    ["--apply", "kept-mark", "--reason", "t"], ["--apply", "nonsense", "--reason", "t"],
+    ["--unmap"], ["--settle", "5"], ["--lost", "alpha", "--apply", "missing"],
+  ])
+  func `refuses what it doesn't take`(_ words: [String]) throws {
+    try withCloud { bed in
+      let ran = try bed.run(["reconcile"] + words)
+      #expect(ran.status == 64)
+    }
+  }
+
+  @Test func `wants a reason for a mend`() throws {
+    try withCloud { bed in
+      let ran = try bed.run("reconcile", "--apply", "missing")
+      #expect(ran.status == 9)
+    }
+  }
+
+  @Test func `answers for single instances: fine, a finding, unknown`() throws {
+    try withCloud { bed in
+      let fine = try bed.run("reconcile", "\(instance(0))", "--json")
+      #expect(fine.status == 0, "\(fine.err)")
+      #expect(try fine.object["verdict"] as? String == "fine")
+      try alpha(bed).execute("DELETE FROM instances WHERE uuid = '\(instance(0))'")
+      try NovaCellFile(path: bed.path("beta.sqlite")).add(instance(0))
+      let wrong = try bed.run("reconcile", "\(instance(0))")
+      #expect(wrong.status == 1)
+      #expect(wrong.out.contains("wrong cell: mapped to alpha, and in beta"))
+      let unknown = try bed.run("reconcile", "\(instance(999))")
+      #expect(unknown.status == 2)
+    }
+  }
+
+  @Test func `lists what a restored cell has lost`() throws {
+    try withCloud { bed in
+      #expect(try bed.run("reconcile", "--lost", "alpha").status == 0)
+      try alpha(bed).execute("DELETE FROM instances WHERE uuid = '\(instance(2))'")
+      let ran = try bed.run("reconcile", "--lost", "alpha", "--json")
+      #expect(ran.status == 1)
+      let objects = try ran.objects
+      #expect(objects[0]["instance"] as? String == "\(instance(2))")
+      #expect(objects[0]["project"] as? String == "project-1")
+      #expect(objects[0]["last_known_host"] as? String == "alpha-host")
+      #expect(objects[1]["lost"] as? Int == 1)
+    }
+  }
+
+  @Test func `leaves out what Nova is building`() throws {
+    try withCloud { bed in
+      try NovaCellFile(path: bed.path("api.sqlite")).execute(
+        "CREATE TABLE build_requests (id INTEGER PRIMARY KEY, instance_uuid VARCHAR(36)); "
+          + "INSERT INTO build_requests (instance_uuid) VALUES ('\(instance(100))')")
+      try alpha(bed).add(instance(100))
+      let ran = try bed.run("reconcile", "--settle", "0s", "--api", "sqlite:///api.sqlite")
+      #expect(ran.status == 0, "\(ran.out) \(ran.err)")
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import Journal
+import Projections
+import Recovery
+
+/// The answers about single instances, for people and as JSON.
+struct VerificationOutput {
+  let verified: [InstanceVerification]
+  let report: ReconcileReport
+  let names: [CellID: String]
+
+  private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
+
+  /// How the command ends: the gravest of the answers; nil if each instance is as it should be.
+  var status: ExitStatus? {
+    if verified.contains(where: \.isPending) { return .partial }
+    if verified.contains(where: { !$0.findings.isEmpty }) { return .finding }
+    return verified.contains(where: \.isUnknown) ? .unknown : nil
+  }
+
+  func print(json: Bool) {
+    for cell in report.cells where !cell.state.isFinished {
+      Console.note(
+        "cellmap: cell \(Console.safe(name(cell.state.cell))) was not asked: "
+          + Console.safe(cell.state.failure ?? ""))
+    }
+    for answer in verified {
+      if json { Console.print(object(answer).line) } else { Console.say(sentence(answer)) }
+    }
+  }
+
+  private func sentence(_ answer: InstanceVerification) -> String {
+    let start = "\(answer.id): "
+    if answer.isUnknown { return start + "unknown: neither the map nor a cell has it" }
+    if answer.isPending {
+      return start + "can't be told: a cell that may have it can't be read, or a row of it can't"
+    }
+    if answer.findings.isEmpty {
+      guard let cell = answer.mapping?.cell else {
+        return start + "accepted, and in no cell yet, as the map says"
+      }
+      return start + "in cell \(name(cell)), as the map says"
+        + (answer.isDeleted ? "; it is deleted" : "")
+    }
+    return start + answer.findings.map(sentence).joined(separator: "; ")
+  }
+
+  private func sentence(_ finding: Finding) -> String {
+    let mapped = finding.mapped.map(name) ?? "no cell"
+    let found = finding.found.map(name) ?? "no cell"
+    let text =
+      switch finding.kind {
+      case .missing: "not in the map, and in cell \(found)"
+      case .orphaned:
+        finding.isArchived
+          ? "mapped to cell \(mapped), which has archived it"
+          : "mapped to cell \(mapped), and no cell has a row that counts"
+      case .wrongCell: "wrong cell: mapped to \(mapped), and in \(found)"
+      case .noCell: "mapped to no cell yet, and in cell \(found)"
+      case .twoCopies:
+        "the cells don't decide (\(finding.detail?.string ?? "")): "
+          + finding.cells.map(name).sorted().joined(separator: ", ")
+      case .hiddenCopy: "only copies that a move hides, in cell \(found)"
+      case .deletionMark: "deleted or being deleted in cell \(found), which the map doesn't say"
+      case .keptMark: "marked as deleted in the map, and not deleted in cell \(found)"
+      case .failedDelete: "its delete failed in cell \(found); the mark stays"
+      case .owner: "owner: \(finding.detail?.string ?? "")"
+      case .unknownHost, .wrongCellHost, .ghostHost, .twinHost: ""
+      }
+    return "\(finding.kind.rawValue): \(text)"
+  }
+
+  private func object(_ answer: InstanceVerification) -> JSONValue {
+    let verdict =
+      answer.isUnknown
+      ? "unknown" : answer.isPending ? "pending" : answer.findings.isEmpty ? "fine" : "finding"
+    return .object([
+      "instance": .printed(answer.id), "verdict": .text(verdict),
+      "findings": .list(answer.findings.map { .text($0.kind.rawValue) }),
+      "cell": .printed(answer.mapping?.cell), "found": .list(answer.cells.map { .printed($0) }),
+      "deleted": .flag(answer.isDeleted), "complete": .flag(report.isComplete),
+    ])
+  }
+
+  /// One line of a list that may be as long as a cell: it is not gathered to be aligned.
+  static func line(lost item: InstanceItem) -> String {
+    let record = item.row.record
+    return [
+      item.id.description, record.owner.project.shown ?? "-", record.owner.user.shown ?? "-",
+      record.row.createdAt?.description ?? "-", record.lastSeen?.host.string ?? "-",
+      record.isQueuedForDelete == true ? "queued for delete" : "",
+    ].joined(separator: "  ")
+  }
+
+  static func json(lost item: InstanceItem) -> JSONValue {
+    let record = item.row.record
+    return .object([
+      "instance": .printed(item.id), "project": .text(record.owner.project?.clearText?.string),
+      "user": .text(record.owner.user?.clearText?.string),
+      "created_at": .printed(record.row.createdAt),
+      "last_known_host": .printed(record.lastSeen?.host),
+      "last_known_host_at": .printed(record.lastSeen?.at),
+      "queued_for_delete": .flag(record.isQueuedForDelete),
+    ])
+  }
+}
