@@ -45,6 +45,8 @@ public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case cellMappings = "cell_mappings"
   case hostMappings = "host_mappings"
   case instanceMappings = "instance_mappings"
+  case buildRequests = "build_requests"
+  case shadowInstances = "shadow_instances"
 
   public var description: String { rawValue }
 }

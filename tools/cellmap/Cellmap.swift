@@ -24,7 +24,7 @@ struct Cellmap: ParsableCommand {
     subcommands: [
       InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
-      ReplayCommand.self,
+      ReplayCommand.self, DoctorCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
     ])
 

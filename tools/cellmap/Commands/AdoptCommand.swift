@@ -33,6 +33,10 @@ struct AdoptCommand: ParsableCommand {
   @Flag(help: "Passes over rows that the map can't hold.") var skipInvalid = false
   @Flag(help: "Takes out of the map what the API database doesn't have.") var prune = false
 
+  private var database: APIDatabaseChoice {
+    APIDatabaseChoice(address: address, novaConf: novaConf, base: base)
+  }
+
   func validate() throws {
     guard (address == nil) != novaConf.isEmpty else {
       throw ValidationError("Give the address of the API database, or --nova-conf.")
@@ -44,7 +48,7 @@ struct AdoptCommand: ParsableCommand {
     let session = try StoreSession(store)
     // Before the snapshot: what is decided from here on may be newer than Nova's rows, and stands.
     let basis = session.journal.head.position
-    let source = try openSource()
+    let source = try database.open(change.request)
     let options = AdoptionOptions(
       authorship: change.authorship, request: change.request, basis: basis,
       skipsInvalid: skipInvalid,
@@ -55,7 +59,7 @@ struct AdoptCommand: ParsableCommand {
         json: ["source": .printed(source.publicForm), "finished": counts(answer.finished)])
     }
     let adoption = MapAdoption(
-      source: source, witness: LiveCells(try session.router(try addressBase())),
+      source: source, witness: LiveCells(try session.router(try database.addressBase())),
       keys: try session.keys(),
       options: options)
     let (plan, outcome) = try work(adoption, session)
@@ -79,39 +83,6 @@ struct AdoptCommand: ParsableCommand {
       }
       Console.endProgress()
       return (plan, outcome)
-    } catch {
-      throw CommandFailure(error, request: change.request)
-    }
-  }
-
-  // MARK: Where from
-
-  /// What templates are filled in from: --base, else the configuration of --nova-conf.
-  private func addressBase() throws(CommandFailure) -> AddressBase {
-    var result = try base.addressBase()
-    guard result.database == nil, !novaConf.isEmpty else { return result }
-    let configuration = try NovaFiles.read(novaConf)
-    result.database = configuration.database
-    result.queue = configuration.transportURL
-    return result
-  }
-
-  private func openSource() throws(CommandFailure) -> NovaAPIDatabase {
-    let secret: Secret
-    if let address {
-      secret = try AddressArgument.secret(address)
-    } else {
-      guard let configured = try NovaFiles.read(novaConf).apiDatabase else {
-        throw CommandFailure(.usage, "The configuration has no [api_database]connection.")
-      }
-      secret = configured
-    }
-    let parsed: DatabaseAddress
-    do throws(AddressError) { parsed = try DatabaseAddress(parsing: secret) } catch {
-      throw CommandFailure(error)
-    }
-    do throws(AdoptionError) {
-      return try NovaAPIDatabase(parsed, relativeTo: base.folder)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
