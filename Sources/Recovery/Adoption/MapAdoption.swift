@@ -37,6 +37,7 @@ public struct MapAdoption<Witness: CellWitness> {
     let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
     var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     try forEachChunk(&rows, &plan) { (plan, chunk) throws(AdoptionError) in
+      if options.isCancelled() { throw .cancelled }
       try count(chunk, preview, &plan)
       progress(plan)
     }
@@ -283,11 +284,14 @@ public struct MapAdoption<Witness: CellWitness> {
   func submit(
     _ change: Change, _ chunk: KeyRange?, _ registry: MapRegistry, guards: [Guard] = []
   ) throws(AdoptionError) -> Outcome {
+    if options.isCancelled() { throw .cancelled }
     var authorship = options.authorship
+    if chunk?.kind == .instance, let other = options.instanceAuthorship { authorship = other }
     authorship.observedAt = .now
     let command = Command(
       change, by: authorship, request: options.request, guards: guards,
-      bulk: BulkMark(title: options.title(of: source), chunk: chunk))
+      bulk: BulkMark(title: options.title(of: source), chunk: chunk),
+      isByOperator: !authorship.isObserved)
     do throws(RegistryError) { return try registry.submit(command) } catch {
       throw .registry(error)
     }

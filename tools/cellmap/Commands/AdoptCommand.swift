@@ -13,6 +13,9 @@ struct AdoptCommand: ParsableCommand {
       Reads cell_mappings, host_mappings and instance_mappings in one snapshot and makes the map equal
       to them; run again, it appends only what has changed. Cells that can be read are read for the
       evidence of their identity and for where instances run. Nothing is written into Nova.
+
+      With --follow it goes on beside a live Nova: what has changed since the last reading is recorded
+      as observed, with the interval in which it happened, and what is gone is taken out of the map.
       """)
 
   @OptionGroup var store: StoreOptions
@@ -32,6 +35,7 @@ struct AdoptCommand: ParsableCommand {
   @Flag(help: "Shows what would change; nothing is written.") var dryRun = false
   @Flag(help: "Passes over rows that the map can't hold.") var skipInvalid = false
   @Flag(help: "Takes out of the map what the API database doesn't have.") var prune = false
+  @OptionGroup var following: FollowOptions
 
   private var database: APIDatabaseChoice {
     APIDatabaseChoice(address: address, novaConf: novaConf, base: base)
@@ -41,9 +45,22 @@ struct AdoptCommand: ParsableCommand {
     guard (address == nil) != novaConf.isEmpty else {
       throw ValidationError("Give the address of the API database, or --nova-conf.")
     }
+    if following.follow {
+      guard !dryRun, !skipInvalid, !prune, change.requestID == nil, change.correlation == nil else {
+        throw ValidationError(
+          "--follow passes over bad rows and takes out what is gone; it takes no --dry-run, "
+            + "--skip-invalid, --prune, --request-id or --correlation.")
+      }
+    }
   }
 
   func run() throws {
+    if following.follow {
+      return try AdoptFollowing(
+        session: StoreSession(store), choice: database, reason: change.reason, options: following,
+        json: store.json
+      ).run()
+    }
     if !dryRun, (change.reason ?? "").isEmpty { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     // Before the snapshot: what is decided from here on may be newer than Nova's rows, and stands.

@@ -42,6 +42,7 @@ struct InstanceShowCommand: ParsableCommand {
       throw CommandFailure(Refusal.unknownInstance(id))
     }
     var object = try InstanceOutput.fields(id, row, map)
+    object.merge(ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)) { $1 }
     if live {
       let cells = LiveCells(try session.router(try base.addressBase()))
       object["live"] = try cells.record(of: id, in: row.record.cell)
