@@ -47,7 +47,6 @@ public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case cellMappings = "cell_mappings"
   case hostMappings = "host_mappings"
   case instanceMappings = "instance_mappings"
-  case buildRequests = "build_requests"
 
   public var description: String { rawValue }
 }

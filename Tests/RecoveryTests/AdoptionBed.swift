@@ -89,7 +89,7 @@ final class AdoptionBed {
     try registry.close()
   }
 
-  private func opened() throws(AdoptionError) -> (EventJournal, MapRegistry, IndexReader) {
+  func opened() throws(AdoptionError) -> (EventJournal, MapRegistry, IndexReader) {
     try unwrapped {
       let journal = try EventJournal.open(store)
       let registry = MapRegistry(

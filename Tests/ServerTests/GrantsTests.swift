@@ -36,6 +36,28 @@ struct GrantsTests {
     #expect(try api.known(among: [instance]).isEmpty)
   }
 
+  @Test(arguments: ServerEngine.allCases)
+  func `the doctor reads what it reads with the documented grants`(_ engine: ServerEngine) throws {
+    for (name, table, column) in [
+      ("api", "build_requests", "instance_uuid"), ("cell", "shadow_instances", "uuid"),
+    ] {
+      let isCell = name == "cell"
+      let database =
+        isCell ? try cellDatabase(on: engine) : try NovaServerDatabase.makeAPI(on: .shared(engine))
+      try database.execute("CREATE TABLE \(table) (\(column) VARCHAR(36))")
+      let original = isCell ? "nova_cell1" : "nova_api"
+      let user = try grant("\(engine) \(name)", on: database, replacing: original)
+      _ = try grant("\(engine) doctor-\(name)", on: database, replacing: original)
+      let text = database.server.address(database.name, user: user, password: "PASSWORD")
+      let address = try DatabaseAddress(parsing: text)
+      let opened = try DatabaseConnection.open(
+        address, relativeTo: "/", until: .now + .seconds(20))
+      var query = SQLQuery(opened.dialect, on: isCell ? .shadowInstances : .buildRequests)
+      query.append("SELECT \(column) FROM \(table)")
+      try opened.forEachRow(of: query, until: .now + .seconds(20)) { _ in }
+    }
+  }
+
   /// Runs a block of the page with other names, and returns the user's.
   private func grant(
     _ block: String, on database: NovaServerDatabase, replacing name: String

@@ -22,18 +22,18 @@ struct Cellmap: ParsableCommand {
       """,
     version: Version.number,
     subcommands: [
-      InitCommand.self, AdoptCommand.self, CellCommand.self, HostCommand.self,
-      PublishCommand.self,
+      InitCommand.self, AdoptCommand.self, WrapCommand.self, PublishCommand.self,
+      CellCommand.self, HostCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
       ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, ReconcileCommand.self,
-      BackupCommand.self,
+      DoctorCommand.self, BackupCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
       BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])
 
   static func main() {
     signal(SIGPIPE, SIG_DFL)
-    umask(0o077)
+    callersMask = umask(0o077)
     let arguments = storeTakenOut(of: Array(CommandLine.arguments.dropFirst()))
     let hidden = HiddenArguments(Array(CommandLine.arguments.dropFirst()))
     words = "cellmap " + HiddenArguments(arguments).words.joined(separator: " ")
@@ -57,6 +57,9 @@ struct Cellmap: ParsableCommand {
 
   /// The command without its arguments: `cellmap cell add`. Set once, ahead of any thread.
   nonisolated(unsafe) private(set) static var words = "cellmap"
+
+  /// The mask of file modes that this process was started with. Set once, ahead of any thread.
+  nonisolated(unsafe) private(set) static var callersMask: mode_t = 0o022
 
   /// Takes `--store DIR` before the command out of the arguments, and makes it the default.
   private static func storeTakenOut(of arguments: [String]) -> [String] {

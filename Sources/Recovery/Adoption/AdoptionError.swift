@@ -16,6 +16,13 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
   /// The API database has no more a cell of the map, and its database is now another cell's; nothing
   /// was appended.
   case wouldReplace(CellID, by: CellID, count: Int)
+  /// More hosts and mappings are gone from the database than are taken out unasked; nothing was
+  /// appended.
+  case lostTooMuch(count: UInt64, limit: UInt64)
+  /// The database has no cell at all, which Nova's never is; nothing was appended.
+  case emptied(ByteText)
+  /// The caller wanted it to end; what was appended stays.
+  case cancelled
   /// An accepted command under the same request id was another one, or the registry failed.
   case registry(RegistryError)
 
@@ -37,6 +44,14 @@ public enum AdoptionError: Error, Sendable, CustomStringConvertible {
         + ". If Nova's cell was deleted and made again, give the same command with --prune: it moves "
         + "the hosts and mappings to the new cell and removes the old one. If not, the API database "
         + "is the wrong one."
+    case .lostTooMuch(let count, let limit):
+      "\(count) hosts and mappings are gone from the API database since it was last read, and at most "
+        + "\(limit) are taken out of the map unasked: it looks emptied, or restored from an old backup. "
+        + "If it isn't, give --prune-limit \(count)."
+    case .emptied(let database):
+      "\(database) names no cells, not even cell0: it was emptied or made anew. Nothing is taken out "
+        + "of the map."
+    case .cancelled: "It was ended; what was recorded stays."
     case .registry(let error): error.description
     }
   }

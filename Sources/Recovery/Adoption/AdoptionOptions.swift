@@ -12,6 +12,13 @@ public struct AdoptionOptions: Sendable {
   /// What the map has and the API database has not is taken out of the map.
   public var prunes: Bool
 
+  /// Who changed the instances' mappings, where it isn't the author of the rest.
+  var instanceAuthorship: Authorship?
+  /// Takes the place of the title that names the database alone.
+  var label: ByteText?
+  /// Asked before each commit, and for each page that is compared.
+  var isCancelled: @Sendable () -> Bool = { false }
+
   public init(
     authorship: Authorship, request: RequestID, basis: Position, skipsInvalid: Bool = false,
     prunes: Bool = false
@@ -25,6 +32,6 @@ public struct AdoptionOptions: Sendable {
 
   /// The bulk command in words that are the same at each retry, and differ for another command.
   public func title(of source: NovaAPIDatabase) -> ByteText {
-    ByteText("adopt \(source.name) skipping \(skipsInvalid) pruning \(prunes)")
+    label ?? ByteText("adopt \(source.name) skipping \(skipsInvalid) pruning \(prunes)")
   }
 }

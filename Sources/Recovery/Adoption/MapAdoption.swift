@@ -10,10 +10,10 @@ public struct MapAdoption<Witness: CellWitness> {
   /// Rows of one chunk.
   public static var chunkRows: Int { 1000 }
 
-  private let source: NovaAPIDatabase
+  let source: NovaAPIDatabase
   private let witness: Witness
   private let keys: KeyRing
-  private let options: AdoptionOptions
+  let options: AdoptionOptions
 
   public init(
     source: NovaAPIDatabase, witness: Witness, keys: KeyRing, options: AdoptionOptions
@@ -37,6 +37,7 @@ public struct MapAdoption<Witness: CellWitness> {
     let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
     var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     try forEachChunk(&rows, &plan) { (plan, chunk) throws(AdoptionError) in
+      if options.isCancelled() { throw .cancelled }
       try count(chunk, preview, &plan)
       progress(plan)
     }
@@ -110,7 +111,7 @@ public struct MapAdoption<Witness: CellWitness> {
   }
 
   /// What became of the rows.
-  private struct Done {
+  struct Done {
     var changed = ChangeCounts()
     var overtaken: UInt64 = 0
 
@@ -146,7 +147,7 @@ public struct MapAdoption<Witness: CellWitness> {
 
   // MARK: Chunks
 
-  private typealias Chunk = (observations: [Observation], range: KeyRange)
+  typealias Chunk = (observations: [Observation], range: KeyRange)
 
   private func forEachChunk(
     _ rows: inout AdoptionRows, _ plan: inout AdoptionPlan,
@@ -220,7 +221,7 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
-  private func range(_ kind: EntityKey.Kind, _ first: String, _ last: String) -> KeyRange {
+  func range(_ kind: EntityKey.Kind, _ first: String, _ last: String) -> KeyRange {
     KeyRange(kind: kind, first: ByteText(first), last: ByteText(last))
   }
 
@@ -279,149 +280,7 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
-  // MARK: Coverage
-
-  /// The cells of which the map isn't told as much as it will be, or as it says.
-  private func findCoverage(
-    _ rows: AdoptionRows, _ index: IndexReader, _ plan: inout AdoptionPlan
-  ) throws(AdoptionError) {
-    let cells = try indexed { () throws(ProjectionError) in try index.allCells() }
-    for id in rows.namedCells {
-      let isWhole = plan.isWhole(id)
-      // One that isn't there and isn't added was removed meanwhile, or can't be held.
-      guard let row = cells[id] else {
-        if isWhole, plan.differingCells.contains(id) { plan.coverage[id] = true }
-        continue
-      }
-      if row.record.isCovered != isWhole { plan.coverage[id] = isWhole }
-    }
-  }
-
-  /// - Returns: The cells where that took an entry.
-  private func setCoverage(
-    _ plan: AdoptionPlan, _ registry: MapRegistry
-  ) throws(AdoptionError) -> Set<CellID> {
-    var changed: Set<CellID> = []
-    for (cell, isCovered) in plan.coverage.sorted(by: { $0.key < $1.key }) {
-      do throws(AdoptionError) {
-        let outcome = try submit(
-          .setCoverage(cell, isCovered), range(.cell, cell.description, cell.description),
-          registry)
-        if outcome.changed > 0 { changed.insert(cell) }
-      } catch .registry(.refused(.unknownCell)) {
-        continue  // Somebody has removed it meanwhile.
-      }
-    }
-    return changed
-  }
-
-  // MARK: Surplus
-
-  /// Calls `body` with the hosts and instances of the map that the API database has not.
-  private func forEachSurplus(
-    _ index: IndexReader, _ body: (Chunk) throws(AdoptionError) -> Void
-  ) throws(AdoptionError) {
-    let hosts = try indexed { () throws(ProjectionError) in try index.hosts().map(\.name) }
-    var missing: [ByteText] = []
-    for host in hosts where try !source.hasHost(host) { missing.append(host) }
-    for start in stride(from: 0, to: missing.count, by: MapAdoption.chunkRows) {
-      let part = missing[start...].prefix(MapAdoption.chunkRows)
-      guard let first = part.first, let last = part.last else { break }
-      try body(
-        (
-          part.map { Observation(.host($0, nil), evidence: nil, basis: options.basis) },
-          range(.host, first.string, last.string)
-        ))
-    }
-    try forEachSurplusInstance(index, body)
-  }
-
-  private func forEachSurplusInstance(
-    _ index: IndexReader, _ body: (Chunk) throws(AdoptionError) -> Void
-  ) throws(AdoptionError) {
-    var after: InstanceID?
-    while true {
-      let page = try indexed { () throws(ProjectionError) in
-        try index.instances(after: after, limit: MapAdoption.chunkRows)
-      }
-      guard let first = page.first, let last = page.last else { return }
-      var missing: [Observation] = []
-      let known = try source.known(among: page.map(\.id))
-      for item in page where !known.contains(item.id) {
-        missing.append(
-          Observation(.instance(item.id, nil), evidence: nil, basis: options.basis))
-      }
-      if !missing.isEmpty {
-        try body((missing, range(.instance, first.id.description, last.id.description)))
-      }
-      after = last.id
-    }
-  }
-
-  private func countSurplus(
-    _ observation: Observation, _ preview: ChangePreview, _ plan: inout AdoptionPlan
-  ) throws(AdoptionError) {
-    do throws(RegistryError) {
-      switch (try preview.events(observation), observation.state) {
-      case (nil, _): plan.overtaken += 1
-      case (_, .host(let name, _)): plan.countSurplus(.host, name.string)
-      case (_, .instance(let id, _)): plan.countSurplus(.instance, id.description)
-      case (_, .cell), (_, .conflict): preconditionFailure("only hosts and instances are counted")
-      }
-    } catch {
-      throw .registry(error)
-    }
-  }
-
-  /// The cells of the map that the API database has not; cell0 is always there, and one that was
-  /// added or changed since the basis stays.
-  private func findSurplusCells(
-    _ rows: AdoptionRows, _ index: IndexReader, _ plan: inout AdoptionPlan
-  ) throws(AdoptionError) {
-    let cells = try indexed { () throws(ProjectionError) in try index.allCells() }
-    for (id, row) in cells where id != .cell0 && !rows.namedCells.contains(id) {
-      if row.changedAt > options.basis.index {
-        plan.overtaken += 1
-      } else {
-        plan.surplusCells.append(id)
-      }
-    }
-    plan.surplusCells.sort()
-    for id in plan.surplusCells {
-      plan.countSurplus(.cell, cells[id]?.record.name?.string ?? id.description)
-    }
-  }
-
-  /// Marks the cells whose place others take as being removed: so the others can have their
-  /// databases, and nothing new comes into the old ones while they are emptied.
-  private func beginReplacing(
-    _ plan: AdoptionPlan, _ registry: MapRegistry
-  ) throws(AdoptionError) {
-    for cell in plan.replacedCells.keys.sorted() {
-      try submit(
-        .beginRemovingCell(cell), range(.cell, cell.description, cell.description), registry,
-        guards: [Guard(.cell(cell), .unchanged(since: options.basis))])
-    }
-  }
-
-  /// Takes out what the API database has not: hosts and mappings first, then the emptied cells. What
-  /// someone mapped meanwhile stays, and is counted.
-  private func prune(
-    _ plan: AdoptionPlan, _ index: IndexReader, _ registry: MapRegistry, _ done: inout Done
-  ) throws(AdoptionError) {
-    try forEachSurplus(index) { (chunk) throws(AdoptionError) in
-      done.add(try submit(.take(chunk.observations), chunk.range, registry), chunk.range.kind)
-    }
-    for cell in plan.surplusCells {
-      let isReplaced = plan.replacedCells[cell] != nil
-      let outcome = try submit(
-        .removeCell(cell), range(.cell, cell.description, cell.description), registry,
-        guards: isReplaced ? [] : [Guard(.cell(cell), .unchanged(since: options.basis))])
-      done.add(outcome, .cell)
-    }
-  }
-
-  private func indexed<Value>(
+  func indexed<Value>(
     _ read: () throws(ProjectionError) -> Value
   ) throws(AdoptionError) -> Value {
     do throws(ProjectionError) { return try read() } catch { throw .registry(.index(error)) }
@@ -430,14 +289,17 @@ public struct MapAdoption<Witness: CellWitness> {
   // MARK: Writing
 
   @discardableResult
-  private func submit(
+  func submit(
     _ change: Change, _ chunk: KeyRange?, _ registry: MapRegistry, guards: [Guard] = []
   ) throws(AdoptionError) -> Outcome {
+    if options.isCancelled() { throw .cancelled }
     var authorship = options.authorship
+    if chunk?.kind == .instance, let other = options.instanceAuthorship { authorship = other }
     authorship.observedAt = .now
     let command = Command(
       change, by: authorship, request: options.request, guards: guards,
-      bulk: BulkMark(title: options.title(of: source), chunk: chunk))
+      bulk: BulkMark(title: options.title(of: source), chunk: chunk),
+      isByOperator: !authorship.isObserved)
     do throws(RegistryError) { return try registry.submit(command) } catch {
       throw .registry(error)
     }

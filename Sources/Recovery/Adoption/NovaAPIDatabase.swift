@@ -119,14 +119,36 @@ public final class NovaAPIDatabase {
   public func instances(
     after uuid: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaInstanceRow] {
-    try rows(page(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit)) {
-      (row) throws(DatabaseError) in
-      NovaInstanceRow(
-        number: UInt64(bitPattern: try row.integer(0)), uuid: try row.requiredText(1),
-        cellNumber: try row.integerIfPresent(2).map { UInt64(bitPattern: $0) },
-        project: try row.requiredText(3), user: try row.text(4),
-        queuedForDelete: try row.flag(5), createdAt: try time(row, 6))
+    try rows(
+      page(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit),
+      read: instanceRow)
+  }
+
+  /// The rows of `instance_mappings` of some instances.
+  func instances(
+    among instances: [InstanceID]
+  ) throws(AdoptionError) -> [InstanceID: NovaInstanceRow] {
+    let (table, columns) = NovaAPIDatabase.tables[2]
+    let query = query("SELECT \(columns)", of: instances, on: table)
+    var found: [InstanceID: NovaInstanceRow] = [:]
+    for row in try rows(query, read: instanceRow) {
+      // In capitals it would be another row.
+      if let id = InstanceID(row.uuid.string), "\(id)" == row.uuid.string { found[id] = row }
     }
+    return found
+  }
+
+  /// Those of the instances that Nova has accepted and not yet put into a cell.
+  func buildRequests(among instances: [InstanceID]) throws(AdoptionError) -> Set<InstanceID> {
+    try identifiers(query("SELECT instance_uuid", of: instances, on: .buildRequests))
+  }
+
+  private func instanceRow(_ row: SQLRow) throws(DatabaseError) -> NovaInstanceRow {
+    NovaInstanceRow(
+      number: UInt64(bitPattern: try row.integer(0)), uuid: try row.requiredText(1),
+      cellNumber: try row.integerIfPresent(2).map { UInt64(bitPattern: $0) },
+      project: try row.requiredText(3), user: try row.text(4),
+      queuedForDelete: try row.flag(5), createdAt: try time(row, 6))
   }
 
   /// Whether `host_mappings` has a row of the host, compared by bytes.
@@ -140,11 +162,19 @@ public final class NovaAPIDatabase {
   /// Those of the instances of which `instance_mappings` has a row; asked for at once, since a map may
   /// have a million of them.
   public func known(among instances: [InstanceID]) throws(AdoptionError) -> Set<InstanceID> {
-    var query = query(
-      "SELECT instance_uuid FROM instance_mappings WHERE instance_uuid IN (",
-      on: .instanceMappings)
+    try identifiers(query("SELECT instance_uuid", of: instances, on: .instanceMappings))
+  }
+
+  private func query(
+    _ selection: String, of instances: [InstanceID], on table: NovaTable
+  ) -> SQLQuery {
+    var query = query("\(selection) FROM \(table) WHERE instance_uuid IN (", on: table)
     let values = instances.map { query.bind(.text(ByteText($0.description))) }
     query.append(values.joined(separator: ", ") + ")")
+    return query
+  }
+
+  private func identifiers(_ query: SQLQuery) throws(AdoptionError) -> Set<InstanceID> {
     let found = try rows(query) { (row) throws(DatabaseError) in try row.requiredText(0).string }
     // In capitals it would be another row.
     return Set(found.compactMap { text in InstanceID(text).flatMap { "\($0)" == text ? $0 : nil } })

@@ -13,6 +13,9 @@ struct AdoptCommand: ParsableCommand {
       Reads cell_mappings, host_mappings and instance_mappings in one snapshot and makes the map equal \
       to them; run again, it appends only what has changed. Cells that can be read are read for the \
       evidence of their identity and for where instances run. Nothing is written into Nova.
+
+      With --follow it goes on beside a live Nova: what has changed since the last reading is recorded
+      as observed, with the interval in which it happened, and what is gone is taken out of the map.
       """)
 
   @OptionGroup var store: StoreOptions
@@ -32,19 +35,38 @@ struct AdoptCommand: ParsableCommand {
   @Flag(help: "Shows what would change; nothing is written.") var dryRun = false
   @Flag(help: "Passes over rows that the map can't hold.") var skipInvalid = false
   @Flag(help: "Takes out of the map what the API database doesn't have.") var prune = false
+  @OptionGroup var following: FollowOptions
+
+  private var database: APIDatabaseChoice {
+    APIDatabaseChoice(address: address, novaConf: novaConf, base: base)
+  }
 
   func validate() throws {
-    if !dryRun { try change.requireReason() }
+    if !dryRun, !following.follow { try change.requireReason() }
     guard (address == nil) != novaConf.isEmpty else {
       throw ValidationError("Give the address of the API database, or --nova-conf.")
+    }
+    if following.follow {
+      guard !dryRun, !skipInvalid, !prune, change.trace.requestID == nil,
+        change.trace.correlation == nil else {
+        throw ValidationError(
+          "--follow passes over bad rows and takes out what is gone; it takes no --dry-run, "
+            + "--skip-invalid, --prune, --request-id or --correlation.")
+      }
     }
   }
 
   func run() throws {
+    if following.follow {
+      return try AdoptFollowing(
+        session: StoreSession(store), choice: database, reason: change.reason, options: following,
+        json: store.json
+      ).run()
+    }
     let session = try StoreSession(store)
     // Before the snapshot: what is decided from here on may be newer than Nova's rows, and stands.
     let basis = session.journal.head.position
-    let source = try openSource()
+    let source = try database.open(change.request)
     let options = AdoptionOptions(
       authorship: change.authorship, request: change.request, basis: basis,
       skipsInvalid: skipInvalid,
@@ -54,7 +76,7 @@ struct AdoptCommand: ParsableCommand {
         answer, store, done: "Adopted \(source.publicForm).",
         json: ["source": .printed(source.publicForm), "finished": counts(answer.finished)])
     }
-    let base = try addressBase()
+    let base = try database.addressBase()
     let adoption = MapAdoption(
       source: source, witness: LiveCells(try session.router(base), base),
       keys: try session.keys(),
@@ -86,39 +108,6 @@ struct AdoptCommand: ParsableCommand {
       }
       Console.endProgress()
       return (plan, outcome)
-    } catch {
-      throw CommandFailure(error, request: change.request)
-    }
-  }
-
-  // MARK: Where from
-
-  /// What templates are filled in from: --base, else the configuration of --nova-conf.
-  private func addressBase() throws(CommandFailure) -> AddressBase {
-    var result = try base.addressBase()
-    guard result.database == nil, !novaConf.isEmpty else { return result }
-    let configuration = try NovaFiles.read(novaConf)
-    result.database = configuration.database
-    result.queue = configuration.transportURL
-    return result
-  }
-
-  private func openSource() throws(CommandFailure) -> NovaAPIDatabase {
-    let secret: Secret
-    if let address {
-      secret = try AddressArgument.secret(address)
-    } else {
-      guard let configured = try NovaFiles.read(novaConf).apiDatabase else {
-        throw CommandFailure(.usage, "The configuration has no [api_database]connection.")
-      }
-      secret = configured
-    }
-    let parsed: DatabaseAddress
-    do throws(AddressError) { parsed = try DatabaseAddress(parsing: secret) } catch {
-      throw CommandFailure(error)
-    }
-    do throws(AdoptionError) {
-      return try NovaAPIDatabase(parsed, relativeTo: base.folder)
     } catch {
       throw CommandFailure(error, request: change.request)
     }

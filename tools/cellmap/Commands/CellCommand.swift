@@ -62,6 +62,7 @@ struct CellShowCommand: ParsableCommand {
     let map = try session.map()
     let (id, row) = try map.cell(named: cell)
     var object = CellOutput.fields(id, row, map)
+    object.merge(ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)) { $1 }
     if reveal {
       for (field, text) in try CellOutput.revealed(id, row, session, base) {
         object[field] = .text(text)

@@ -31,13 +31,14 @@ struct HostListCommand: ParsableCommand {
     for (name, row) in hosts {
       let cell = row.record.cell
       if store.json {
-        Console.print(
-          JSONValue.object([
-            "host": .text(name.string), "cell": .printed(cell),
-            "cell_name": .printed(names[cell] ?? nil),
-            "created_at": .printed(row.record.row.createdAt),
-            "changed_at": .number(row.changedAt), "position": .printed(map.head),
-          ]).line)
+        let object: [String: JSONValue] = [
+          "host": .text(name.string), "cell": .printed(cell),
+          "cell_name": .printed(names[cell] ?? nil),
+          "created_at": .printed(row.record.row.createdAt),
+          "changed_at": .number(row.changedAt), "position": .printed(map.head),
+        ]
+        let observed = ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)
+        Console.print(JSONValue.object(object.merging(observed) { $1 }).line)
       } else {
         table.add(name.string, names[cell]??.string, cell.description)
       }

@@ -41,6 +41,7 @@ struct InstanceShowCommand: ParsableCommand {
       throw CommandFailure(Refusal.unknownInstance(id))
     }
     var object = try InstanceOutput.fields(id, row, map)
+    object.merge(ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)) { $1 }
     if live {
       let base = try base.addressBase()
       let cells = LiveCells(try session.router(base), base)

@@ -97,7 +97,7 @@ struct PublishCommand: ParsableCommand {
   ) throws(CommandFailure) -> (PublicationPlan, Outcome?) {
     defer { Console.endProgress() }
     let addressBase = try database.addressBase(base)
-    let cells = writes && novaStopped ? LiveCells(try session.router(addressBase)) : nil
+    let cells = writes && novaStopped ? LiveCells(try session.router(addressBase), addressBase) : nil
     do throws(PublicationError) {
       if let cells {
         try publication.requireStopped(pause: .seconds(settle)) { () throws(CellWitnessError) in

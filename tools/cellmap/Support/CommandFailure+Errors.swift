@@ -107,7 +107,8 @@ extension CommandFailure {
     switch error {
     case .unreadable: self.init(.cell, error.description)
     case .notNovaAPI: self.init(.usage, error.description)
-    case .problems, .wouldUnmap, .wouldReplace: self.init(.refused, error.description)
+    case .problems, .wouldUnmap, .wouldReplace, .lostTooMuch, .emptied, .cancelled:
+      self.init(.refused, error.description)
     case .registry(let error): self.init(error, request: request)
     }
   }
