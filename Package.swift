@@ -81,14 +81,17 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Journal", "Projections", "Registry", "Cells", "Router", "CAllocations", "CLMDB", sqlite,
-        arguments,
+        "Journal", "Projections", "Registry", "Cells", "Router", "TestServers", "CAllocations",
+        "CLMDB", "CMariaDB", "CPostgreSQL", sqlite, arguments,
       ],
       path: "tools/bench", exclude: ["CAllocations", "allocations.json"], swiftSettings: common),
 
     // The tests, one target a room, and what they share.
     .target(
-      name: "TestSupport", dependencies: ["Journal", "Projections"], path: "Tests/Support",
+      name: "TestServers", dependencies: ["Journal"], path: "Tests/Servers",
+      swiftSettings: common),
+    .target(
+      name: "TestSupport", dependencies: ["Journal", "Projections", "TestServers"], path: "Tests/Support",
       swiftSettings: common),
     .testTarget(
       name: "JournalTests", dependencies: ["Journal", "TestSupport"],
@@ -100,24 +103,24 @@ let package = Package(
       name: "RegistryTests", dependencies: ["Journal", "Projections", "Registry", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
+      name: "CellsTests", dependencies: ["Cells", "Projections", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "QueueTests",
-      dependencies: ["cellmap", "Router", "Cells", "CRabbitMQ", "TestSupport"],
+      dependencies: ["cellmap", "Router", "Cells", "CRabbitMQ", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestSupport"],
+      name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "RecoveryTests", dependencies: ["Recovery", "Router", "TestSupport"],
+      name: "RecoveryTests", dependencies: ["Recovery", "Router", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
+      name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "ServerTests",
-      dependencies: ["Cells", "Router", "Recovery", "Registry", "Projections", "TestSupport"],
+      dependencies: ["Cells", "Router", "Recovery", "Registry", "Projections", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "FaultTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],

@@ -1,6 +1,7 @@
 import Cells
 import Journal
 import Router
+import TestServers
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Recovery
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells

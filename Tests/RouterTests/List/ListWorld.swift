@@ -3,6 +3,7 @@ import Glibc
 import Journal
 import Projections
 import Router
+import TestServers
 import TestSupport
 import Testing
 

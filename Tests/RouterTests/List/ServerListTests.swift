@@ -4,6 +4,7 @@ import Glibc
 import Journal
 import Router
 import Synchronization
+import TestServers
 import TestSupport
 import Testing
 
@@ -186,29 +187,6 @@ struct ServerListTests {
           list.ids == ids && list.cells.map(\.outcome.isAnswered) == [true, false, false, false])
         #expect(begin.duration(to: .now) < .seconds(2))
       }
-    }
-  }
-}
-
-extension NovaServerDatabase {
-  /// Makes every query that reads instances take so long.
-  fileprivate func makeSlow(seconds: Double) throws {
-    switch server.engine {
-    case .mariadb:
-      try execute(
-        """
-        RENAME TABLE instances TO real_instances;
-        CREATE VIEW instances AS SELECT real_instances.* FROM real_instances,
-          (SELECT SLEEP(\(seconds)) AS done) AS pause;
-        """)
-    case .postgresql:
-      try execute(
-        """
-        ALTER TABLE instances RENAME TO real_instances;
-        CREATE VIEW instances AS WITH pause AS MATERIALIZED (SELECT pg_sleep(\(seconds)))
-          SELECT real_instances.* FROM real_instances, pause;
-        GRANT SELECT ON instances TO \(user);
-        """)
     }
   }
 }
