@@ -87,14 +87,17 @@ let package = Package(
       path: "tools/bench", exclude: ["CAllocations", "allocations.json"], swiftSettings: common),
 
     // The tests, one target a room, and what they share.
+    .target(name: "CSlowNames", path: "Tests/Servers/CSlowNames"),
     .target(
       name: "TestServers", dependencies: ["Journal"], path: "Tests/Servers",
+      exclude: ["CSlowNames"],
       swiftSettings: common),
     .target(
-      name: "TestSupport", dependencies: ["Journal", "Projections", "TestServers"], path: "Tests/Support",
+      name: "TestSupport", dependencies: ["Journal", "Projections", "TestServers"],
+      path: "Tests/Support",
       swiftSettings: common),
     .testTarget(
-      name: "JournalTests", dependencies: ["Journal", "TestSupport"],
+      name: "JournalTests", dependencies: ["Journal", "TestSupport", "TestServers"],
       exclude: ["Vectors"], swiftSettings: common),
     .testTarget(
       name: "ProjectionsTests", dependencies: ["Journal", "Projections", "TestSupport"],
@@ -107,23 +110,31 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "QueueTests",
-      dependencies: ["cellmap", "Router", "Cells", "CRabbitMQ", "TestServers", "TestSupport"],
+      dependencies: [
+        "cellmap", "Router", "Cells", "CRabbitMQ", "CSlowNames", "TestServers", "TestSupport",
+      ],
       swiftSettings: common),
     .testTarget(
-      name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestServers", "TestSupport"],
+      name: "RouterTests",
+      dependencies: ["Router", "Cells", "Projections", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "RecoveryTests", dependencies: ["Recovery", "Router", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestServers", "TestSupport"],
+      name: "CommandTests",
+      dependencies: ["cellmap", "Recovery", "Router", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "ServerTests",
-      dependencies: ["Cells", "Router", "Recovery", "Registry", "Projections", "TestServers", "TestSupport"],
+      dependencies: [
+        "Cells", "Router", "Recovery", "Registry", "Projections", "TestServers", "TestSupport",
+        "CSlowNames",
+      ],
       swiftSettings: common),
     .testTarget(
-      name: "FaultTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
+      name: "FaultTests",
+      dependencies: ["cellmap", "Recovery", "Router", "TestSupport", "TestServers"],
       swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]

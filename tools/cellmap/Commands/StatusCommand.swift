@@ -46,6 +46,7 @@ struct StatusCommand: ParsableCommand {
       "journal_bytes": .number(size(session.files.journal)),
       "index_bytes": .number(size(index.path)),
       "cell_limits": .object(PoolOutput.limits(CellPoolSettings())),
+      "queue_limits": .object(PoolOutput.limits(QueuePoolSettings())),
     ]
     let conditions = live ? try askCells(session) : []
     if store.json {

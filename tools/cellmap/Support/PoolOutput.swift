@@ -19,6 +19,13 @@ enum PoolOutput {
     ]
   }
 
+  static func limits(_ settings: QueuePoolSettings) -> [String: JSONValue] {
+    [
+      "connections": .number(settings.connections),
+      "idle_ms": .number(milliseconds(settings.idleTime)),
+    ]
+  }
+
   static func fields(_ condition: CellCondition) -> [String: JSONValue] {
     var fields: [String: JSONValue] = [
       "cell": .printed(condition.target.id), "cell_name": .printed(condition.target.name),
