@@ -84,17 +84,23 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Journal", "Projections", "Registry", "Cells", "Router", "CAllocations", "CLMDB", sqlite,
-        arguments,
+        "Journal", "Projections", "Registry", "Cells", "Router", "TestServers", "CAllocations",
+        "CLMDB", "CMariaDB", "CPostgreSQL", sqlite, arguments,
       ],
       path: "tools/bench", exclude: ["CAllocations", "allocations.json"], swiftSettings: common),
 
     // The tests, one target a room, and what they share.
+    .target(name: "CSlowNames", path: "Tests/Servers/CSlowNames"),
     .target(
-      name: "TestSupport", dependencies: ["Journal", "Projections"], path: "Tests/Support",
+      name: "TestServers", dependencies: ["Journal"], path: "Tests/Servers",
+      exclude: ["CSlowNames"],
+      swiftSettings: common),
+    .target(
+      name: "TestSupport", dependencies: ["Journal", "Projections", "TestServers"],
+      path: "Tests/Support",
       swiftSettings: common),
     .testTarget(
-      name: "JournalTests", dependencies: ["Journal", "TestSupport"],
+      name: "JournalTests", dependencies: ["Journal", "TestSupport", "TestServers"],
       exclude: ["Vectors"], swiftSettings: common),
     .testTarget(
       name: "ProjectionsTests", dependencies: ["Journal", "Projections", "TestSupport"],
@@ -103,27 +109,36 @@ let package = Package(
       name: "RegistryTests", dependencies: ["Journal", "Projections", "Registry", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CellsTests", dependencies: ["Cells", "Projections", "TestSupport"],
+      name: "CellsTests", dependencies: ["Cells", "Projections", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "QueueTests",
-      dependencies: ["cellmap", "Router", "Cells", "CRabbitMQ", "TestSupport"],
+      dependencies: [
+        "cellmap", "Router", "Cells", "CRabbitMQ", "CSlowNames", "TestServers", "TestSupport",
+      ],
       swiftSettings: common),
     .testTarget(
-      name: "RouterTests", dependencies: ["Router", "Cells", "Projections", "TestSupport"],
+      name: "RouterTests",
+      dependencies: ["Router", "Cells", "Projections", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "RecoveryTests", dependencies: ["Recovery", "Router", "Cells", "TestSupport"],
+      name: "RecoveryTests",
+      dependencies: ["Recovery", "Router", "Cells", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
+      name: "CommandTests",
+      dependencies: ["cellmap", "Recovery", "Router", "TestServers", "TestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "ServerTests",
-      dependencies: ["Cells", "Router", "Recovery", "Registry", "Projections", "TestSupport"],
+      dependencies: [
+        "Cells", "Router", "Recovery", "Registry", "Projections", "TestServers", "TestSupport",
+        "CSlowNames",
+      ],
       swiftSettings: common),
     .testTarget(
-      name: "FaultTests", dependencies: ["cellmap", "Recovery", "Router", "TestSupport"],
+      name: "FaultTests",
+      dependencies: ["cellmap", "Recovery", "Router", "TestSupport", "TestServers"],
       swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]

@@ -160,23 +160,18 @@ extension EventJournal {
 
 /// Entries of one tile, read and checked: their places, and their leaf hashes in the tree.
 public struct EntryChunk: Sendable {
-  /// The entries, one after the other.
+  /// The entries, one after the other, each with the root behind it if it is the last of its commit.
   public private(set) var bytes: [UInt8] = []
   /// Where each entry begins.
   public private(set) var starts: [Int] = []
   private(set) var headers: [EntryHeader] = []
 
-  /// The root behind each entry that has one.
-  private var roots: [Digest?] = []
-
   /// How many entries there are.
   public var count: Int { starts.count }
 
-  /// Appends an entry as it stands in the journal, with the root behind it if it has one.
-  func appendRecord(at place: Int, to buffer: inout [UInt8]) {
-    let start = starts[place]
-    buffer.append(contentsOf: bytes[start..<start + Int(headers[place].entryLength)])
-    roots[place]?.append(to: &buffer)
+  /// Where an entry stands in `bytes`, with the root behind it if it has one.
+  func record(at place: Int) -> Range<Int> {
+    starts[place]..<(place + 1 < count ? starts[place + 1] : bytes.count)
   }
 
   /// Most entries of a bulk command are no longer; longer ones make the buffer grow.
@@ -189,7 +184,6 @@ public struct EntryChunk: Sendable {
     bytes.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
     headers.removeAll(keepingCapacity: true)
-    roots.removeAll(keepingCapacity: true)
     starts.reserveCapacity(range.count)
     headers.reserveCapacity(range.count)
     bytes.reserveCapacity(range.count * Self.usualEntryBytes)
@@ -224,7 +218,6 @@ public struct EntryChunk: Sendable {
     else { throw .damagedEntry(index: index, what: "its digest is not that in the tree") }
     starts.append(bytes.count)
     headers.append(header)
-    roots.append(EntryChain.root(cursor.bytes, in: cursor.range, behind: header))
-    bytes.append(contentsOf: cursor.bytes[start..<end])
+    bytes.append(contentsOf: cursor.bytes[cursor.range])
   }
 }

@@ -27,14 +27,14 @@ struct GroupSession {
   /// - Throws: `index` or `journal`; what stops one command alone is a decision, not an error, and
   ///   leaves nothing of it in the map.
   mutating func decide(
-    on map: LiveMap, after head: Position
+    on map: LiveMap, after head: Position, of journal: EventJournal
   ) throws(RegistryError) {
     let rules = Rulebook(map: map, sealer: keys)
     for pending in commands {
       let draftCount = drafts.count
       do throws(RegistryError) {
         let decision = try map.attempt { () throws(RegistryError) in
-          try decide(pending.command, rules, map, after: head)
+          try decide(pending.command, rules, map, after: head, of: journal)
         }
         decisions.append(decision)
       } catch {
@@ -47,7 +47,7 @@ struct GroupSession {
 
   private mutating func decide(
     _ command: Command, _ rules: Rulebook<LiveMap>,
-    _ map: LiveMap, after head: Position
+    _ map: LiveMap, after head: Position, of journal: EventJournal
   ) throws(RegistryError) -> Decision {
     let content = keys.digest(of: CommandContent(of: command).bytes)
     let earlier = try rules.request(command.request)
@@ -64,9 +64,13 @@ struct GroupSession {
         throw .index(error)
       }
     }
+    let finding = try command.change.cellToBeFoundGood.flatMap { (cell) throws(RegistryError) in
+      try self.finding(about: cell, in: map, after: head, of: journal)
+    }
     var changed: UInt64 = 0
-    let overtaken = try rules.decide(command, after: earlier, positions: positions) {
-      (cell) throws(RegistryError) in
+    let overtaken = try rules.decide(
+      command, after: earlier, positions: positions, finding: finding
+    ) { (cell) throws(RegistryError) in
       try map.index.contentCounts(of: cell)
     } accept: { (events, evidence) throws(RegistryError) in
       drafts.reserveCapacity(draftCount + command.change.pieceCount)
@@ -93,6 +97,19 @@ struct GroupSession {
       outcome.entity = drafts[draftCount].event.entity
     }
     return .accepted(outcome)
+  }
+
+  /// The event of a cell's last evidence since its last change, be it of this very group.
+  private func finding(
+    about cell: CellID, in map: LiveMap, after head: Position, of journal: EventJournal
+  ) throws(RegistryError) -> Event? {
+    let row: CellRow?
+    do throws(ProjectionError) { row = try map.cell(cell) } catch { throw .index(error) }
+    guard let index = row?.evidenceAt else { return nil }
+    if index > head.index { return drafts[Int(index - head.index) - 1].event }
+    do throws(JournalError) { return try journal.entry(at: index)?.event } catch {
+      throw .journal(error)
+    }
   }
 
   /// Answers every command, now that the group is on disk.

@@ -75,7 +75,7 @@ struct GroupWriter {
       try beginTurn()
       turn.groups += 1
       let map = try refreshView(needsWholeIndex: needsWholeIndex)
-      try session.decide(on: map, after: turn.head)
+      try session.decide(on: map, after: turn.head, of: journal)
       if !session.drafts.isEmpty { try append(session.drafts) }
       session.answer(at: turn.head, from: journal)
     } catch .journal(.invalidDraft(let error)) {

@@ -14,8 +14,8 @@ public final class CellRouter: Sendable {
     public var cacheCapacity = 1 << 18
     /// What each cell may take of connections and threads, and when it counts as down.
     public var pool = CellPoolSettings()
-    /// The most connections to the brokers of one cell, each with a thread of its own.
-    public var queueConnectionsPerCell = 4
+    /// What the brokers of each cell may take of connections.
+    public var queue = QueuePoolSettings()
     /// Entries that are folded in memory while the index is behind; beyond that the answers say how
     /// far behind they are.
     public var overlayCapacity = Overlay.readerCapacity
@@ -42,7 +42,7 @@ public final class CellRouter: Sendable {
     let knowledge = MapKnowledge()
     let context = TargetContext(
       keys: keys, base: base, pool: options.pool,
-      queueConnectionsPerCell: options.queueConnectionsPerCell,
+      queue: options.queue,
       knowledge: { cell in knowledge.of(cell) })
     poolSettings = options.pool
     cache = RouteCache(capacity: options.cacheCapacity)

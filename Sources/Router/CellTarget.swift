@@ -170,7 +170,7 @@ public final class CellTarget: Sendable {
     do throws(QueueFault) {
       return QueuePool(
         cell: id, location: try QueueLocation(address, options: options),
-        limit: context.queueConnectionsPerCell)
+        settings: context.queue)
     } catch {
       throw .queue(QueueError(cell: id, error))
     }
@@ -201,7 +201,7 @@ struct TargetContext: Sendable {
   let keys: KeyRing?
   let base: AddressBase
   let pool: CellPoolSettings
-  let queueConnectionsPerCell: Int
+  let queue: QueuePoolSettings
   /// What the map knows of a cell's identity.
   let knowledge: @Sendable (CellID) -> IdentityKnowledge
 }

@@ -1,6 +1,7 @@
 import Journal
 import Projections
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells

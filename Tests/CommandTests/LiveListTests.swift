@@ -150,6 +150,8 @@ import Testing
       let plain = try bed.done("status", "--json").object
       let limits = try #require(plain["cell_limits"] as? [String: Any])
       #expect(limits["connections"] as? Int == 8 && limits["breaker_failures"] as? Int == 3)
+      let queues = try #require(plain["queue_limits"] as? [String: Any])
+      #expect(queues["connections"] as? Int == 4 && queues["idle_ms"] as? Int == 60_000)
       let live = try bed.done("status", "--live", "--json").object
       let cells = try #require(live["live"] as? [[String: Any]])
       #expect(cells.map { $0["answered"] as? Bool } == [true, true, true])

@@ -58,6 +58,22 @@ class Cellmap:
             str(self.base),
             given="".join(f"{instance}\n" for instance in instances))
 
+    def live_lists(self, *options, limit):
+        """Every page of a list over all cells; the last line of each says what became of the cells."""
+        pages, token = [], []
+        while token is not None:
+            lines = self.run(
+                "instance", "list", "--live", "--json", "--deadline", "60000", "--limit", str(limit),
+                "--base-directory", str(self.cloud), "--base", str(self.base), *options,
+                *token).splitlines()
+            pages += lines
+            summary = json.loads(lines[-1])
+            if any(cell["outcome"] != "answered" for cell in summary["cells"]):
+                raise CommandFailed(f"a cell didn't answer: {lines[-1]}")
+            following = summary["next"]
+            token = following and ["--page-token", following]
+        return pages
+
     def replay(self):
         self.run("replay")
 

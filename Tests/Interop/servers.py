@@ -13,6 +13,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 TESTBED = HERE.parent.parent / "tools" / "testbed"
 PASSWORD = "r3ad%2Fer-pass"
 ADMIN_PASSWORD = "adm1n-pass"
+# Orders and filters of lists, each gone through page by page.
+LISTS = [
+    (), ("--sort", "created_at:desc"), ("--sort", "display_name,host:desc", "--deleted"),
+    ("--sort", "project,updated_at"), ("--sort", "launched_at:desc", "--vm-state", "active"),
+    ("--name", "server-1", "--hidden"),
+]
 
 
 class Server:
@@ -104,10 +110,14 @@ def answers_of(cellmap, instances):
             lines += cellmap.run(
                 "instance", "show", instance, "--live", "--json", "--base-directory",
                 str(cellmap.cloud), "--base", str(cellmap.base)).splitlines()
+    for options in LISTS:
+        lines += cellmap.live_lists(*options, limit=400)
     return [comparable(line) for line in lines]
 
 
 def comparable(line):
-    """The line without what is the engine's (the address) or the run's own (the time of adoption)."""
+    """The line without what is the engine's (the address), the store's (a token of a page), or the
+    run's own (the time of adoption)."""
+    line = re.sub(r'"next":"[^"]*"', '"next":"…"', line)
     line = re.sub(r'"last_known_host_at":"[^"]*"', '"last_known_host_at":"…"', line)
     return re.sub(r'"database":"[^"]*"', '"database":"…"', line)

@@ -12,8 +12,7 @@ extension WithBroker {
     private func withCloud(_ body: (CommandBed) throws -> Void) throws {
       try withCommand { bed in
         try bed.makeAdoptedStore()
-        try bed.done(
-          "cell", "address", "alpha", "--queue", "-", "--reason", "t", input: broker.address())
+        try bed.setQueue(to: broker.address())
         try body(bed)
       }
     }
@@ -143,9 +142,7 @@ extension WithBroker {
         let deaf = try bed.run("cast", "\(instance(0))", "ping")
         #expect(deaf.status == 8, "\(deaf.err)")
         #expect(deaf.err.contains("nobody listens"), "\(deaf.err)")
-        try bed.done(
-          "cell", "address", "alpha", "--queue", "-", "--reason", "t",
-          input: broker.address(port: try freePort()))
+        try bed.setQueue(to: broker.address(port: try freePort()))
         let dead = try bed.run("cast", "\(instance(0))", "ping", "--deadline", "1000")
         #expect(dead.status == 8, "\(dead.err)")
         #expect(!dead.err.contains(broker.encodedPassword))

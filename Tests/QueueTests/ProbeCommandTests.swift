@@ -13,8 +13,7 @@ extension WithBroker {
       try withCommand { bed in
         try bed.makeStore()
         try bed.done("cell", "disable", "alpha", "--reason", "t")
-        try bed.done(
-          "cell", "address", "alpha", "--queue", "-", "--reason", "t", input: broker.address())
+        try bed.setQueue(to: broker.address())
         try body(bed)
       }
     }
@@ -35,7 +34,7 @@ extension WithBroker {
           .execute("UPDATE services SET version = 66, last_seen_up = '2026-01-01 00:00:00.000000'")
         let refused = try bed.run("cell", "enable", "alpha", "--reason", "t")
         #expect(refused.status == 9, "\(refused.err)")
-        #expect(refused.err.contains("cell probe alpha"), "\(refused.err)")
+        #expect(refused.err.contains("cell probe \(cell(1))"), "\(refused.err)")
         let ran = try bed.done("cell", "probe", "alpha", "--json")
         let object = try ran.object
         #expect(object["passed"] as? Bool == true)
@@ -84,9 +83,7 @@ extension WithBroker {
 
     @Test func `ends with 8 where the broker is dead`() throws {
       try withStore { bed in
-        try bed.done(
-          "cell", "address", "alpha", "--queue", "-", "--reason", "t",
-          input: broker.address(port: try freePort()))
+        try bed.setQueue(to: broker.address(port: try freePort()))
         let ran = try bed.run("cell", "probe", "alpha", "--json")
         #expect(ran.status == 8, "\(ran.err)")
         #expect(try steps(ran)["broker"] == false)

@@ -3,6 +3,7 @@ import Journal
 import Projections
 import Recovery
 import Registry
+import TestServers
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import Journal
 import Recovery
 import Router
+import TestServers
 import TestSupport
 import Testing
 

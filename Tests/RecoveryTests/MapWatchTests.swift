@@ -3,6 +3,7 @@ import Projections
 import Recovery
 import Registry
 import Synchronization
+import TestServers
 import TestSupport
 import Testing
 

@@ -104,7 +104,7 @@ import Testing
       try store.submit(.addCell(id: .number(1), draft("sqlite:////a.db", name: "one")))
       let before = try #require(try store.caughtUpIndex().cell(.number(1))).record
       try store.submit(.renameCell(.number(1), to: "two"))
-      try store.submit(.setCellDisabled(.number(1), true))
+      try store.submit(.disableCell(.number(1)))
       let after = try #require(try store.caughtUpIndex().cell(.number(1))).record
       #expect(after.addresses == before.addresses)
       #expect(after.name == "two" && after.disabled == true)
@@ -125,15 +125,46 @@ import Testing
     }
   }
 
+  @Test func `a disabled cell is enabled once its last entry is a passed probe, or by force`()
+    throws
+  {
+    try withStore { store in
+      try store.addCell(.number(1))
+      let probe = { (passed: Bool) in
+        Change.recordProbe(
+          .number(1), ProbeOutcome(passed: passed, report: "{}"), [], accepting: false)
+      }
+      let (disable, enable) = (
+        Change.disableCell(.number(1)), Change.enableCell(.number(1), force: false)
+      )
+      #expect(try store.submit(enable).entries == nil, "it is enabled")
+      try store.submit(disable)
+      let refusal = Refusal.cellNotProbed(.number(1))
+      expectRefusal(refusal) { try store.submit(enable) }
+      try store.submit(probe(false))
+      expectRefusal(refusal) { try store.submit(enable) }
+      try store.submit(probe(true))
+      #expect(try store.submit(enable).entries != nil)
+      // A change of the cell wants another probe.
+      try store.submit(probe(true))
+      try store.submit(disable)
+      expectRefusal(refusal) { try store.submit(enable) }
+      try store.submit(probe(true))
+      try store.submit(.renameCell(.number(1), to: "two"))
+      expectRefusal(refusal) { try store.submit(enable) }
+      #expect(try store.submit(.enableCell(.number(1), force: true)).entries != nil)
+    }
+  }
+
   @Test func `refuses to disable or remove cell0`() throws {
     try withStore { store in
       let disable = Refusal.cell0("holds instances that never got a host; it can't be disabled")
       let remove = Refusal.cell0("holds instances that never got a host; it can't be removed")
-      expectRefusal(disable) { try store.submit(.setCellDisabled(.cell0, true)) }
+      expectRefusal(disable) { try store.submit(.disableCell(.cell0)) }
       expectRefusal(remove) { try store.submit(.removeCell(.cell0)) }
       expectRefusal(remove) { try store.submit(.beginRemovingCell(.cell0)) }
       expectRefusal(remove) { try store.take(.cell(.cell0, nil)) }
-      let enabled = try store.submit(.setCellDisabled(.cell0, false))
+      let enabled = try store.submit(.enableCell(.cell0, force: false))
       #expect(enabled.entries == nil)
     }
   }
@@ -165,7 +196,7 @@ import Testing
       let identity = CellIdentity(services: [], computeNodes: [], server: nil)
       let changes: [Change] = [
         .renameCell(.number(9), to: "x"), .setCellAddresses(.number(9), AddressDraft()),
-        .setCellDisabled(.number(9), true), .beginRemovingCell(.number(9)),
+        .disableCell(.number(9)), .beginRemovingCell(.number(9)),
         .removeCell(.number(9)), .recordIdentity(.number(9), identity),
         .setCoverage(.number(9), true), .mapHost("compute-1", to: .number(9)),
         .mapInstance(.number(1), InstanceDraft(cell: .number(9), owner: .sample)),
@@ -180,7 +211,7 @@ import Testing
       try store.map(.number(5), to: nil)
       try store.submit(.beginRemovingCell(.number(1)))
       let refusal = Refusal.cellBeingRemoved(.number(1))
-      expectRefusal(refusal) { try store.submit(.setCellDisabled(.number(1), false)) }
+      expectRefusal(refusal) { try store.submit(.enableCell(.number(1), force: false)) }
       expectRefusal(refusal) { try store.submit(.mapHost("compute-1", to: .number(1))) }
       expectRefusal(refusal) { try store.map(.number(1), to: .number(1)) }
       expectRefusal(refusal) { try store.map(.number(1), to: .number(1), isTest: true) }

@@ -104,7 +104,7 @@ import Testing
       try store.map(.number(1), to: .number(1))
       try store.map(.number(2), to: .number(2))
       try store.map(.number(3), to: nil)
-      try store.submit(.setCellDisabled(.number(1), true))
+      try store.submit(.disableCell(.number(1)))
       expectRefusal(.cellDisabled(.number(1))) { try store.map(.number(4), to: .number(1)) }
       expectRefusal(.cellDisabled(.number(1))) { try store.map(.number(3), to: .number(1)) }
       expectRefusal(.cellDisabled(.number(1))) {

@@ -37,7 +37,7 @@ private struct RandomCommands {
     case 0, 1:
       .addCell(id: .number(number(5)), CellDraft(name: name(), addresses: AddressDraft()))
     case 2: .renameCell(cell(), to: name())
-    case 3: .setCellDisabled(cell(), number(3) == 0)
+    case 3: number(3) == 0 ? .disableCell(cell()) : .enableCell(cell(), force: true)
     case 4: number(4) == 0 ? .beginRemovingCell(cell()) : .setCoverage(cell(), number(2) == 0)
     case 5: .removeCell(cell())
     case 6: .mapHost(host(), to: cell())

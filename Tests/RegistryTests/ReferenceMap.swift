@@ -37,11 +37,14 @@ struct ReferenceMap {
       if cell.name == name { return .nothing }
       guard isFree(name, for: id) else { return .refused }
       cells[id]?.name = name
-    case .setCellDisabled(let id, let disabled):
-      guard let cell = cells[id], id != .cell0 || !disabled else { return .refused }
-      if cell.isBeingRemoved, !disabled { return .refused }
-      if cell.isDisabled == disabled { return .nothing }
-      cells[id]?.isDisabled = disabled
+    case .disableCell(let id):
+      guard let cell = cells[id], id != .cell0 else { return .refused }
+      if cell.isDisabled { return .nothing }
+      cells[id]?.isDisabled = true
+    case .enableCell(let id, force: true):
+      guard let cell = cells[id], !cell.isBeingRemoved else { return .refused }
+      if !cell.isDisabled { return .nothing }
+      cells[id]?.isDisabled = false
     case .beginRemovingCell(let id):
       guard let cell = cells[id], id != .cell0 else { return .refused }
       if cell.isBeingRemoved { return .nothing }

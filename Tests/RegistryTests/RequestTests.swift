@@ -228,7 +228,8 @@ import Testing
         }
         // What was read before the epoch began is of both histories.
         let common = Guard(instance, .unchanged(since: position(mapped)))
-        #expect(try store.submit(.setCellDisabled(.cell0, false), guards: [common]).entries == nil)
+        #expect(
+          try store.submit(.enableCell(.cell0, force: false), guards: [common]).entries == nil)
       }
     }
   }

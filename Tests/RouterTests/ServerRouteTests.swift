@@ -1,6 +1,7 @@
 import Cells
 import Journal
 import Router
+import TestServers
 import TestSupport
 import Testing
 
@@ -101,16 +102,18 @@ struct ServerRouteTests {
 
 extension TestStore {
   /// Adds a cell with a database on a server, and the evidence of one host in it.
-  func addCell(on server: TestServer) throws -> (id: CellID, database: NovaServerDatabase) {
-    let id = CellID(uuid(9, 77))
+  func addCell(
+    _ number: Int = 77, on server: TestServer
+  ) throws -> (id: CellID, database: NovaServerDatabase) {
+    let id = CellID(uuid(9, number))
+    let (service, node) = (uuid(1, number), uuid(2, number))
     let database = try NovaServerDatabase.makeCell(on: server)
-    try database.addHost("h", service: uuid(1, 77), node: uuid(2, 77))
+    try database.addHost("h", service: service, node: node)
     let text = database.text().exposedText()
     let record = try record(id, "server cell", database: text)
     try append(
       .cell(id, .added(record)),
-      .cell(
-        id, .identityRecorded(CellIdentity(services: [uuid(1, 77)], computeNodes: [uuid(2, 77)]))))
+      .cell(id, .identityRecorded(CellIdentity(services: [service], computeNodes: [node]))))
     return (id, database)
   }
 }

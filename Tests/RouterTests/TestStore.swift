@@ -99,6 +99,14 @@ final class TestStore {
       isCovered: isCovered)
   }
 
+  /// Gives cell0 a database, without which no list is complete.
+  func addCell0() throws {
+    _ = try NovaCellFile.make(at: folder + "/cell0.sqlite")
+    let record = try record(.cell0, "cell0", database: "sqlite:///cell0.sqlite")
+    let before = CellRecord(name: "cell0", isCovered: true).addresses
+    try append(.cell(.cell0, .addressesChanged(from: before, to: record.addresses)))
+  }
+
   /// Adds a cell with a database of its own, and the evidence of one host in it.
   func addCell(
     _ number: Int, isCovered: Bool = true, hasEvidence: Bool = true
@@ -139,6 +147,13 @@ final class TestStore {
     InstanceRecord(
       cell: cell, owner: InstanceOwner(project: "project-1" as ByteText, user: "user-1"),
       isQueuedForDelete: mark, lastSeen: lastSeen)
+  }
+
+  /// A router on an opening of its own.
+  func router(_ change: (inout CellRouter.Options) -> Void) throws -> CellRouter {
+    var options = CellRouter.Options()
+    change(&options)
+    return try router(options: options)
   }
 
   /// A router on an opening of its own.

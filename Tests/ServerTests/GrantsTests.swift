@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Recovery
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells
@@ -62,9 +63,7 @@ struct GrantsTests {
   private func grant(
     _ block: String, on database: NovaServerDatabase, replacing name: String
   ) throws -> String {
-    let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .appendingPathComponent("../../docs/grants.md")
-    let text = try String(contentsOf: page, encoding: .utf8)
+    let text = try String(contentsOf: Checkout.file("docs/grants.md"), encoding: .utf8)
     let start = try #require(text.range(of: "```sql \(block)\n")).upperBound
     let end = try #require(text[start...].range(of: "```")).lowerBound
     let user = database.name + "_granted"

@@ -1,5 +1,6 @@
 import Journal
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells

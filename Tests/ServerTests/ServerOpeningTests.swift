@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells
@@ -141,5 +142,18 @@ struct ServerOpeningTests {
     let before = brokenPipeHandling()
     try connect(try cellDatabase(on: .mariadb))
     #expect(brokenPipeHandling() == before)
+  }
+
+  @Test(arguments: ServerEngine.allCases)
+  func `a name that isn't resolved costs the deadline and no more`(_ engine: ServerEngine) throws {
+    let text = try cellDatabase(on: engine).text(host: "db.slow.invalid")
+    let begin = ContinuousClock.now
+    let error = refusal { try open(text, within: 300) }
+    // The name takes four seconds.
+    #expect(begin.duration(to: .now) < .seconds(2))
+    guard case .deadlinePassed? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
   }
 }

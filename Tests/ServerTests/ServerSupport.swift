@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells

@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Synchronization
 import Testing
+import TestServers
 import TestSupport
 
 @testable import Cells

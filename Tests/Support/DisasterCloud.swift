@@ -1,4 +1,5 @@
 public import Journal
+internal import TestServers
 
 /// A cloud of four cells after the loss of its map, with an instance for each hard case that a rebuild
 /// meets, and the right verdict on each.

@@ -1,5 +1,6 @@
 public import Journal
 import Projections
+import TestServers
 
 /// A Nova API database with the mapping tables as Nova makes them.
 ///
@@ -93,9 +94,4 @@ public struct NovaAPIFile {
     CREATE INDEX instance_uuid_idx ON instance_mappings (instance_uuid);
     CREATE INDEX host_idx ON host_mappings (host);
     """
-}
-
-/// A text as a literal of SQL.
-public func quoted(_ text: String) -> String {
-  "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
 }

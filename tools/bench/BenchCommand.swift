@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TestServers
 
 /// Measures cellmap beside the raw C libraries, on the same bytes and rows, in the same run.
 @main struct BenchCommand: ParsableCommand {
@@ -12,6 +13,8 @@ import Foundation
 
   @Option(help: ArgumentHelp("Only these benches: \(Bench.names).", valueName: "name"))
   var only: [Bench] = []
+
+  @Flag(help: "Also those that start private MariaDB and PostgreSQL servers.") var servers = false
 
   @Option(help: "Writes the numbers to a file, as JSON.")
   var json: String?
@@ -38,7 +41,9 @@ import Foundation
     let fixtures = Fixtures(folder: scratch, instances: instances)
     var report = Report(instances: instances)
     show(Report.heading)
-    let wanted = Bench.allCases.filter { only.isEmpty || only.contains($0) }
+    let wanted = Bench.allCases.filter { bench in
+      only.isEmpty ? servers || !bench.needsServers : only.contains(bench)
+    }
     for bench in wanted {
       guard let comparison = try bench.run(fixtures) else { continue }
       report.add(comparison)
@@ -70,8 +75,26 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
   case listHung = "list-hung"
   case listSkipped = "list-skipped"
   case open, changes, sustained, size
+  case routeOnMariaDB = "route-mariadb"
+  case routeOnPostgreSQL = "route-postgresql"
+  case listOnMariaDB = "list-mariadb"
+  case listOnPostgreSQL = "list-postgresql"
+  case listStopped = "list-stopped"
+  case listStoppedSkipped = "list-stopped-skipped"
+  case routeStopped = "route-stopped"
+  case listSlow = "list-slow"
+  case mapStopped = "map-stopped"
 
   static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+
+  var needsServers: Bool {
+    switch self {
+    case .routeOnMariaDB, .routeOnPostgreSQL, .listOnMariaDB, .listOnPostgreSQL, .listStopped,
+      .listStoppedSkipped, .routeStopped, .listSlow, .mapStopped:
+      true
+    default: false
+    }
+  }
 
   func run(_ fixtures: Fixtures) throws -> Comparison? {
     switch self {
@@ -92,6 +115,15 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .changes: try ChangeBenches.acknowledged(fixtures)
     case .sustained: try ChangeBenches.sustained(fixtures)
     case .size: nil
+    case .routeOnMariaDB: try ServerBenches.route(fixtures, on: .mariadb)
+    case .routeOnPostgreSQL: try ServerBenches.route(fixtures, on: .postgresql)
+    case .listOnMariaDB: try ServerBenches.list(fixtures, on: .mariadb)
+    case .listOnPostgreSQL: try ServerBenches.list(fixtures, on: .postgresql)
+    case .listStopped: try StoppedCellBenches.list(fixtures)
+    case .listStoppedSkipped: try StoppedCellBenches.skipped(fixtures)
+    case .routeStopped: try StoppedCellBenches.routes(fixtures)
+    case .listSlow: try StoppedCellBenches.slow(fixtures)
+    case .mapStopped: try StoppedCellBenches.map(fixtures)
     }
   }
 }

@@ -11,9 +11,12 @@ final class BenchStore {
   let generations: IndexGenerations
   /// Where the databases of the cells would be.
   let cellFolder: String
+  let cells: [CellID]
 
-  /// Makes a store with the cells of the workload, and no instances.
-  init(in folder: String, name: String) throws {
+  /// Makes a store with the cells of the workload, and no instances; their databases are files, or
+  /// at the addresses that are given.
+  init(in folder: String, name: String, databases: [Secret]? = nil) throws {
+    cells = Workload.cells(databases?.count ?? Workload.cells.count)
     directory = "\(folder)/\(name)"
     cellFolder = "\(folder)/\(name)-cells"
     guard mkdir(cellFolder, 0o700) == 0 else { throw BenchError.library("mkdir", errno) }
@@ -21,7 +24,10 @@ final class BenchStore {
     keys = try KeyRing.open(in: journal.files.keys, store: journal.store)
     generations = IndexGenerations(folder: directory)
     let registry = self.registry()
-    for (number, cell) in Workload.cells.enumerated() { try add(cell, number + 1, to: registry) }
+    for (place, cell) in cells.enumerated() {
+      let file = Secret("sqlite:///\(cellDatabase(place + 1))")
+      try add(cell, place + 1, databases?[place] ?? file, to: registry)
+    }
     try registry.close()
   }
 
@@ -33,10 +39,11 @@ final class BenchStore {
   /// Where the database of a cell is.
   func cellDatabase(_ number: Int) -> String { "\(cellFolder)/cell\(number).sqlite" }
 
-  private func add(_ cell: CellID, _ number: Int, to registry: MapRegistry) throws {
+  private func add(
+    _ cell: CellID, _ number: Int, _ database: Secret, to registry: MapRegistry
+  ) throws {
     let addresses = AddressDraft(
-      database: try GivenAddress(
-        Secret("sqlite:///\(cellDatabase(number))"), of: .database),
+      database: try GivenAddress(database, of: .database),
       queue: try GivenAddress(
         Secret("rabbit://nova:secret@mq\(number).example.org:5672/"), of: .queue))
     let draft = CellDraft(
@@ -60,7 +67,7 @@ final class BenchStore {
     defer { lease.release() }
     let request = RequestID(.random())
     for start in stride(from: 0, to: count, by: 10_000) {
-      let events = (start..<min(count, start + 10_000)).map(Workload.mappedEvent)
+      let events = (start..<min(count, start + 10_000)).map { Workload.mappedEvent($0, in: cells) }
       _ = try journal.append(
         Workload.bulk(events, request: request), expecting: journal.head.position, under: lease)
     }

@@ -2,7 +2,11 @@ import Journal
 
 /// Cells, instances and entries made from numbers: the same in each run.
 enum Workload {
-  static let cells: [CellID] = (1...4).map { CellID(uuid(UInt64($0) << 40)) }
+  static let cells = cells(4)
+
+  static func cells(_ count: Int) -> [CellID] {
+    (1...count).map { CellID(uuid(UInt64($0) << 40)) }
+  }
 
   /// The instance of a number; numbers are scattered over all UUIDs.
   static func instance(_ number: Int) -> InstanceID { InstanceID(uuid(UInt64(number))) }
@@ -59,9 +63,10 @@ enum Workload {
       request: RequestMark(id: request(number), content: content))
   }
 
-  static func mappedEvent(_ number: Int) -> Event {
-    .instance(
-      instance(number), .mapped(InstanceRecord(cell: cell(number), owner: owner(number))))
+  static func mappedEvent(_ number: Int, in cells: [CellID] = cells) -> Event {
+    let cell = cells[number % cells.count]
+    return .instance(
+      instance(number), .mapped(InstanceRecord(cell: cell, owner: owner(number))))
   }
 
   /// The entries of one commit of a bulk command.

@@ -172,7 +172,7 @@ internal import Journal
   ) throws(DatabaseError) {
     let row = ServerRow(of: table, names: unsafe names(of: result))
     let count = Int(unsafe mysql_num_fields(result))
-    var rows = 0
+    var watch = RowWatch(until: deadline)
     while true {
       var fetched: MYSQL_ROW?
       try drive(
@@ -187,11 +187,7 @@ internal import Journal
         unsafe try row.set(column, to: bytes)
       }
       try body(.server(row))
-      rows += 1
-      // A server that sends without end never lets a wait run into the deadline.
-      if rows % 64 == 0, ContinuousClock.now >= deadline {
-        throw .deadlinePassed(server: server)
-      }
+      if watch.isOverAfterRow() { throw .deadlinePassed(server: server) }
     }
   }
 

@@ -123,7 +123,8 @@ internal import Journal
     try send(query)
     guard unsafe PQsetSingleRowMode(handle) == 1 else { throw lost() }
     var row: ServerRow?
-    var (failure, rows): (DatabaseError?, Int) = (nil, 0)
+    var failure: DatabaseError?
+    var watch = RowWatch(until: deadline)
     while let result = try nextResult() {
       do throws(DatabaseError) {
         guard try result.check(failureContext), failure == nil else { continue }
@@ -139,9 +140,7 @@ internal import Journal
         }
         failure = failure ?? error
       }
-      rows += 1
-      // A server that sends without end never lets a wait run into the deadline.
-      if rows % 64 == 0, ContinuousClock.now >= deadline { throw passed() }
+      if watch.isOverAfterRow() { throw passed() }
     }
     if let failure { throw failure }
   }

@@ -6,15 +6,11 @@ internal import Synchronization
 ///
 /// Every cell has a pool of its own, so that no message to one cell waits behind another. A
 /// connection is closed after any error, and after its idle time without work. One that is left behind in
-/// a call that can't be broken off counts until it ends: a cell whose names don't resolve holds no
-/// more threads than that.
+/// a call that can't be broken off counts until it ends.
 public final class QueuePool: Sendable {
   public let cell: CellID
   public let location: QueueLocation
-  /// The most connections at a time; who comes when all are at work waits until its deadline.
-  public let limit: Int
-  /// How long a connection is kept without work.
-  public let idleTime: Duration
+  let settings: QueuePoolSettings
 
   private let order: BrokerOrder
   /// The connections that are free to be used or made.
@@ -27,17 +23,16 @@ public final class QueuePool: Sendable {
   }
 
   public init(
-    cell: CellID, location: QueueLocation, limit: Int = 4, idleTime: Duration = .seconds(60)
+    cell: CellID, location: QueueLocation, settings: QueuePoolSettings = QueuePoolSettings()
   ) {
-    precondition(limit > 0, "a pool has at least one connection")
+    precondition(settings.connections > 0, "a pool has at least one connection")
     self.cell = cell
     self.location = location
-    self.limit = limit
-    self.idleTime = idleTime
+    self.settings = settings
     order = BrokerOrder(location.brokers)
     // libdispatch traps where a semaphore goes with less than it began with, as it may here.
     free = DispatchSemaphore(value: 0)
-    for _ in 0..<limit { free.signal() }
+    for _ in 0..<settings.connections { free.signal() }
   }
 
   deinit {
@@ -145,7 +140,9 @@ public final class QueuePool: Sendable {
   private func waitForFree(until deadline: ContinuousClock.Instant) throws(QueueFault) {
     let nanoseconds = max(0, ContinuousClock.now.duration(to: deadline) / .nanoseconds(1))
     let timeout = DispatchTime.now() + .nanoseconds(Int(min(nanoseconds, 3.6e12)))
-    guard free.wait(timeout: timeout) == .success else { throw .connectionsBusy(limit: limit) }
+    guard free.wait(timeout: timeout) == .success else {
+      throw .connectionsBusy(limit: settings.connections)
+    }
   }
 
   /// The connection used last, or a new one.
@@ -161,7 +158,8 @@ public final class QueuePool: Sendable {
 
   private func makeThread() throws(QueueFault) -> QueueThread {
     do throws(QueueFault) {
-      let thread = try QueueThread(to: location, order: order, idleTime: idleTime) { [weak self] in
+      let thread = try QueueThread(to: location, order: order, idleTime: settings.idleTime) {
+        [weak self] in
         self?.ended($0)
       }
       threads.withLock { _ = $0.atWork.insert(ObjectIdentifier(thread)) }
@@ -179,6 +177,20 @@ public final class QueuePool: Sendable {
     }
     if wasAtWork { free.signal() }
   }
+}
+
+/// How many connections the brokers of one cell may take.
+///
+/// There is no circuit breaker as for databases: nobody but the caller of a cast or a call waits for
+/// the broker, until its own deadline, and each is to be told what the broker says at that moment.
+public struct QueuePoolSettings: Hashable, Sendable {
+  /// The most connections at a time, each with a thread of its own; who comes when all are at work
+  /// waits until its deadline.
+  public var connections = 4
+  /// How long a connection is kept without work.
+  public var idleTime = Duration.seconds(60)
+
+  public init() {}
 }
 
 /// How far a delivery has come, seen from its caller.

@@ -1,11 +1,14 @@
+internal import Dispatch
 internal import Glibc
 internal import Journal
+internal import Synchronization
 
 /// Finds the addresses of a host name, within a deadline.
 enum NameResolution {
   /// Numeric addresses in the system's order of preference; a numeric host is itself.
   ///
-  /// The system's resolver can't be broken off, so that it runs on a thread of its own.
+  /// The system's resolver can't be broken off, so that it runs on a thread of its own: one for each
+  /// name, however many callers wait for it or have given it up.
   ///
   /// - Throws: `unreachable` for a name that there isn't; `deadlinePassed`.
   static func addresses(
@@ -13,7 +16,7 @@ enum NameResolution {
   ) throws(DatabaseError) -> [String] {
     let host = server.host.string
     if isNumeric(host) { return [host] }
-    guard let found = onOwnThread(until: deadline, { resolve(host) }) else {
+    guard let found = lookup(of: host).wait(until: deadline) else {
       throw .deadlinePassed(server: "\(server)")
     }
     switch found {
@@ -31,6 +34,43 @@ enum NameResolution {
 
   private struct Failure: Error {
     let text: String
+  }
+
+  /// A name that is being resolved.
+  private final class Lookup: Sendable {
+    private let answer = Mutex<Result<[String], Failure>?>(nil)
+    private let isOver = DispatchGroup()
+
+    init() { isOver.enter() }
+
+    func finish(_ result: Result<[String], Failure>) {
+      answer.withLock { $0 = result }
+      isOver.leave()
+    }
+
+    /// nil if there is no answer until `deadline`.
+    func wait(until deadline: ContinuousClock.Instant) -> Result<[String], Failure>? {
+      let nanoseconds = max(0, ContinuousClock.now.duration(to: deadline) / .nanoseconds(1))
+      _ = isOver.wait(timeout: .now() + .nanoseconds(Int(min(nanoseconds, 3.6e12))))
+      return answer.withLock { $0 }
+    }
+  }
+
+  private static let lookups = Mutex<[String: Lookup]>([:])
+
+  /// The lookup of a name that is under way, or a new one.
+  private static func lookup(of host: String) -> Lookup {
+    lookups.withLock { lookups in
+      if let running = lookups[host] { return running }
+      let started = Lookup()
+      lookups[host] = started
+      DispatchQueue(label: "cellmap.name").async {
+        let result = resolve(host)
+        _ = Self.lookups.withLock { $0.removeValue(forKey: host) }
+        started.finish(result)
+      }
+      return started
+    }
   }
 
   private static func resolve(_ host: String) -> Result<[String], Failure> {

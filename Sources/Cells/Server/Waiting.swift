@@ -78,8 +78,8 @@ final class SocketGuard: Sendable {
 
 /// Does work that can't be broken off on a thread of its own, and leaves it behind at the deadline.
 ///
-/// For name resolution, and for opening a connection by a library that waits as it likes. A result
-/// that comes too late is dropped.
+/// For opening a connection by a library that waits as it likes. A result that comes too late is
+/// dropped.
 ///
 /// - Returns: nil at the deadline.
 func onOwnThread<Value: Sendable>(
@@ -125,4 +125,19 @@ func withoutBrokenPipeSignal<Result, Failure: Error>(
     unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
   }
   return try body()
+}
+
+/// Looks at the clock now and then while rows come: a server that sends without end never lets a wait
+/// run into the deadline.
+struct RowWatch {
+  private var rows = 0
+  private let deadline: ContinuousClock.Instant
+
+  init(until deadline: ContinuousClock.Instant) { self.deadline = deadline }
+
+  /// Whether the deadline has passed, as far as it was looked at.
+  mutating func isOverAfterRow() -> Bool {
+    rows += 1
+    return rows % 64 == 0 && ContinuousClock.now >= deadline
+  }
 }

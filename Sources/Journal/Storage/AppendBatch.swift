@@ -66,7 +66,7 @@ struct AppendBatch {
     for place in 0..<chunk.count {
       let (index, start) = (tip.position.index + 1, bytes.count + 1)
       bytes.append(TreeHash.leafPrefix)
-      chunk.appendRecord(at: place, to: &bytes)
+      bytes.append(contentsOf: chunk.bytes[chunk.record(at: place)])
       let (_, root) = try tip.chain.accept(
         bytes, in: start..<bytes.count, key: index, path: path)
       let end = bytes.count - (root == nil ? 0 : 32)

@@ -11,6 +11,10 @@ struct NewCellWitness<Witness: CellWitness>: CellWitness {
     return try witness.identity(of: cell)
   }
 
+  func look(at cell: CellID, database: Secret?) throws(CellWitnessError) {
+    try witness.look(at: cell, database: database)
+  }
+
   func hosts(
     of instances: [InstanceID], in cell: CellID
   ) throws(CellWitnessError) -> [InstanceID: ByteText] {

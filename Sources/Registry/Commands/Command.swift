@@ -46,7 +46,10 @@ public enum Change: Sendable {
   case renameCell(CellID, to: ByteText?)
   /// Sets the addresses that are given; the others stay.
   case setCellAddresses(CellID, AddressDraft)
-  case setCellDisabled(CellID, Bool)
+  case disableCell(CellID)
+  /// Lets new instances into a disabled cell; unless `force` is given, the last entry about the cell
+  /// must be a probe that it passed.
+  case enableCell(CellID, force: Bool)
   /// Marks a cell disabled and on its way out, so that nothing new comes while it is emptied.
   case beginRemovingCell(CellID)
   /// Removes a cell that holds no hosts and no mappings.

@@ -103,8 +103,9 @@ struct CommandContent {
     case .renameCell(let id, let name): cell("rename cell", id) { $0.optional(name) }
     case .setCellAddresses(let id, let draft):
       cell("set cell addresses", id) { $0.addresses(draft) }
-    case .setCellDisabled(let id, let disabled):
-      cell("set cell disabled", id) { $0.optional(disabled) }
+    case .disableCell(let id): cell("set cell disabled", id) { $0.optional(true) }
+    // With or without a probe it is the same wish.
+    case .enableCell(let id, force: _): cell("set cell disabled", id) { $0.optional(false) }
     case .beginRemovingCell(let id): cell("begin removing cell", id) { _ in }
     case .removeCell(let id): cell("remove cell", id) { _ in }
     case .recordIdentity(let id, let identity):

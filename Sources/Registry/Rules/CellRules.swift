@@ -74,6 +74,13 @@ struct CellRules<Map: MapLookup> {
     return [availability(id, record, disabled, isBeingRemoved: record.isBeingRemoved)]
   }
 
+  /// - Parameter finding: The event of the cell's last evidence since its last change.
+  func requirePassedProbe(_ id: CellID, _ finding: Event?) throws(RegistryError) {
+    guard case .cell(id, .probed(let outcome))? = finding, outcome.passed else {
+      throw .refused(.cellNotProbed(id))
+    }
+  }
+
   func beginRemoving(_ id: CellID) throws(RegistryError) -> [Event] {
     try refuseCell0Removal(id)
     let record = try row(id).record

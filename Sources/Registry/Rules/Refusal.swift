@@ -12,6 +12,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   /// cell0 can't be disabled, removed, or hold hosts.
   case cell0(String)
   case cellDisabled(CellID)
+  /// The last entry about the cell is no probe that it passed.
+  case cellNotProbed(CellID)
   case cellBeingRemoved(CellID)
   case cellNotEmpty(CellID, hosts: UInt64, instances: UInt64)
   case cellNotBeingRemoved(CellID)
@@ -48,6 +50,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .cell0(let what): "cell0 \(what)."
     case .cellDisabled(let id):
       "Cell \(id) is disabled and takes no first mappings. Enable it, or give --test."
+    case .cellNotProbed(let id):
+      "Cell \(id) has not passed a probe since it was last changed. Give `cell probe \(id)`, or "
+        + "--force."
     case .cellBeingRemoved(let id):
       "Cell \(id) is being removed. Finish with 'cell remove \(id) --force'."
     case .cellNotEmpty(let id, let hosts, let instances):

@@ -26,13 +26,15 @@ struct Rulebook<Map: MapLookup> {
   /// - Parameters:
   ///   - earlier: What is known of the bulk command that this goes on with.
   ///   - positions: The positions that a guard may name.
+  ///   - finding: The last event of what was found out about the command's cell, where
+  ///     `cellToBeFoundGood` names one.
   ///   - counts: The hosts and mappings of a cell, asked of an index that has reached the head.
   ///   - accept: Takes the events of a piece into the map; never called if it is as wished.
   /// - Returns: How many observations were passed over, since a later entry than their basis has
   ///   decided otherwise.
   func decide(
-    _ command: Command, after earlier: RequestRow?, positions: JournalPositions, counts: Counts,
-    accept: ([Event], Evidence?) throws(RegistryError) -> Void
+    _ command: Command, after earlier: RequestRow?, positions: JournalPositions, finding: Event?,
+    counts: Counts, accept: ([Event], Evidence?) throws(RegistryError) -> Void
   ) throws(RegistryError) -> UInt64 {
     try check(command)
     for condition in command.guards { try map.check(condition, positions) }
@@ -61,7 +63,11 @@ struct Rulebook<Map: MapLookup> {
       }
     default:
       let events = try events(of: command.change, counts: counts)
-      if !events.isEmpty { try accept(events, nil) }
+      if events.isEmpty { return 0 }
+      if let cell = command.change.cellToBeFoundGood {
+        try cells.requirePassedProbe(cell, finding)
+      }
+      try accept(events, nil)
     }
     return overtaken
   }
@@ -98,7 +104,8 @@ struct Rulebook<Map: MapLookup> {
     case .addCell(let id, let draft): try cells.add(id ?? CellID(.random()), draft)
     case .renameCell(let id, let name): try cells.rename(id, to: name)
     case .setCellAddresses(let id, let draft): try cells.setAddresses(id, draft)
-    case .setCellDisabled(let id, let disabled): try cells.setDisabled(id, disabled)
+    case .disableCell(let id): try cells.setDisabled(id, true)
+    case .enableCell(let id, force: _): try cells.setDisabled(id, false)
     case .beginRemovingCell(let id): try cells.beginRemoving(id)
     case .removeCell(let id): try cells.remove(id, holding: counts(id))
     case .recordIdentity(let id, let identity): try cells.recordIdentity(id, identity)
@@ -251,6 +258,11 @@ struct Rulebook<Map: MapLookup> {
 }
 
 extension Change {
+  /// The cell that must have passed its last probe for this to be done.
+  var cellToBeFoundGood: CellID? {
+    if case .enableCell(let id, force: false) = self { id } else { nil }
+  }
+
   /// The cell that a step of its removal is about.
   fileprivate var cellOnItsWayOut: CellID? {
     switch self {

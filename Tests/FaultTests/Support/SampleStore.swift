@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Projections
 import Router
+import TestServers
 import TestSupport
 import Testing
 
@@ -13,9 +14,7 @@ struct SampleCloud {
   /// Makes the databases with the tool that the demonstration uses.
   init(in folder: String, instances: Int, cells: Int = 2) throws {
     self.folder = folder + "/cloud"
-    let tool =
-      (#filePath as NSString).deletingLastPathComponent
-      + "/../../../tools/testbed/sample-cloud"
+    let tool = Checkout.file("tools/testbed/sample-cloud").path
     let made = try runProgram(
       "/usr/bin/env",
       [

@@ -1,5 +1,6 @@
 import Foundation
 import Journal
+import TestServers
 import Testing
 
 /// Entries that a second implementation made from docs/journal-format.md alone
@@ -54,8 +55,7 @@ struct EntryVectors: Decodable {
 
 /// The content of a vector file.
 func read<Content: Decodable>(_ name: String) -> Content {
-  let file = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../Vectors/\(name)").standardized
+  let file = Checkout.file("Tests/JournalTests/Vectors/\(name)")
   do {
     return try JSONDecoder().decode(Content.self, from: Data(contentsOf: file))
   } catch {

@@ -1,5 +1,6 @@
 import Foundation
 import Journal
+import TestServers
 import Testing
 
 /// The private RabbitMQ of these tests, started once; it ends with this process.
@@ -28,14 +29,13 @@ final class TestBroker: Sendable {
     var ca_file: String, certificate_file: String, key_file: String, process_group: pid_t
   }
 
-  private static let script =
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .appendingPathComponent("../../../tools/testbed/rabbitmq").standardized
+  private static let script = Checkout.file("tools/testbed/rabbitmq")
 
-  private init() throws {
+  /// Starts a broker of its own, at a port that is free unless one is given.
+  init(at chosen: UInt16? = nil) throws {
     let process = Process()
     process.executableURL = TestBroker.script
-    process.arguments = ["run", "--tls"]
+    process.arguments = ["run", "--tls"] + (chosen.map { ["--port", "\($0)"] } ?? [])
     let output = Pipe()
     process.standardOutput = output
     process.standardInput = input
@@ -83,6 +83,15 @@ final class TestBroker: Sendable {
     process.waitUntilExit()
     return process.terminationStatus
   }
+
+  /// Kills the broker without warning; what it held is gone with it.
+  func killNow() {
+    kill(-processGroup, SIGKILL)
+    while FileManager.default.fileExists(atPath: folder) { usleep(20_000) }
+  }
+
+  /// Ends the broker.
+  func stop() { try? input.fileHandleForWriting.close() }
 
   /// Runs `body` while the broker is stopped by SIGSTOP.
   func whileStopped(_ body: () throws -> Void) throws {

@@ -11,7 +11,10 @@ func pool(
 ) throws -> QueuePool {
   let location = try QueueLocation(
     try QueueAddress(parsing: Secret(address)), options: try ConnectionOptions(options))
-  return QueuePool(cell: testCell, location: location, limit: limit, idleTime: idleTime)
+  var settings = QueuePoolSettings()
+  settings.connections = limit
+  settings.idleTime = idleTime
+  return QueuePool(cell: testCell, location: location, settings: settings)
 }
 
 func soon(_ milliseconds: Int = 10_000) -> ContinuousClock.Instant {

@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Projections
 import Registry
+import TestServers
 import TestSupport
 
 @testable import Recovery

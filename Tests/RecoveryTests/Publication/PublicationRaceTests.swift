@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Registry
 import Synchronization
+import TestServers
 import TestSupport
 import Testing
 

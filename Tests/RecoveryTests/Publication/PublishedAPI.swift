@@ -1,5 +1,6 @@
 import Foundation
 import Journal
+import TestServers
 import TestSupport
 
 /// The engines of a Nova API database.

@@ -1,5 +1,6 @@
 import Journal
 import Recovery
+import TestServers
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@ import Glibc
 import Journal
 import Projections
 import Router
+import TestServers
 import TestSupport
 import Testing
 
@@ -39,12 +40,7 @@ final class ListWorld {
   /// - Parameter cell0: Whether the cell without hosts has a database, and an answer.
   init(in folder: String, cells count: Int, cell0 hasCell0: Bool = true) throws {
     store = try TestStore(in: folder)
-    if hasCell0 {
-      _ = try NovaCellFile.make(at: folder + "/cell0.sqlite")
-      let record = try store.record(.cell0, "cell0", database: "sqlite:///cell0.sqlite")
-      let before = CellRecord(name: "cell0", isCovered: true).addresses
-      try store.append(.cell(.cell0, .addressesChanged(from: before, to: record.addresses)))
-    }
+    if hasCell0 { try store.addCell0() }
     for number in 0..<count { cells.append(try store.addCell(number + 1)) }
   }
 

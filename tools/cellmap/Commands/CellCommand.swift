@@ -162,38 +162,11 @@ struct CellEnableCommand: ParsableCommand {
   func run() throws {
     let session = try StoreSession(store)
     let (id, label) = try session.cell(named: cell, change)
-    if !force { try requirePassedProbe(of: id, label, session) }
-    let outcome = try session.submit(.setCellDisabled(id, false), change)
+    let outcome = try session.submit(.enableCell(id, force: force), change)
     session.close()
     change.report(
       outcome, store, done: "Cell \(label): Enabled.",
       json: ["cell": .printed(id), "cell_name": .text(label)])
-  }
-
-  /// The last entry about the cell must be a probe that it passed. A command that is given again,
-  /// and one that changes nothing, are answered without.
-  private func requirePassedProbe(
-    of id: CellID, _ label: String, _ session: StoreSession
-  ) throws(CommandFailure) {
-    let map = try session.map()
-    guard let row = try map.cell(id), row.record.disabled == true else { return }
-    let earlier = try map.reading { () throws(ProjectionError) in
-      try map.map.request(change.request)
-    }
-    if earlier != nil { return }
-    let last: Event?
-    do throws(JournalError) {
-      last = try row.evidenceAt.flatMap { (index) throws(JournalError) in
-        try session.journal.entry(at: index)?.event
-      }
-    } catch {
-      throw CommandFailure(error)
-    }
-    if case .cell(id, .probed(let outcome))? = last, outcome.passed { return }
-    throw CommandFailure(
-      .refused,
-      "Cell \(label) has not passed a probe since it was last changed. Give 'cell probe \(label)', "
-        + "or --force.")
   }
 }
 
@@ -206,7 +179,7 @@ struct CellDisableCommand: ParsableCommand {
   @Argument(help: "The cell's name or UUID.") var cell: String
 
   func run() throws {
-    try CellChange.run(store, change, cell, done: "Disabled.") { .setCellDisabled($0, true) }
+    try CellChange.run(store, change, cell, done: "Disabled.") { .disableCell($0) }
   }
 }
 

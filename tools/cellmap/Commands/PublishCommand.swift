@@ -18,7 +18,7 @@ struct PublishCommand: ParsableCommand {
       """)
 
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
   @OptionGroup var database: APIDatabaseOptions
   @Flag(help: "Nothing else writes the database: Nova's services are stopped.")
@@ -60,7 +60,7 @@ struct PublishCommand: ParsableCommand {
     let target = try openTarget()
     let options = PublicationOptions(
       authorship: change.authorship, request: change.request, isNovaStopped: novaStopped,
-      isRetry: writes && change.requestID != nil)
+      isRetry: writes && change.trace.requestID != nil)
     if writes, let answer = try session.earlierAnswer(to: options.title(of: target), change) {
       return change.report(
         answer, store, done: "Published to \(target.publicForm).",

@@ -30,7 +30,7 @@ struct ReconcileCommand: ParsableCommand {
     .joined(separator: ", ")
 
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
   @Argument(help: ArgumentHelp("Instances to ask all cells for.", valueName: "uuid"))
   var uuids: [String] = []
@@ -99,9 +99,7 @@ struct ReconcileCommand: ParsableCommand {
   }
 
   func run() throws {
-    if !apply.isEmpty, !dryRun, (change.reason ?? "").isEmpty {
-      throw CommandFailure(Refusal.reasonMissing)
-    }
+    if !apply.isEmpty, !dryRun { try change.requireReason() }
     let ids = try uuids.map { text throws(CommandFailure) in
       guard let id = InstanceID(text) else {
         throw CommandFailure(.usage, UUIDArgument.complaint(about: text))

@@ -47,15 +47,19 @@ struct StatusCommand: ParsableCommand {
       "index_bytes": .number(size(index.path)),
     ]
     let limits = PoolOutput.limits(CellPoolSettings())
+    let queueLimits = PoolOutput.limits(QueuePoolSettings())
     let conditions = live ? try askCells(session) : []
     if store.json {
       fields["cell_limits"] = .object(limits)
+      fields["queue_limits"] = .object(queueLimits)
       if live { fields["live"] = .list(conditions.map { .object(PoolOutput.fields($0)) }) }
       Console.print(JSONValue.object(fields).line)
     } else {
       CellOutput.printFields(fields, order: StatusCommand.order)
       Console.print("\nWhat each cell may take:")
       CellOutput.printFields(limits, order: PoolOutput.order)
+      Console.print("\nWhat each cell's brokers may take:")
+      CellOutput.printFields(queueLimits, order: PoolOutput.order)
       if live { PoolOutput.print(conditions) }
     }
     // Each cell's own failure is a part of the answer.

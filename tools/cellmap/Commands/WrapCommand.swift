@@ -21,7 +21,7 @@ struct WrapCommand: ParsableCommand {
       """)
 
   @OptionGroup var store: StoreOptions
-  @OptionGroup var change: ChangeOptions
+  @OptionGroup var change: DecidedChange
   @OptionGroup var base: BaseOptions
   @Option(
     help: ArgumentHelp(
@@ -51,7 +51,6 @@ struct WrapCommand: ParsableCommand {
   }
 
   func run() throws {
-    guard !(change.reason ?? "").isEmpty else { throw CommandFailure(Refusal.reasonMissing) }
     let session = try StoreSession(store)
     // The words are compared as an HMAC, and kept nowhere: they may hold passwords.
     let title = ByteText((["wrap"] + command).joined(separator: "\u{0}"))

@@ -19,6 +19,13 @@ enum PoolOutput {
     ]
   }
 
+  static func limits(_ settings: QueuePoolSettings) -> [String: JSONValue] {
+    [
+      "connections": .number(settings.connections),
+      "idle_ms": .number(milliseconds(settings.idleTime)),
+    ]
+  }
+
   /// The limits in the order in which they are met.
   static let order = [
     "connections", "waiters", "idle_ms", "connection_lifetime_ms", "breaker_failures",

@@ -185,8 +185,7 @@ public final class TestServer: Sendable {
   // MARK: - Processes
 
   private static func script(_ engine: ServerEngine) -> String {
-    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    return tests.appendingPathComponent("../../tools/testbed/\(engine.rawValue)").path
+    Checkout.file("tools/testbed/\(engine.rawValue)").path
   }
 
   /// Runs a program to its end and returns what it wrote.

@@ -115,6 +115,27 @@ public struct NovaServerDatabase: Sendable {
       """)
   }
 
+  /// Makes every query that reads instances take so long.
+  public func makeSlow(seconds: Double) throws {
+    switch server.engine {
+    case .mariadb:
+      try execute(
+        """
+        RENAME TABLE instances TO real_instances;
+        CREATE VIEW instances AS SELECT real_instances.* FROM real_instances,
+          (SELECT SLEEP(\(seconds)) AS done) AS pause;
+        """)
+    case .postgresql:
+      try execute(
+        """
+        ALTER TABLE instances RENAME TO real_instances;
+        CREATE VIEW instances AS WITH pause AS MATERIALIZED (SELECT pg_sleep(\(seconds)))
+          SELECT real_instances.* FROM real_instances, pause;
+        GRANT SELECT ON instances TO \(user);
+        """)
+    }
+  }
+
   // MARK: - Schemas
 
   private static func cellTables(_ engine: ServerEngine, _ withHidden: Bool) -> String {
@@ -128,10 +149,18 @@ public struct NovaServerDatabase: Sendable {
         cleaned INTEGER, \(withHidden ? "hidden \(flag), compute_id BIGINT," : "")
         CONSTRAINT uniq_instances0uuid UNIQUE (uuid));
       CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
+      CREATE INDEX instances_host_node_deleted_idx ON instances (host, node, deleted);
+      CREATE INDEX instances_host_deleted_cleaned_idx ON instances (host, deleted, cleaned);
+      CREATE INDEX instances_deleted_created_at_idx ON instances (deleted, created_at);
+      CREATE INDEX instances_project_id_idx ON instances (project_id);
+      CREATE INDEX instances_project_id_deleted_idx ON instances (project_id, deleted);
+      CREATE INDEX instances_updated_at_project_id_idx ON instances (updated_at, project_id);
+      CREATE INDEX instances_terminated_at_launched_at_idx
+        ON instances (terminated_at, launched_at);
       CREATE TABLE services (
         \(id), host VARCHAR(255), \(binary) VARCHAR(255), topic VARCHAR(255),
-        report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), version INTEGER,
-        last_seen_up \(time), disabled \(flag), forced_down \(flag));
+        report_count INTEGER NOT NULL, disabled \(flag), deleted INTEGER, last_seen_up \(time),
+        forced_down \(flag), version INTEGER, uuid VARCHAR(36));
       CREATE UNIQUE INDEX services_uuid_idx ON services (uuid);
       CREATE TABLE compute_nodes (
         \(id), hypervisor_hostname VARCHAR(255), deleted INTEGER, host VARCHAR(255),
