@@ -180,16 +180,6 @@ public final class NovaAPIDatabase {
     return Set(found.compactMap { text in InstanceID(text).flatMap { "\($0)" == text ? $0 : nil } })
   }
 
-  /// Those of the instances of which `build_requests` has a row: Nova is still building them.
-  public func building(among instances: [InstanceID]) throws(AdoptionError) -> Set<InstanceID> {
-    var query = query(
-      "SELECT instance_uuid FROM build_requests WHERE instance_uuid IN (", on: .buildRequests)
-    let values = instances.map { query.bind(.text(ByteText($0.description))) }
-    query.append(values.joined(separator: ", ") + ")")
-    let found = try rows(query) { (row) throws(DatabaseError) in try row.requiredText(0).string }
-    return Set(found.compactMap { InstanceID($0) })
-  }
-
   private func query(_ text: String, on table: NovaTable) -> SQLQuery {
     SQLQuery(connection.dialect, on: table, text)
   }

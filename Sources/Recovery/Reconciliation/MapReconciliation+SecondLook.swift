@@ -43,7 +43,7 @@ extension MapReconciliation {
     among ids: [InstanceID], _ builds: NovaAPIDatabase?
   ) throws(RebuildError) -> Set<InstanceID> {
     guard let builds else { return [] }
-    do throws(AdoptionError) { return try builds.building(among: ids) } catch {
+    do throws(AdoptionError) { return try builds.buildRequests(among: ids) } catch {
       throw .source(error)
     }
   }

@@ -102,7 +102,7 @@ struct ReconcileCommand: ParsableCommand {
     if !apply.isEmpty, !dryRun { try change.requireReason() }
     let ids = try uuids.map { text throws(CommandFailure) in
       guard let id = InstanceID(text) else {
-        throw CommandFailure(.usage, "'\(text.prefix(80))' is not a UUID.")
+        throw CommandFailure(.usage, UUIDArgument.complaint(about: text))
       }
       return id
     }
@@ -237,21 +237,8 @@ struct ReconcileCommand: ParsableCommand {
   }
 
   private func openAPI() throws(CommandFailure) -> NovaAPIDatabase? {
-    let secret: Secret
-    if let api {
-      secret = try AddressArgument.secret(api)
-    } else if !novaConf.isEmpty {
-      guard let configured = try NovaFiles.read(novaConf).apiDatabase else {
-        throw CommandFailure(.usage, "The configuration has no [api_database]connection.")
-      }
-      secret = configured
-    } else {
-      return nil
-    }
-    let parsed: DatabaseAddress
-    do throws(AddressError) { parsed = try DatabaseAddress(parsing: secret) } catch {
-      throw CommandFailure(error)
-    }
+    if api == nil, novaConf.isEmpty { return nil }
+    let parsed = try APIDatabaseOptions.parsed(api, novaConf)
     do throws(AdoptionError) {
       return try NovaAPIDatabase(parsed, relativeTo: base.folder)
     } catch {

@@ -23,6 +23,13 @@ struct APIDatabaseOptions: ParsableArguments {
   }
 
   func parsed() throws(CommandFailure) -> DatabaseAddress {
+    try Self.parsed(address, novaConf)
+  }
+
+  /// The address that was given, else that of a configuration.
+  static func parsed(
+    _ address: String?, _ novaConf: [String]
+  ) throws(CommandFailure) -> DatabaseAddress {
     let secret: Secret
     if let address {
       secret = try AddressArgument.secret(address)
