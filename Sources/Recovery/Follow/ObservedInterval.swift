@@ -46,15 +46,23 @@ extension EventJournal {
   ///
   /// - Throws: As `entry(at:)`.
   public func lastAgreement(with database: ByteText) throws(JournalError) -> Timestamp? {
-    var index = head.position.index
-    let oldest = index - min(index, Self.entriesLookedBack)
-    while index > oldest {
-      if case .store(.adopted(let transfer))? = try entry(at: index)?.event,
-        transfer.database == database
-      {
-        return Timestamp(microseconds: transfer.snapshotAt.microseconds - Self.longestOpening)
+    var end = head.position.index
+    let oldest = end - min(end, Self.entriesLookedBack)
+    while end > oldest {
+      // Tile by tile: entries of a tile are read, and checked, together.
+      let start = max(oldest, (end - 1) / 256 * 256)
+      var adopted: [UInt64] = []
+      try forEachEntry(after: start, limit: Int(end - start)) { (header, _, _) in
+        if header.kind == EventKind.adopted.rawValue { adopted.append(header.position.index) }
       }
-      index -= 1
+      for index in adopted.reversed() {
+        if case .store(.adopted(let transfer))? = try entry(at: index)?.event,
+          transfer.database == database
+        {
+          return Timestamp(microseconds: transfer.snapshotAt.microseconds - Self.longestOpening)
+        }
+      }
+      end = start
     }
     return nil
   }
