@@ -249,7 +249,7 @@ import Testing
       let away = try bed.run(
         ["wrap", "--api", "sqlite:///none.sqlite", "--reason", "t", "--"] + touch)
       #expect(away.status == 7 && away.err.contains("The command was not run"))
-      #expect(try bed.run(["wrap", "--api", "sqlite:///api.sqlite", "--"] + touch).status == 9)
+      #expect(try bed.run(["wrap", "--api", "sqlite:///api.sqlite", "--"] + touch).status == 64)
       #expect(try bed.run(["wrap", "--reason", "t", "--"] + touch).status == 64)
       #expect(!FileManager.default.fileExists(atPath: bed.path("it-ran")))
       _ = try wrap(bed, touch)

@@ -29,7 +29,7 @@ import Testing
       }
       #expect(try bed.done("status", "--json").object["position"] as? String == before)
       #expect(try bed.done("help", "cell", "rename").out.contains("json] --reason <reason>"))
-      #expect(try bed.done("help", "adopt").out.contains("[--reason <reason>]"))
+      #expect(try bed.done("help", "host", "discover").out.contains("[--reason <reason>]"))
     }
   }
 

@@ -89,8 +89,8 @@ import Testing
     try withTarget { bed, _ in
       let content = try bytes(bed, "target.sqlite")
       for (arguments, status) in [
-        (["publish"], 64), (["publish", "sqlite:///target.sqlite"], 9),
-        (["publish", "sqlite:///target.sqlite", "--reason", " "], 9),
+        (["publish"], 64), (["publish", "sqlite:///target.sqlite"], 64),
+        (["publish", "sqlite:///target.sqlite", "--reason", " "], 64),
         (words + ["--nova-conf", "x"], 64), (words + ["--reveal"], 64),
         (words + ["--dry-run", "--emit-sql", "x"], 64), (words + ["--settle", "0"], 64),
         (["publish", "sqlite:///alpha.sqlite", "--reason", "t"], 64),

@@ -90,8 +90,8 @@ import Testing
       }
       let newer = folder + "/newer"
       try makeIndex(of: RandomHistory(seed: 1, count: 10), at: newer)
-      try SQLiteConnection(path: newer, mode: .readWrite).execute("PRAGMA user_version=3")
-      #expect(throws: ProjectionError.otherVersion(path: newer, found: 3, expected: 2)) {
+      try SQLiteConnection(path: newer, mode: .readWrite).execute("PRAGMA user_version=4")
+      #expect(throws: ProjectionError.otherVersion(path: newer, found: 4, expected: 3)) {
         try IndexReader(path: newer)
       }
     }

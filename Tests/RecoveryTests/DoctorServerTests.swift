@@ -16,11 +16,7 @@ struct DoctorServerTests {
     let api = try NovaServerDatabase.makeAPI(on: .shared(engine))
     let cells = try [0, 1, 2].map { _ in try NovaServerDatabase.makeCell(on: .shared(engine)) }
     try grant(api, "CREATE TABLE build_requests (instance_uuid VARCHAR(36))", "build_requests")
-    let time = engine == .mariadb ? "DATETIME" : "TIMESTAMP"
     for (number, file) in cells.enumerated() {
-      try file.execute(
-        "ALTER TABLE services ADD version INTEGER, ADD last_seen_up \(time), "
-          + "ADD disabled BOOLEAN, ADD forced_down BOOLEAN")
       try grant(file, "CREATE TABLE shadow_instances (uuid VARCHAR(36))", "shadow_instances")
       let id = number == 0 ? CellID.cell0 : cell(number)
       let queue = number == 0 ? "none:///" : "rabbit://nova:s3cret@127.0.0.1/"

@@ -14,7 +14,7 @@ struct AdoptCommand: ParsableCommand {
       to them; run again, it appends only what has changed. Cells that can be read are read for the \
       evidence of their identity and for where instances run. Nothing is written into Nova.
 
-      With --follow it goes on beside a live Nova: what has changed since the last reading is recorded
+      With --follow it goes on beside a live Nova: what has changed since the last reading is recorded \
       as observed, with the interval in which it happened, and what is gone is taken out of the map.
       """)
 

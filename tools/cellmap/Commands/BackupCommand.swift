@@ -14,9 +14,9 @@ struct BackupCreateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Makes a backup while others write.",
     discussion: """
-      The backup is a folder with the journal, its HEAD and a manifest; the index isn't in it, since
-      it is made again from the journal. It gets its name once every entry of it was verified and it
-      is on disk. Without --with-keys its addresses can't be opened: keep the store's folder keys/
+      The backup is a folder with the journal, its HEAD and a manifest; the index isn't in it, since \
+      it is made again from the journal. It gets its name once every entry of it was verified and it \
+      is on disk. Without --with-keys its addresses can't be opened: keep the store's folder keys/ \
       somewhere else.
       """)
   @OptionGroup var store: StoreOptions
@@ -79,9 +79,9 @@ struct BackupRestoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore", abstract: "Makes a store of a backup.",
     discussion: """
-      Into a folder that isn't there, an empty one, or that of a store which nobody has open; its
-      journal is then kept in a folder left-at-… within it. Entries up to the given one stay as they
-      are, at their positions; the next one opens an epoch and says what was left behind. Requests of
+      Into a folder that isn't there, an empty one, or that of a store which nobody has open; its \
+      journal is then kept in a folder left-at-… within it. Entries up to the given one stay as they \
+      are, at their positions; the next one opens an epoch and says what was left behind. Requests of \
       dropped entries are forgotten.
       """)
   @OptionGroup var store: StoreOptions

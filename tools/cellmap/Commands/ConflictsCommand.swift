@@ -82,7 +82,7 @@ struct ConflictsResolveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resolve", abstract: "Decides a conflict: which cell it is, or none.",
     discussion: """
-      The instance's row is read from that cell in the same call, so the cell must answer. The decision
+      The instance's row is read from that cell in the same call, so the cell must answer. The decision \
       stands against later rebuilds as long as the conflict is between the same cells.
       """)
   @OptionGroup var store: StoreOptions

@@ -9,8 +9,8 @@ struct DoctorCommand: ParsableCommand {
     commandName: "doctor",
     abstract: "Examines the map that a Nova cloud has, and says what mends it; needs no store.",
     discussion: """
-      Reads Nova's API database and every cell that it names, all at once, and writes nothing. What
-      looks wrong is looked at again before it is told. Exit code 1 if anything was found, 5 if a cell
+      Reads Nova's API database and every cell that it names, all at once, and writes nothing. What \
+      looks wrong is looked at again before it is told. Exit code 1 if anything was found, 5 if a cell \
       could not be read: what depends on it is left undecided then.
       """)
 

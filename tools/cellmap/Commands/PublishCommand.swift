@@ -11,9 +11,9 @@ struct PublishCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "publish", abstract: "Writes the map into a Nova API database.",
     discussion: """
-      Writes only rows of cell_mappings, host_mappings and instance_mappings that differ from the map,
-      each only if it is still as it was seen; rows that the map doesn't have stay. Beside a running
-      Nova, what the database learned later than the map stays too; --nova-stopped lets the map win,
+      Writes only rows of cell_mappings, host_mappings and instance_mappings that differ from the map, \
+      each only if it is still as it was seen; rows that the map doesn't have stay. Beside a running \
+      Nova, what the database learned later than the map stays too; --nova-stopped lets the map win, \
       and is refused if Nova is seen to run.
       """)
 

@@ -11,12 +11,12 @@ struct RebuildCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rebuild", abstract: "Makes the map again from the cells' own databases.",
     discussion: """
-      Without a store, a new one is made. In one that is there, a new epoch is opened, and the map is
+      Without a store, a new one is made. In one that is there, a new epoch is opened, and the map is \
       made to hold what the cells have. Nothing is ever written into a cell.
 
-      All cells are read at once. What they can't decide between them is a conflict and stays
-      undecided: `conflicts` shows it (exit code 1). A cell that can't be read leaves the map
-      incomplete (exit code 5); give the same command again once it is back. A scan that was stopped
+      All cells are read at once. What they can't decide between them is a conflict and stays \
+      undecided: `conflicts` shows it (exit code 1). A cell that can't be read leaves the map \
+      incomplete (exit code 5); give the same command again once it is back. A scan that was stopped \
       goes on behind the last page that it read.
       """)
 

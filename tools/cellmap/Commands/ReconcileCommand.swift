@@ -11,16 +11,16 @@ struct ReconcileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reconcile", abstract: "Compares the map with the cells.",
     discussion: """
-      Reads all cells at once, compares, waits, and looks at what differed a second time: what is still
-      so is a finding (exit code 1). A cell that can't be read leaves the answer incomplete (5). Nothing
+      Reads all cells at once, compares, waits, and looks at what differed a second time: what is still \
+      so is a finding (exit code 1). A cell that can't be read leaves the answer incomplete (5). Nothing \
       is ever written into a cell, and nothing into the map without --apply.
 
-      --apply mends the classes that are given: \(ReconcileCommand.mendable). It never unmaps without
-      --unmap, never clears a deletion mark, and refuses (9) what touches more than 1 % or 100 mappings
+      --apply mends the classes that are given: \(ReconcileCommand.mendable). It never unmaps without \
+      --unmap, never clears a deletion mark, and refuses (9) what touches more than 1 % or 100 mappings \
       of a cell, and cells that look restored from a backup or empty.
 
-      With UUIDs, only those instances are asked for, in all cells: 0 as it should be, 1 a finding,
-      2 unknown everywhere. With --lost, the instances are listed that the map has in a cell and the
+      With UUIDs, only those instances are asked for, in all cells: 0 as it should be, 1 a finding, \
+      2 unknown everywhere. With --lost, the instances are listed that the map has in a cell and the \
       cell doesn't know.
       """)
 

@@ -11,9 +11,9 @@ struct WrapCommand: ParsableCommand {
     abstract:
       "Runs a command that changes Nova's map, and records what it changed, by whom and why.",
     discussion: """
-      Reads Nova's API database before and after the command. What had changed before is recorded as
-      observed; what changed while it ran, as the caller's, with the reason. Mappings of instances that
-      the command can't have changed are recorded as observed. The command has this terminal, and its
+      Reads Nova's API database before and after the command. What had changed before is recorded as \
+      observed; what changed while it ran, as the caller's, with the reason. Mappings of instances that \
+      the command can't have changed are recorded as observed. The command has this terminal, and its \
       exit code is this one's.
 
         cellmap wrap --reason 'new rack' --nova-conf /etc/nova/nova.conf -- \\
