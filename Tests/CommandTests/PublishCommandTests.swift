@@ -95,8 +95,8 @@ import Testing
         (words + ["--dry-run", "--emit-sql", "x"], 64), (words + ["--settle", "0"], 64),
         (["publish", "sqlite:///alpha.sqlite", "--reason", "t"], 64),
         (["publish", "sqlite:///nowhere.sqlite", "--reason", "t"], 7),
-        (["publish", "sqlite:///target.sqlite", "--emit-sql", "x.sql"], 9),
-        (["publish", "sqlite:///target.sqlite", "--emit-sql", "no/x.sql", "--reveal"], 6),
+        (words + ["--emit-sql", "x.sql"], 9),
+        (words + ["--emit-sql", "no/x.sql", "--reveal"], 6),
       ] as [([String], Int32)] {
         let ran = try bed.run(arguments)
         #expect(ran.status == status && ran.out.isEmpty && !ran.err.isEmpty, "\(arguments) \(ran)")

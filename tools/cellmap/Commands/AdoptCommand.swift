@@ -48,7 +48,8 @@ struct AdoptCommand: ParsableCommand {
     }
     if following.follow {
       guard !dryRun, !skipInvalid, !prune, change.trace.requestID == nil,
-        change.trace.correlation == nil else {
+        change.trace.correlation == nil
+      else {
         throw ValidationError(
           "--follow passes over bad rows and takes out what is gone; it takes no --dry-run, "
             + "--skip-invalid, --prune, --request-id or --correlation.")

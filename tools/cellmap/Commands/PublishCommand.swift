@@ -52,6 +52,7 @@ struct PublishCommand: ParsableCommand {
   func run() throws {
     // Not only by the registry, which is asked once the rows are written.
     if writes {
+      try change.requireReason()
       do throws(Refusal) { try change.authorship.check(isByOperator: true) } catch {
         throw CommandFailure(error)
       }
@@ -97,7 +98,8 @@ struct PublishCommand: ParsableCommand {
   ) throws(CommandFailure) -> (PublicationPlan, Outcome?) {
     defer { Console.endProgress() }
     let addressBase = try database.addressBase(base)
-    let cells = writes && novaStopped ? LiveCells(try session.router(addressBase), addressBase) : nil
+    let cells =
+      writes && novaStopped ? LiveCells(try session.router(addressBase), addressBase) : nil
     do throws(PublicationError) {
       if let cells {
         try publication.requireStopped(pause: .seconds(settle)) { () throws(CellWitnessError) in
