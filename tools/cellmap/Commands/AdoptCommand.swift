@@ -21,31 +21,16 @@ struct AdoptCommand: ParsableCommand {
   @OptionGroup var store: StoreOptions
   @OptionGroup var change: PlannedChange
   @OptionGroup var base: BaseOptions
-  @Argument(
-    help: ArgumentHelp(
-      "The address of the API database: itself, - for a line of standard input, or @FILE.",
-      valueName: "address"))
-  var address: String?
-  @Option(
-    name: .customLong("nova-conf"),
-    help: ArgumentHelp(
-      "Takes the address from [api_database] instead; several files and folders, later ones win.",
-      valueName: "file"))
-  var novaConf: [String] = []
+  @OptionGroup var api: APIDatabaseOptions
   @Flag(help: "Shows what would change; nothing is written.") var dryRun = false
   @Flag(help: "Passes over rows that the map can't hold.") var skipInvalid = false
   @Flag(help: "Takes out of the map what the API database doesn't have.") var prune = false
   @OptionGroup var following: FollowOptions
 
-  private var database: APIDatabaseChoice {
-    APIDatabaseChoice(address: address, novaConf: novaConf, base: base)
-  }
+  private var database: APIDatabaseChoice { api.choice(base) }
 
   func validate() throws {
     if !dryRun, !following.follow { try change.requireReason() }
-    guard (address == nil) != novaConf.isEmpty else {
-      throw ValidationError("Give the address of the API database, or --nova-conf.")
-    }
     if following.follow {
       guard !dryRun, !skipInvalid, !prune, change.trace.requestID == nil,
         change.trace.correlation == nil

@@ -85,7 +85,7 @@ struct PublishCommand: ParsableCommand {
   }
 
   private func openTarget() throws(CommandFailure) -> PublicationTarget {
-    let address = try database.parsed()
+    let address = try database.choice(base).databaseAddress()
     do throws(PublicationError) {
       return try PublicationTarget(address, relativeTo: base.folder)
     } catch {
@@ -97,7 +97,7 @@ struct PublishCommand: ParsableCommand {
     _ publication: MapPublication, _ session: StoreSession, _ registry: MapRegistry
   ) throws(CommandFailure) -> (PublicationPlan, Outcome?) {
     defer { Console.endProgress() }
-    let addressBase = try database.addressBase(base)
+    let addressBase = try database.choice(base).addressBase()
     let cells =
       writes && novaStopped ? LiveCells(try session.router(addressBase), addressBase) : nil
     do throws(PublicationError) {

@@ -238,12 +238,7 @@ struct ReconcileCommand: ParsableCommand {
 
   private func openAPI() throws(CommandFailure) -> NovaAPIDatabase? {
     if api == nil, novaConf.isEmpty { return nil }
-    let parsed = try APIDatabaseOptions.parsed(api, novaConf)
-    do throws(AdoptionError) {
-      return try NovaAPIDatabase(parsed, relativeTo: base.folder)
-    } catch {
-      throw CommandFailure(error, request: change.request)
-    }
+    return try APIDatabaseChoice(address: api, novaConf: novaConf, base: base).open(change.request)
   }
 
   private func mend(

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Journal
-import Router
 
 /// Which Nova API database is meant: its address, or that of a configuration.
 struct APIDatabaseOptions: ParsableArguments {
@@ -22,35 +20,8 @@ struct APIDatabaseOptions: ParsableArguments {
     }
   }
 
-  func parsed() throws(CommandFailure) -> DatabaseAddress {
-    try Self.parsed(address, novaConf)
-  }
-
-  /// The address that was given, else that of a configuration.
-  static func parsed(
-    _ address: String?, _ novaConf: [String]
-  ) throws(CommandFailure) -> DatabaseAddress {
-    let secret: Secret
-    if let address {
-      secret = try AddressArgument.secret(address)
-    } else {
-      guard let configured = try NovaFiles.read(novaConf).apiDatabase else {
-        throw CommandFailure(.usage, "The configuration has no [api_database]connection.")
-      }
-      secret = configured
-    }
-    do throws(AddressError) { return try DatabaseAddress(parsing: secret) } catch {
-      throw CommandFailure(error)
-    }
-  }
-
-  /// What templates are filled in from: --base, else the configuration.
-  func addressBase(_ base: BaseOptions) throws(CommandFailure) -> AddressBase {
-    var result = try base.addressBase()
-    guard result.database == nil, !novaConf.isEmpty else { return result }
-    let configuration = try NovaFiles.read(novaConf)
-    result.database = configuration.database
-    result.queue = configuration.transportURL
-    return result
+  /// The database, with what fills in templates from `base`.
+  func choice(_ base: BaseOptions) -> APIDatabaseChoice {
+    APIDatabaseChoice(address: address, novaConf: novaConf, base: base)
   }
 }
