@@ -35,6 +35,7 @@ import Testing
           #expect(fields.allSatisfy { object[$0] != nil }, "\(arguments) \(object.keys)")
         }
         unlink(bed.path("other.sqlite"))
+        unlink(bed.path("out.yaml"))  // an export is never written over
         let table = try bed.run(arguments)
         #expect(table.status == 0 && table.err.isEmpty, "\(arguments) \(table.err)")
         #expect(!table.out.isEmpty && !table.out.hasPrefix("{"))
@@ -112,18 +113,16 @@ import Testing
   @Test func `an export is for its owner alone, and masked unless asked for`() throws {
     try withCommand { bed in
       try bed.makeStore()
-      try bed.write("old", to: "out.yaml")
       try bed.write("old", to: "out.yaml.new")
-      chmod(bed.path("out.yaml"), 0o644)
       chmod(bed.path("out.yaml.new"), 0o666)
       try bed.done("cell", "export", "out.yaml")
       var status = stat()
       #expect(stat(bed.path("out.yaml"), &status) == 0 && status.st_mode & 0o777 == 0o600)
       let masked = try String(contentsOfFile: bed.path("out.yaml"), encoding: .utf8)
       #expect(masked.contains("\(cell(1))") && !masked.contains(":pw@"))
-      try bed.done("cell", "export", "out.yaml", "--reveal")
-      #expect(stat(bed.path("out.yaml"), &status) == 0 && status.st_mode & 0o777 == 0o600)
-      let whole = try String(contentsOfFile: bed.path("out.yaml"), encoding: .utf8)
+      try bed.done("cell", "export", "revealed.yaml", "--reveal")
+      #expect(stat(bed.path("revealed.yaml"), &status) == 0 && status.st_mode & 0o777 == 0o600)
+      let whole = try String(contentsOfFile: bed.path("revealed.yaml"), encoding: .utf8)
       #expect(whole.contains("rabbit://nova:pw@alpha:5672/"))
     }
   }

@@ -79,6 +79,11 @@ public struct RebuildPlan: Sendable {
   /// Whether each cell was read whole, so that nothing is provisional.
   public var isComplete: Bool { unread.isEmpty }
 
+  /// Whether something is left to an operator: conflicts, and rows that were passed over.
+  public var hasFindings: Bool {
+    conflictCount > 0 || refused.count > 0 || cells.contains { $0.unreadable > 0 }
+  }
+
   static let maximumConflicts = 1_000
 
   mutating func note(_ entity: EntityKey, _ found: FoundConflict, isKnown: Bool) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Journal
 import Projections
 import Registry
@@ -251,10 +252,15 @@ struct CellExportCommand: ParsableCommand {
     discussion: "Addresses are masked unless --reveal is given.")
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
-  @Argument(help: "The file; one that is there is replaced.") var file: String
+  @Argument(help: "The file to be made; nothing may be there.") var file: String
   @Flag(help: "Writes the whole addresses, secrets and all.") var reveal = false
 
   func run() throws {
+    guard !FileManager.default.fileExists(atPath: file) else {
+      throw CommandFailure(
+        .refused,
+        "'\(file)' is there, and may have passwords that are nowhere else. Name another file.")
+    }
     let session = try StoreSession(store)
     let map = try session.map()
     let cells = try map.cells()

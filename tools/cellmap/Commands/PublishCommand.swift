@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cells
+import Glibc
 import Journal
 import Projections
 import Recovery
@@ -56,6 +57,11 @@ struct PublishCommand: ParsableCommand {
       do throws(Refusal) { try change.authorship.check(isByOperator: true) } catch {
         throw CommandFailure(error)
       }
+    }
+    for file in [script, script.map { $0 + ".undo" }] {
+      guard let file, access(file, F_OK) == 0 else { continue }
+      throw CommandFailure(
+        .refused, "'\(file)' is there, and may be the only inverse of what was done. Name another.")
     }
     let session = try StoreSession(store)
     let target = try openTarget()

@@ -86,7 +86,7 @@ struct RebuildCommand: ParsableCommand {
       output.print()
     }
     if !plan.isComplete { throw ExitCode(ExitStatus.partial.rawValue) }
-    if plan.conflictCount > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
+    if plan.hasFindings { throw ExitCode(ExitStatus.finding.rawValue) }
   }
 
   private var settings: ScanSettings {

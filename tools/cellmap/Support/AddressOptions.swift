@@ -84,6 +84,12 @@ extension AddressArgument {
   static func given(
     _ secret: Secret, of field: AddressField
   ) throws(CommandFailure) -> GivenAddress {
+    guard secret.exposedText()?.contains(":****@") != true else {
+      throw CommandFailure(
+        .usage,
+        "The password of an address is masked ('****'). Give the address itself; "
+          + "'cell export --reveal' writes it.")
+    }
     do throws(AddressError) {
       return try GivenAddress(secret, of: field)
     } catch {

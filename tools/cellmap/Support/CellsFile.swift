@@ -76,10 +76,6 @@ struct GivenCell {
     _ text: String?, _ field: AddressField, _ place: String
   ) throws(CommandFailure) -> GivenAddress? {
     guard let text else { return nil }
-    guard !text.contains(":***@") else {
-      throw CommandFailure(
-        .usage, "\(place): the password is masked. 'cell export --reveal' writes it.")
-    }
     do throws(CommandFailure) { return try AddressArgument.given(Secret(text), of: field) } catch {
       throw CommandFailure(error.status, "\(place): \(error.message)")
     }

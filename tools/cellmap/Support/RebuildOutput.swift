@@ -31,6 +31,9 @@ struct RebuildOutput {
     }
     if let outcome {
       Console.say("Rebuilt the map from the cells. Position \(outcome.position).")
+      if plan.conflictCount > 0 {
+        Console.say("Now decide the conflicts: 'cellmap conflicts list' shows them.")
+      }
     } else if isDryRun {
       Console.print("A dry run: the map is as it was.")
     }
@@ -41,7 +44,7 @@ struct RebuildOutput {
     for state in plan.cells {
       table.add(
         name(state.cell), "\(state.rows)", "\(state.unreadable)",
-        state.isFinished ? "whole" : "not whole")
+        !state.isFinished ? "not whole" : state.unreadable == 0 ? "whole" : "all but those")
     }
     table.print(empty: "The map has no cells with a database.")
   }
@@ -93,8 +96,9 @@ struct RebuildOutput {
     let placed = plan.rules.values.reduce(0, +)
     let hosts = plan.hosts.added + plan.hosts.changed + plan.hosts.same
     table.add("cell_mappings", "recovered", "\(plan.cells.count)", "-")
-    table.add("host_mappings", plan.isComplete ? "recovered" : "partly", "\(hosts)", "-")
-    table.add("instance_mappings", plan.isComplete ? "recovered" : "partly", "\(placed)", "-")
+    let state = plan.isComplete && !plan.hasFindings ? "recovered" : "partly"
+    table.add("host_mappings", state, "\(hosts)", "-")
+    table.add("instance_mappings", state, "\(placed)", "-")
     for (name, state, effect) in Self.otherTables { table.add(name, state, "-", effect) }
     table.print(empty: "")
   }
