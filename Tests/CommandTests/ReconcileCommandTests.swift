@@ -49,6 +49,24 @@ import Testing
     }
   }
 
+  @Test func `an instance that no cell has, but one that wasn't read, is undecided`() throws {
+    try withCloud { bed in
+      // Mapped to beta, which has lost it; alpha, which is away, has it.
+      let id = "\(instance(1))"
+      try NovaCellFile(path: bed.path("beta.sqlite")).execute(
+        "DELETE FROM instances WHERE uuid = '\(id)'")
+      try NovaCellFile(path: bed.path("alpha.sqlite")).add(instance(1))
+      try FileManager.default.moveItem(
+        atPath: bed.path("alpha.sqlite"), toPath: bed.path("alpha.away"))
+      let away = try bed.run("reconcile", id)
+      #expect(away.status == 5 && !away.out.contains("orphaned"), "\(away)")
+      try FileManager.default.moveItem(
+        atPath: bed.path("alpha.away"), toPath: bed.path("alpha.sqlite"))
+      let back = try bed.run("reconcile", id)
+      #expect(back.status == 1 && back.out.contains("wrong"), "\(back)")
+    }
+  }
+
   @Test func `ends with 5 where a cell can't be read`() throws {
     try withCloud { bed in
       try FileManager.default.removeItem(atPath: bed.path("alpha.sqlite"))

@@ -117,7 +117,7 @@ enum StoreDirectory {
     guard FileIdentity(ofPath: files.manifest) == nil else {
       throw .notAStore(
         path: files.directory,
-        why: "it is a backup, of which `cellmap backup restore` makes a store")
+        why: "it is a backup, of which 'cellmap backup restore' makes a store")
     }
   }
 

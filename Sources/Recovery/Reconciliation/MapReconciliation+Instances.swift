@@ -75,12 +75,12 @@ extension MapReconciliation {
     let rows = look.rows[id] ?? []
     let mapping = look.before[id]?.record
     let findings = look.findings.filter { $0.entity == .instance(id) }
+    // A cell that wasn't read may have what no other has.
+    let isPending = look.pending.contains(id) || (!report.isComplete && rows.isEmpty)
     return InstanceVerification(
       id: id, mapping: mapping, cells: rows.map(\.cell).sorted(),
       isDeleted: rows.first { $0.cell == mapping?.cell }?.isDeleted ?? false,
-      findings: findings,
-      isPending: look.pending.contains(id) || (!report.isComplete && rows.isEmpty && mapping == nil)
-    )
+      findings: isPending ? [] : findings, isPending: isPending)
   }
 
   /// Calls `body` with each instance of a cell that the map knows and the cell doesn't, by UUID.

@@ -51,7 +51,7 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .cellDisabled(let id):
       "Cell \(id) is disabled and takes no first mappings. Enable it, or give --test."
     case .cellNotProbed(let id):
-      "Cell \(id) has not passed a probe since it was last changed. Give `cell probe \(id)`, or "
+      "Cell \(id) has not passed a probe since it was last changed. Give 'cell probe \(id)', or "
         + "--force."
     case .cellBeingRemoved(let id):
       "Cell \(id) is being removed. Finish with 'cell remove \(id) --force'."
