@@ -34,11 +34,7 @@ public final class MapRebuild {
     self.journal = journal
     self.keys = keys
     self.router = router
-    do throws(RouterError) {
-      targets = try router.cells().filter { !$0.row.record.isBeingRemoved }
-    } catch {
-      throw .router(.init(text: error.description))
-    }
+    targets = try CellScanner.targets(of: router)
     let basis = journal.head.position
     do throws(ProjectionError) {
       file =
@@ -148,7 +144,7 @@ extension MapRebuild {
     let submission = Submission(
       registry: registry, title: title, authorship: authorship, request: request)
     var changed = ChangeCounts()
-    try openEpoch(plan, submission, index)
+    try openEpoch(submission, index)
     let work = try work(on: index)
     for state in states {
       try submission.note(.scanStarted, state, file.scan, digest: .zero)
@@ -196,7 +192,7 @@ extension MapRebuild {
   /// A map that others made stays in its epoch; what the cells say of it begins a new one. A rebuild
   /// that goes on with an earlier one stays in that one's.
   private func openEpoch(
-    _ plan: RebuildPlan, _ submission: Submission, _ index: IndexReader
+    _ submission: Submission, _ index: IndexReader
   ) throws(RebuildError) {
     do throws(ProjectionError) {
       if try index.epochs().last?.row.cause == .rebuilt { return }

@@ -39,11 +39,7 @@ public final class MapReconciliation {
     self.journal = journal
     self.keys = keys
     self.router = router
-    do throws(RouterError) {
-      targets = try router.cells().filter { !$0.row.record.isBeingRemoved }
-    } catch {
-      throw .router(.init(text: error.description))
-    }
+    targets = try CellScanner.targets(of: router)
     let basis = journal.head.position
     do throws(ProjectionError) {
       file = try ScanFile.ofOneRun(named: "reconcile-", in: folder, basis: basis)

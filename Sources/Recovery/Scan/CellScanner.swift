@@ -37,6 +37,15 @@ struct CellScanner {
   let file: ScanFile
   let settings: ScanSettings
 
+  /// The cells that are read: all but those on their way out.
+  static func targets(of router: CellRouter) throws(RebuildError) -> [CellTarget] {
+    do throws(RouterError) {
+      return try router.cells().filter { !$0.row.record.isBeingRemoved }
+    } catch {
+      throw .router(.init(text: error.description))
+    }
+  }
+
   private final class Board: Sendable {
     let states: Mutex<[CellScanState]>
     let done = DispatchSemaphore(value: 0)

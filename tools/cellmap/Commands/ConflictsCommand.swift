@@ -66,8 +66,7 @@ struct ConflictsShowCommand: ParsableCommand {
     if store.json {
       return Console.print(ConflictItem(entity: entity, row: row).json.line)
     }
-    var names: [CellID: String] = [:]
-    for (id, row) in try map.cells() { names[id] = row.record.name?.string }
+    let names = try map.names()
     ConflictOutput.print(
       entity, FoundConflict(kind: row.record.kind, evidence: row.record.evidence), names)
     if let decision = row.record.decision {

@@ -79,7 +79,7 @@ struct RebuildCommand: ParsableCommand {
     rebuild.discardScan()
     session.close()
     let output = RebuildOutput(
-      plan: plan, outcome: outcome, names: try place.names(), isDryRun: dryRun)
+      plan: plan, outcome: outcome, names: try session.map().names(), isDryRun: dryRun)
     if store.json {
       Console.print(output.json(request: change.request, at: session.journal.head.position).line)
     } else {
@@ -257,13 +257,6 @@ private struct RebuildPlace {
     session = try StoreSession(try StoreOptions.parse(["--store", folder]))
     staging = session.files.directory
     takesCells = true
-  }
-
-  /// The names of the cells, for people.
-  func names() throws(CommandFailure) -> [CellID: String] {
-    var names: [CellID: String] = [:]
-    for (id, row) in try session.map().cells() { names[id] = row.record.name?.string }
-    return names
   }
 
   func end() {

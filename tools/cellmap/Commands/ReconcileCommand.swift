@@ -157,12 +157,6 @@ struct ReconcileCommand: ParsableCommand {
 
   private var time: Duration { .milliseconds(deadline) }
 
-  private func names(_ session: StoreSession) throws(CommandFailure) -> [CellID: String] {
-    var names: [CellID: String] = [:]
-    for (id, row) in try session.map().cells() { names[id] = row.record.name?.string }
-    return names
-  }
-
   private func failing<Value>(
     _ body: () throws(RebuildError) -> Value
   ) throws(CommandFailure) -> Value {
@@ -209,7 +203,7 @@ struct ReconcileCommand: ParsableCommand {
     let report = try failing { () throws(RebuildError) in try reconciliation.summary() }
     session.close()
     let output = ReconcileOutput(
-      report: report, mended: mended, names: try names(session),
+      report: report, mended: mended, names: try session.map().names(),
       position: session.journal.head.position, request: change.request)
     if store.json {
       try failing { () throws(RebuildError) in
@@ -275,7 +269,7 @@ struct ReconcileCommand: ParsableCommand {
     }
     let report = try failing { () throws(RebuildError) in try reconciliation.summary() }
     let output = VerificationOutput(
-      verified: verified, report: report, names: try names(session))
+      verified: verified, report: report, names: try session.map().names())
     output.print(json: store.json)
     session.close()
     if let status = output.status { throw ExitCode(status.rawValue) }

@@ -281,6 +281,13 @@ struct MapReading {
     return all.map { ($0.key, $0.value) }.sorted { $0.id < $1.id }
   }
 
+  /// The names of the cells that have one, for people.
+  func names() throws(CommandFailure) -> [CellID: String] {
+    var names: [CellID: String] = [:]
+    for (id, row) in try cells() { names[id] = row.record.name?.string }
+    return names
+  }
+
   func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)] {
     try reading { () throws(ProjectionError) in
       var hosts = Dictionary(uniqueKeysWithValues: try map.index.hosts().map { ($0.name, $0.row) })
