@@ -175,7 +175,9 @@ extension MapRebuild {
       chunk.removeAll(keepingCapacity: true)
       range = nil
     }
-    let digests = try work.forEachInstance(&again) { (_, observations) throws(RebuildError) in
+    var digests: [CellID: Digest] = [:]
+    try work.forEachInstance(&again, row: { work.add($0, to: &digests) }) {
+      (_, observations) throws(RebuildError) in
       guard case .instance(let id)? = observations.first?.entity,
         !refused.contains(.instance(id))
       else { return }

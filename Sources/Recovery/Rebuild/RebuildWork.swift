@@ -70,21 +70,19 @@ struct RebuildWork {
 
   /// Calls `body` with what is to be observed of each instance that the cells have.
   ///
-  /// - Returns: For each cell a digest over its rows in the order of the UUIDs.
-  @discardableResult
+  /// - Parameter row: Gets each cell's rows in the order of the UUIDs.
   func forEachInstance(
-    _ plan: inout RebuildPlan,
+    _ plan: inout RebuildPlan, row: (StagedInstance) -> Void = { _ in },
     _ body: (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
-  ) throws(RebuildError) -> [CellID: Digest] {
+  ) throws(RebuildError) {
     var cursor = MapCursor(over: index)
-    var digests: [CellID: Digest] = [:]
     var failure: RebuildError?
     var counted = plan
     do throws(ProjectionError) {
       try file.forEachInstance { copies throws(ProjectionError) in
         guard failure == nil else { return }
         do throws(RebuildError) {
-          for copy in copies { add(copy, to: &digests) }
+          for copy in copies { row(copy) }
           let observations = try observations(copies, &cursor, &counted)
           if !observations.isEmpty { try body(&counted, observations) }
         } catch {
@@ -99,10 +97,10 @@ struct RebuildWork {
       throw .registry(error)
     }
     plan = counted
-    return digests
   }
 
-  private func add(_ copy: StagedInstance, to digests: inout [CellID: Digest]) {
+  /// Goes on with the digest over the rows of a copy's cell.
+  func add(_ copy: StagedInstance, to digests: inout [CellID: Digest]) {
     digests[copy.cell] = records.digest(digests[copy.cell] ?? .zero, followedBy: copy)
   }
 
