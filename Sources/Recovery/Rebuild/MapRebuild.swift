@@ -176,7 +176,8 @@ extension MapRebuild {
       range = nil
     }
     var digests: [CellID: Digest] = [:]
-    try work.forEachInstance(&again, row: { work.add($0, to: &digests) }) {
+    func add(_ copy: StagedInstance) { work.add(copy, to: &digests) }
+    try work.forEachInstance(&again, row: add) {
       (_, observations) throws(RebuildError) in
       guard case .instance(let id)? = observations.first?.entity,
         !refused.contains(.instance(id))
