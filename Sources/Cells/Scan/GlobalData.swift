@@ -39,7 +39,8 @@ extension CellConnection {
     let instances = query(
       "i.uuid, i.project_id, i.user_id, i.availability_zone, i.image_ref, e.flavor, "
         + "e.numa_topology, e.pci_requests",
-      from: .instances, "i LEFT JOIN instance_extra e ON e.instance_uuid = i.uuid AND e.deleted = 0",
+      from: .instances,
+      "i LEFT JOIN instance_extra e ON e.instance_uuid = i.uuid AND e.deleted = 0",
       of: ids, by: "i.uuid", "i.deleted = 0")
     try forEachRow(of: instances) { (row) throws(DatabaseError) in
       guard let id = try row.uuid(0).map({ InstanceID($0) }) else { return }

@@ -93,7 +93,7 @@ final class GlobalCopies {
   }
 
   private func keepFlavors() throws(ProjectionError) {
-    for case let (copy, seen)? in flavors.values {
+    for case (let copy, let seen)? in flavors.values {
       defer { addFlavor.reset() }
       try addFlavor.bind(copy.flavorID, at: 1)
       try addFlavor.bind(copy.name, at: 2)

@@ -97,7 +97,8 @@ public final class GlobalSource {
           for row in page.unreadable {
             note(
               GlobalCopies.Unreadable(
-                table: .flavors, key: "\(row.table) row \(row.rowID) of cell \(cell)", why: row.why))
+                table: .flavors, key: "\(row.table) row \(row.rowID) of cell \(cell)", why: row.why)
+            )
           }
           try copies.add(page.rows) { note($0) }
           count += UInt64(page.rows.count)

@@ -10,7 +10,8 @@ enum NovaObjectText {
   }
 
   /// An object. A version is the oldest that has the fields, so that every release reads it.
-  static func object(_ name: String, _ version: String, _ fields: [String: JSONValue]) -> JSONValue {
+  static func object(_ name: String, _ version: String, _ fields: [String: JSONValue]) -> JSONValue
+  {
     .object([
       "nova_object.name": .text(name), "nova_object.namespace": "nova",
       "nova_object.version": .text(version), "nova_object.data": .object(fields),

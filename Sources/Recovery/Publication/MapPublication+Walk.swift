@@ -99,7 +99,8 @@ extension MapPublication {
     }
   }
 
-  private func surplus(_ row: PublishedRow, _ table: PublishedTable, _ plan: inout PublicationPlan) {
+  private func surplus(_ row: PublishedRow, _ table: PublishedTable, _ plan: inout PublicationPlan)
+  {
     if table == .instances, row.isMarker {
       plan.markers += 1
       return

@@ -55,7 +55,8 @@ struct PublicationRules {
   private func addition(
     _ wanted: WantedRow, _ table: PublishedTable, isBeingBuilt: Bool
   ) -> Decision {
-    let row = PublishedRow(number: wanted.number, values: wanted.values, createdAt: wanted.createdAt)
+    let row = PublishedRow(
+      number: wanted.number, values: wanted.values, createdAt: wanted.createdAt)
     var change = RowChange(table: table, seen: nil, row: row, conditions: [])
     if table == .instances, row.values[table.place(of: "cell_id")] == .null {
       guard isBeingBuilt else {

@@ -42,7 +42,9 @@ public final class PublicationTarget {
         + [(.buildRequests, "id, instance_uuid")]
         + globals.tables.map { table in
           let names = table.columns.map { connection.dialect.name($0.name) }
-          return (table.table, (["id", "created_at", "updated_at"] + names).joined(separator: ", "))
+          return (
+            table.table, (["id", "created_at", "updated_at"] + names).joined(separator: ", ")
+          )
         }
       for (table, columns) in probes {
         let text = "SELECT \(columns) FROM \(table) WHERE 1 = 0"
@@ -125,7 +127,8 @@ public final class PublicationTarget {
   }
 
   /// Those of the numeric ids that a table has a row with.
-  func taken(_ numbers: [UInt64], in table: PublishedTable) throws(PublicationError) -> Set<UInt64> {
+  func taken(_ numbers: [UInt64], in table: PublishedTable) throws(PublicationError) -> Set<UInt64>
+  {
     try found(
       numbers, by: "id", in: table.table, value: { SQLValue($0) },
       read: { (row) throws(DatabaseError) in UInt64(bitPattern: try row.integer(0)) })

@@ -57,7 +57,9 @@ struct RebuildRecords {
       if known.row != .unknown { record.row = known.row }
     }
     var evidence = evidence(copy)
-    if let source = owner.source { evidence.source = ByteText("\(evidence.source), owner: \(source)") }
+    if let source = owner.source {
+      evidence.source = ByteText("\(evidence.source), owner: \(source)")
+    }
     return Observation(.instance(copy.id, record), evidence: evidence, basis: basis)
   }
 

@@ -34,7 +34,8 @@ struct GlobalCells {
     return json(["cur": flavor, "old": NSNull(), "new": NSNull()])
   }
 
-  static func keyPairs(_ pairs: [(user: String, name: String, key: String, made: String)]) -> String {
+  static func keyPairs(_ pairs: [(user: String, name: String, key: String, made: String)]) -> String
+  {
     let objects = pairs.enumerated().map { place, pair in
       object(
         "KeyPair", "1.4",
@@ -82,7 +83,8 @@ struct GlobalCells {
       sql += "VALUES ('\(id)', \(quoted(name)), \(quoted(value)), 0);"
     }
     if let bootsFrom {
-      sql += "INSERT INTO block_device_mapping (instance_uuid, deleted, boot_index, destination_type)"
+      sql +=
+        "INSERT INTO block_device_mapping (instance_uuid, deleted, boot_index, destination_type)"
       sql += " VALUES ('\(id)', 0, 0, '\(bootsFrom)'), ('\(id)', 0, 1, 'local');"
     }
     try execute(cell, sql)

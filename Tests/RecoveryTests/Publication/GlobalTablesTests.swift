@@ -23,7 +23,9 @@ import Testing
   }
 
   private func spec(_ id: InstanceID, _ api: PublishedAPI) throws -> [String: Any] {
-    let text = try api.value("SELECT spec FROM request_specs WHERE instance_uuid = '\(id)'")
+    var text = try api.value("SELECT spec FROM request_specs WHERE instance_uuid = '\(id)'")
+    // Its client writes them so where it isn't asked for anything else.
+    if api.engine == .mariadb { text = text.replacingOccurrences(of: "\\\\", with: "\\") }
     let object = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
     #expect(object?["nova_object.name"] as? String == "RequestSpec")
     return try #require(object?["nova_object.data"] as? [String: Any])
@@ -132,7 +134,8 @@ import Testing
       #expect(try api.value("SELECT id FROM flavors WHERE flavorid = 'f3'") == "10")
       #expect(
         try api.value("SELECT value FROM flavor_extra_specs WHERE flavor_id = 10") == "shared")
-      #expect(try api.value("SELECT public_key FROM key_pairs WHERE user_id = 'user-1'") == "theirs")
+      #expect(
+        try api.value("SELECT public_key FROM key_pairs WHERE user_id = 'user-1'") == "theirs")
       #expect(
         try api.value("SELECT spec FROM request_specs WHERE instance_uuid = '\(instance(1))'")
           == "theirs")
@@ -214,7 +217,7 @@ import Testing
       #expect(published.done.keyPairs.left == 1)
       #expect(Set(published.done.findings.map(\.kind)) == [.unpublishable])
       let keys = published.done.findings.filter { $0.table == "request_specs" }.map(\.key)
-      #expect(keys == [1, 2, 4, 5].map { "\(instance($0))" })
+      #expect(Set(keys) == Set([1, 2, 4, 5].map { "\(instance($0))" }))
     }
   }
 
@@ -258,7 +261,8 @@ import Testing
     }
   }
 
-  @Test func `a database without one of the tables is refused, and only if it is asked for`() throws {
+  @Test func `a database without one of the tables is refused, and only if it is asked for`() throws
+  {
     try withCells { bed, api, _ in
       _ = try api.run("ALTER TABLE key_pairs DROP COLUMN public_key;")
       #expect(throws: PublicationError.self) {

@@ -84,8 +84,10 @@ import Testing
       let row = try #require(try bed.index().instance(item.instance))
       // The cell's own user stands.
       #expect(row.record.owner == InstanceOwner(project: "p", user: "user-1"))
-      let evidence = try #require(try bed.evidence(at: row.record.row == .unknown ? 0 : row.changedAt))
-      #expect(evidence.source.string.hasSuffix("owner: sqlite:///old.sqlite instance_mappings row 5"))
+      let evidence = try #require(
+        try bed.evidence(at: row.record.row == .unknown ? 0 : row.changedAt))
+      #expect(
+        evidence.source.string.hasSuffix("owner: sqlite:///old.sqlite instance_mappings row 5"))
       #expect(evidence.cell == row.record.cell)
     }
   }
@@ -108,7 +110,8 @@ import Testing
       try file.addInstance(70, "\(instance(70))", cell: nil, ["project_id": "'p'"])
       try bed.submit(
         .mapInstance(
-          instance(70), InstanceDraft(cell: cell(1), owner: InstanceOwner(project: "q", user: "u"))))
+          instance(70), InstanceDraft(cell: cell(1), owner: InstanceOwner(project: "q", user: "u")))
+      )
       let plan = try bed.rebuild(old: try old(file))
       #expect(plan.unscheduled.count == 0)
       #expect(try bed.index().instance(instance(70))?.record.cell == cell(1))

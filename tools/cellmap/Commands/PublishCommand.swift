@@ -36,7 +36,8 @@ struct PublishCommand: ParsableCommand {
   @Flag(help: "Adds a request spec for each instance that has none, made of what its cell has.")
   var requestSpecs = false
   @Flag(help: "Adds the flavors that instances have and the database hasn't.") var flavors = false
-  @Flag(help: "Adds the key pairs that instances have and the database hasn't.") var keypairs = false
+  @Flag(help: "Adds the key pairs that instances have and the database hasn't.") var keypairs =
+    false
   @Flag(help: "Shows what would change; nothing is written.") var dryRun = false
   @Option(
     name: .customLong("emit-sql"),
@@ -108,7 +109,9 @@ struct PublishCommand: ParsableCommand {
       database: target.publicForm, plan: plan, globals: globals, outcome: outcome,
       isDryRun: dryRun, script: script)
     if store.json { Console.print(output.json(change.request).line) } else { output.print() }
-    if plan.leftCount > 0 || !plan.unreadCells.isEmpty { throw ExitCode(ExitStatus.partial.rawValue) }
+    if plan.leftCount > 0 || !plan.unreadCells.isEmpty {
+      throw ExitCode(ExitStatus.partial.rawValue)
+    }
   }
 
   private func openTarget() throws(CommandFailure) -> PublicationTarget {

@@ -71,7 +71,8 @@ struct OldCells {
     let found = atPlace.isEmpty ? cells.filter { $0.row.name == cell.name } : atPlace
     guard found.count <= 1 else {
       throw CommandFailure(
-        .refused, "The old database has \(found.count) cells for \(cell.name?.string ?? "one"): "
+        .refused,
+        "The old database has \(found.count) cells for \(cell.name?.string ?? "one"): "
           + found.map { "\($0.id)" }.joined(separator: ", ") + ". Give its 'uuid'.")
     }
     return found.first
