@@ -136,4 +136,31 @@ import Testing
       #expect(none.status == 7, "\(none)")
     }
   }
+
+  @Test func `a rebuild says which UUIDs it made, and publish what it leaves out`() throws {
+    try withCommand { bed in
+      _ = try bed.makeCloud()
+      try bed.write(
+        """
+        cells:
+          - {name: cell0, database: 'sqlite:///cell0.sqlite'}
+          - {name: alpha, database: 'sqlite:///alpha.sqlite', queue: 'rabbit://nova:pw@alpha/'}
+          - {name: beta, database: 'sqlite:///beta.sqlite', queue: 'rabbit://nova:pw@beta/'}
+        """, to: "cells.yaml")
+      for name in ["alpha", "beta"] {
+        try NovaCellFile(path: bed.path("\(name).sqlite")).add(instance(900))
+      }
+      try FileManager.default.moveItem(
+        atPath: bed.path("cell0.sqlite"), toPath: bed.path("cell0.away"))
+      let ran = try bed.run("rebuild", "--cells", "cells.yaml", "--reason", "t")
+      #expect(ran.status == 5 && ran.out.contains("for cell alpha"), "\(ran)")
+      let target = try NovaAPIFile.make(at: bed.path("target.sqlite"))
+      try target.execute(Self.tables)
+      let dry = try bed.done("publish", "sqlite:///target.sqlite", "--dry-run")
+      #expect(dry.err.contains("1 conflict is open") && dry.err.contains("cell0"), "\(dry)")
+      let json = try bed.done("publish", "sqlite:///target.sqlite", "--dry-run", "--json").object
+      #expect(json["open_conflicts"] as? Int == 1)
+      #expect(json["cells_with_incomplete_coverage"] as? Int == 1)
+    }
+  }
 }

@@ -94,6 +94,8 @@ struct PublishCommand: ParsableCommand {
         ])
     }
     let index = try session.caughtUpIndex()
+    let gaps = try session.map().gaps()
+    gaps.warn("not published")
     let registry = try session.writer()
     do throws(ProjectionError) { try index.beginSnapshot() } catch { throw CommandFailure(error) }
     let addressBase = try database.choice(base).addressBase()
@@ -107,7 +109,7 @@ struct PublishCommand: ParsableCommand {
     session.close()
     let output = PublishOutput(
       database: target.publicForm, plan: plan, globals: globals, outcome: outcome,
-      isDryRun: dryRun, script: script)
+      isDryRun: dryRun, script: script, gaps: gaps)
     if store.json { Console.print(output.json(change.request).line) } else { output.print() }
     if plan.leftCount > 0 || !plan.unreadCells.isEmpty {
       throw ExitCode(ExitStatus.partial.rawValue)

@@ -80,7 +80,7 @@ struct RebuildCommand: ParsableCommand {
         answer, store, done: "Rebuilt the map.",
         json: ["instances": .number(answer.finished?.instances ?? 0)])
     }
-    if place.takesCells { try take(given, session, by: place.authorship) }
+    let made = place.takesCells ? try take(given, session, by: place.authorship) : []
     let rebuild = try open(session, old, in: place.staging)
     rebuild.scan(settings) { Console.progress(Self.line($0)) }
     Console.endProgress()
@@ -88,7 +88,8 @@ struct RebuildCommand: ParsableCommand {
     rebuild.discardScan()
     session.close()
     let output = RebuildOutput(
-      plan: plan, outcome: outcome, names: try session.map().names(), isDryRun: dryRun)
+      plan: plan, outcome: outcome, names: try session.map().names(), isDryRun: dryRun,
+      madeCells: made)
     if store.json {
       Console.print(output.json(request: change.request, at: session.journal.head.position).line)
     } else {
@@ -151,15 +152,19 @@ struct RebuildCommand: ParsableCommand {
   }
 
   /// Makes the map hold the cells as they are given; those that aren't stay.
+  ///
+  /// - Returns: The cells that nobody had a UUID for, with the new ones.
   private func take(
     _ given: [GivenCell], _ session: StoreSession, by authorship: Authorship
-  ) throws(CommandFailure) {
-    guard !given.isEmpty else { return }
+  ) throws(CommandFailure) -> [CellID] {
+    guard !given.isEmpty else { return [] }
+    var made: [CellID] = []
     let known = try session.map()
     let (keys, basis) = (try session.keys(), session.journal.head.position)
     var observations: [Observation] = []
     for cell in given {
-      let id = try id(of: cell, in: known)
+      let (id, isNew) = try id(of: cell, in: known)
+      if isNew { made.append(id) }
       let before = try known.cell(id)?.record
       let draft = CellDraft(
         name: cell.name ?? before?.name, addresses: cell.addresses,
@@ -179,16 +184,21 @@ struct RebuildCommand: ParsableCommand {
     do throws(RegistryError) { _ = try registry.submit(command) } catch {
       throw CommandFailure(error, request: change.request)
     }
+    return made
   }
 
-  private func id(of cell: GivenCell, in map: MapReading) throws(CommandFailure) -> CellID {
-    if let id = cell.id, cell.old == nil { return id }
+  /// The UUID of a cell that was given, and whether it was made up for it.
+  private func id(
+    of cell: GivenCell, in map: MapReading
+  ) throws(CommandFailure) -> (CellID, isNew: Bool) {
+    if let id = cell.id, cell.old == nil { return (id, false) }
     let named = try map.cells().filter { $0.row.record.name == cell.name }
     guard named.count <= 1 else {
       throw CommandFailure(
         .refused, "\(named.count) cells are named \(cell.name?.string ?? "nothing"). Give UUIDs.")
     }
-    return named.first?.id ?? cell.id ?? CellID(.random())
+    if let id = named.first?.id ?? cell.id { return (id, false) }
+    return (CellID(.random()), true)
   }
 
   // MARK: Work

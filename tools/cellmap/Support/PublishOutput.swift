@@ -10,6 +10,7 @@ struct PublishOutput {
   let outcome: Outcome?
   let isDryRun: Bool
   let script: String?
+  let gaps: MapGaps
 
   /// What holds the cells in memory, and so doesn't see what was written until it is begun anew.
   static let toRestart = [
@@ -144,6 +145,7 @@ struct PublishOutput {
         "replaced": .number(count.surplus),
       ])
     }
+    object.merge(gaps.json) { first, _ in first }
     object["unread"] = .object(
       Dictionary(
         uniqueKeysWithValues: plan.unreadCells.map { ($0.key.description, .text($0.value)) }))

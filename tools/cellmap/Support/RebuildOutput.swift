@@ -8,10 +8,18 @@ struct RebuildOutput {
   let outcome: Outcome?
   let names: [CellID: String]
   let isDryRun: Bool
+  /// Cells whose UUIDs nobody knew.
+  let madeCells: [CellID]
 
   private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
 
   func print() {
+    if !isDryRun {
+      for cell in madeCells {
+        Console.say(
+          "Made the UUID \(cell) for cell \(name(cell)): nobody gave the one that it had in Nova.")
+      }
+    }
     printCells()
     printRules()
     printFindings()
@@ -143,6 +151,7 @@ struct RebuildOutput {
       "settled": .number(plan.settled), "decided": .number(plan.decided),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "pending": .number(plan.pending),
+      "made_cells": .list(isDryRun ? [] : madeCells.map { .printed($0) }),
       "old": .object([
         "unscheduled": object(plan.unscheduled), "owners": object(plan.ownersCompleted),
         "stale": object(plan.stale),
