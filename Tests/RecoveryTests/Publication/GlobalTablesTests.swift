@@ -152,12 +152,12 @@ import Testing
         keyPairs: GlobalCells.keyPairs([("u", "k", "second", made[1])]))
       // The same flavor, its extra specs changed between the two.
       try cells.add(
-        instance(2), in: 2, flavor: GlobalCells.flavor(8, "m2", extra: ["a": "2"]),
+        instance(2), in: 2, flavor: GlobalCells.flavor(8, "m2", extra: ["a": "1"]),
         keyPairs: GlobalCells.keyPairs([("u", "k", "first", made[0])]),
-        created: "2026-03-01 00:00:00")
-      try cells.add(
-        instance(5), in: 2, flavor: GlobalCells.flavor(8, "m2", extra: ["a": "1"]),
         created: "2026-02-01 00:00:00")
+      try cells.add(
+        instance(5), in: 2, flavor: GlobalCells.flavor(8, "m2", extra: ["a": "2"]),
+        created: "2026-03-01 00:00:00")
       let published = try bed.publish(into: api, Run(globals: Self.all))
       #expect(published.done.flavors.added == 2 && published.done.flavors.surplus == 1)
       #expect(try api.value("SELECT flavorid FROM flavors WHERE name = 'm1.small'") == "new")
