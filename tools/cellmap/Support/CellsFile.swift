@@ -48,6 +48,8 @@ struct GivenCell {
   var name: ByteText?
   var addresses: AddressDraft
   var disabled: Bool?
+  /// The row of an old API database that the UUID, or all of it, is from.
+  var old: OldCells.Cell?
 
   init(name: ByteText?, addresses: AddressDraft) {
     self.name = name
