@@ -73,6 +73,29 @@ def byte_changed(sample, rng):
     return bytes(data)
 
 
+def edge_changed(sample, rng):
+    """A byte of the first or the last line is another."""
+    lines = list(sample.lines)
+    at = rng.choice([0, -1])
+    line = bytearray(lines[at])
+    line[rng.randrange(len(line))] ^= 1 << rng.randrange(8)
+    lines[at] = bytes(line)
+    return b"".join(lines)
+
+
+def root_forged(sample, rng):
+    """The root behind a commit is another or gone, and the end fits."""
+    lines = list(sample.lines[:-1])
+    at = rng.choice([at for at in range(1, len(lines)) if "root" in json.loads(lines[at])])
+    value = json.loads(lines[at])
+    if at == len(lines) - 1 and rng.random() < 0.5:
+        del value["root"]
+    else:
+        value["root"] = format(int(value["root"], 16) ^ 1 << rng.randrange(256), "064x")
+    lines[at] = line_of(value)
+    return b"".join(ended(lines))
+
+
 def byte_lost(sample, rng):
     data = b"".join(sample.lines)
     at = rng.randrange(len(data))
@@ -178,7 +201,7 @@ def forged(sample, rng, mends_roots=False):
     return b"".join(ended(lines))
 
 
-KINDS = [byte_changed, byte_lost, byte_added, cut, line_lost, line_doubled, lines_swapped, shortened, lied,
+KINDS = [byte_changed, edge_changed, root_forged, byte_lost, byte_added, cut, line_lost, line_doubled, lines_swapped, shortened, lied,
          header_lied, proof_forged, forged] + [
              functools.partial(kind, fits=True)
              for kind in (line_lost, line_doubled, lines_swapped)]

@@ -1,7 +1,8 @@
 /// `IMPORTED` in a store's folder: it was made of an export, up to a position, and nobody has written into
 /// it since.
 struct ImportMark: Hashable {
-  let position: Position
+  /// nil where the file can't be understood: then an epoch is rather opened once too often.
+  let position: Position?
 
   private static let maximumBytes = 64
 
@@ -18,14 +19,13 @@ struct ImportMark: Hashable {
       if error.isMissing { return nil }
       throw error
     }
-    guard let line = String(validating: bytes, as: UTF8.self), line.hasSuffix("\n"),
-      let position = Position(String(line.dropLast()))
-    else { return nil }
-    self.init(position: position)
+    let line = String(validating: bytes, as: UTF8.self) ?? ""
+    position = line.hasSuffix("\n") ? Position(String(line.dropLast())) : nil
   }
 
   func write(_ files: StoreFiles) throws(FileError) {
-    try SmallFile.replace(files.imported, with: Array("\(position)\n".utf8))
+    let text = position.map { "\($0)\n" } ?? ""
+    try SmallFile.replace(files.imported, with: Array(text.utf8))
   }
 }
 
@@ -41,7 +41,7 @@ extension EventJournal {
     do throws(FileError) { mark = try ImportMark(files) } catch { throw .file(error) }
     guard let mark else { return nil }
     let head = head
-    guard head.position == mark.position else {
+    guard mark.position == nil || head.position == mark.position else {
       // It was opened, and the mark's removal broken off.
       try? WorkFolder.remove(files.imported)
       return nil

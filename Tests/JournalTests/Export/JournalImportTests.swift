@@ -154,6 +154,12 @@ import Testing
       let head = journal.head
       #expect(opening.cause == .imported && opening.epoch == head.position.epoch + 1)
       #expect(opening.commonIndex == head.position.index && opening.leftRoot == head.root)
+      let mark = try Data(contentsOf: URL(filePath: journal.files.imported))
+      for text in ["", "x", "1:2"] {
+        try Data(text.utf8).write(to: URL(filePath: journal.files.imported))
+        #expect(try journal.dueOpening() != nil)
+      }
+      try mark.write(to: URL(filePath: journal.files.imported))
       try journal.appendNow([Drafts.draft(.store(.epochOpened(opening)))])
       // The mark's removal was broken off: what was opened counts.
       #expect(try journal.dueOpening() == nil)
