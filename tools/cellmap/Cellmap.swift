@@ -28,6 +28,8 @@ struct Cellmap: ParsableCommand {
       ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, ReconcileCommand.self,
       DoctorCommand.self, BackupCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
+      ProveWorkerCommand.self, CheckpointWorkerCommand.self, ExportWorkerCommand.self,
+      ImportWorkerCommand.self,
       BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])
 

@@ -14,6 +14,8 @@ public struct FileError: Error, Hashable, CustomStringConvertible {
     self.code = code
   }
 
+  /// `EEXIST`: something is there already.
+  static let exists = EEXIST
   /// The file or a part of its path isn't there.
   public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
   /// The disk, the quota or the size limit is used up.

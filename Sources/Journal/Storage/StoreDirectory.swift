@@ -63,7 +63,7 @@ enum StoreDirectory {
   static func begin(_ files: StoreFiles) throws(JournalError) {
     do throws(FileError) {
       try SmallFile.replace(files.beginning, with: [])
-      for name in ["journal.lmdb.new", "journal.lmdb.new-lock", "HEAD", "CURRENT"] {
+      for name in ["journal.lmdb.new", "journal.lmdb.new-lock", "HEAD", "CURRENT", "IMPORTED"] {
         try remove(files.path(name))
       }
       for directory in [files.keys, files.restoring] { try WorkFolder.remove(directory) }
