@@ -108,7 +108,7 @@ struct InstanceListCommand: ParsableCommand {
 
   private func scope(_ map: MapReading) throws -> InstanceQuery.Scope {
     guard let cell else { return .all }
-    return cell == "none" ? .noCell : .cell(try map.cell(named: cell).id)
+    return try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell
   }
 
   private func cursor() throws -> InstanceID? {

@@ -43,7 +43,7 @@ struct StatusCommand: ParsableCommand {
       "instances": .number(state.instances + ahead.all),
       "instances_without_cell": .number(state.unmapped + ahead.unmapped),
       "journal_bytes": .number(size(session.files.journal)),
-      "index_bytes": .number(size(index.path)),
+      "index_bytes": .number(size(index.path) + size(index.path + "-wal")),
     ]
     fields.merge(gaps.json) { first, _ in first }
     let limits = PoolOutput.limits(CellPoolSettings())
