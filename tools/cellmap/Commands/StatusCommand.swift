@@ -71,8 +71,8 @@ struct StatusCommand: ParsableCommand {
   /// What people look for first comes first.
   private static let order = [
     "store", "folder", "position", "root", "index", "index_position", "cells",
-    "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances", "instances_without_cell",
-    "journal_bytes", "index_bytes",
+    "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances",
+    "instances_without_cell", "journal_bytes", "index_bytes",
   ]
 
   private func askCells(_ session: StoreSession) throws -> [CellCondition] {
