@@ -63,7 +63,9 @@ public final class IndexReader {
       }
       try self.init(connection, trust: trust)
     } catch {
-      guard case .sqlite(SQLITE_CANTOPEN, _, _, _) = error, !FileSize.isPositive(path + "-wal"),
+      // Which of the two it is depends on whether the file or the folder refuses first.
+      guard case .sqlite(let code, _, _, _) = error,
+        code == SQLITE_CANTOPEN || code == SQLITE_READONLY, !FileSize.isPositive(path + "-wal"),
         FileSize.isPositive(path)
       else { throw error }
       try self.init(

@@ -4,8 +4,8 @@ internal import Journal
 /// The statements of a publication in one file, and their inverse in another beside it: `PATH` and
 /// `PATH.undo`, of mode 0600.
 ///
-/// Rows are written as they come; only the inverse of cells and hosts waits in memory, since it has
-/// to follow that of the instances.
+/// Rows are written as they come; only the inverse of cells, hosts and flavors waits in memory, since
+/// that of cells and hosts has to follow that of the instances.
 final class PublicationScript {
   private let statements: RowStatements
   private let forward: NewFile
@@ -57,10 +57,9 @@ final class PublicationScript {
     let backwards = changes.reversed().map { statements.inverse($0).script }
     do throws(FileError) {
       try write(changes.map { statements.forward($0).script }, to: forward)
-      if table == .instances {
-        try write(backwards, to: inverse)
-      } else {
-        laterInverse.append(backwards)
+      switch table {
+      case .instances, .requestSpecs, .keyPairs: try write(backwards, to: inverse)
+      case .cells, .hosts, .flavors, .flavorExtraSpecs: laterInverse.append(backwards)
       }
     } catch {
       throw .script(error)
@@ -68,7 +67,7 @@ final class PublicationScript {
   }
 
   /// Adds what keeps the database's own numbers away from those that are written.
-  func reserve(_ table: MappingTable, upTo number: UInt64) throws(PublicationError) {
+  func reserve(_ table: PublishedTable, upTo number: UInt64) throws(PublicationError) {
     let texts = statements.reservation(of: table, upTo: number).map(\.script)
     guard !texts.isEmpty else { return }
     do throws(FileError) { try write(texts, to: forward) } catch { throw .script(error) }

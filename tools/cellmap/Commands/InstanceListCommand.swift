@@ -108,7 +108,7 @@ struct InstanceListCommand: ParsableCommand {
 
   private func scope(_ map: MapReading) throws -> InstanceQuery.Scope {
     guard let cell else { return .all }
-    return cell == "none" ? .noCell : .cell(try map.cell(named: cell).id)
+    return try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell
   }
 
   private func cursor() throws -> InstanceID? {
@@ -121,11 +121,13 @@ struct InstanceListCommand: ParsableCommand {
 
   private func printCount(_ map: MapReading, _ query: InstanceQuery) throws {
     let count = try query.count(in: map)
+    let gaps = try map.gaps()
     if store.json {
-      Console.print(
-        JSONValue.object(["count": .number(count), "position": .printed(map.head)]).line)
+      let fields: [String: JSONValue] = ["count": .number(count), "position": .printed(map.head)]
+      Console.print(JSONValue.object(fields.merging(gaps.json) { first, _ in first }).line)
     } else {
       Console.print("\(count)")
+      gaps.warn("not counted")
     }
   }
 }

@@ -296,6 +296,18 @@ struct MapReading {
     }
   }
 
+  /// What keeps the map from being whole.
+  func gaps() throws(CommandFailure) -> MapGaps {
+    let open = try reading { () throws(ProjectionError) in
+      var conflicts = Dictionary(
+        uniqueKeysWithValues: try map.index.conflicts().map { ($0.entity, $0.row) })
+      for (entity, row) in map.overlay.changedConflicts { conflicts[entity] = row }
+      return conflicts.values.count { $0.record.decision == nil }
+    }
+    return MapGaps(
+      openConflicts: open, uncoveredCells: try cells().filter { !$0.row.record.isCovered })
+  }
+
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
     try reading { () throws(ProjectionError) in try map.instance(id) }
   }
@@ -309,23 +321,33 @@ struct MapReading {
   /// The cell that a name or UUID means; an ambiguous name is refused, with the UUIDs.
   func cell(named text: String) throws(CommandFailure) -> (id: CellID, row: CellRow) {
     let cells = try cells()
-    if let id = CellID(text) {
-      guard let found = cells.first(where: { $0.id == id }) else {
-        throw CommandFailure(Refusal.unknownCell(id))
-      }
-      return found
-    }
-    let name = ByteText(text)
-    let named = cells.filter { $0.row.record.name == name }
+    let (id, name) = (CellID(text), ByteText(text))
+    // A cell may be named as another's UUID.
+    let named = cells.filter { $0.id == id || $0.row.record.name == name }
     guard let found = named.first else {
+      if let id { throw CommandFailure(Refusal.unknownCell(id)) }
       throw CommandFailure(.unknown, "There is no cell named \(text). 'cell list' shows the cells.")
     }
     guard named.count == 1 else {
       let ids = named.map(\.id.description).joined(separator: ", ")
       throw CommandFailure(
-        .refused, "\(named.count) cells are named \(text): \(ids). Give the UUID.")
+        .refused,
+        "\(text) is the name or UUID of \(named.count) cells: \(ids). "
+          + "Give the UUID, or rename the cell that is named so.")
     }
     return found
+  }
+
+  /// The same, or nil for 'none'.
+  func cellOrNone(named text: String) throws(CommandFailure) -> CellID? {
+    guard text == "none" else { return try cell(named: text).id }
+    if let named = try cells().first(where: { $0.row.record.name == "none" }) {
+      throw CommandFailure(
+        .refused,
+        "'none' is no cell, and cell \(named.id) is named so. Rename it with 'cell rename', or give "
+          + "its UUID.")
+    }
+    return nil
   }
 }
 
