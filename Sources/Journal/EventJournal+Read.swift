@@ -22,6 +22,35 @@ extension EventJournal {
     return entries
   }
 
+  /// The entries at some indexes, each checked as by `entry(at:)`; those of one tile are read together.
+  ///
+  /// - Parameter indexes: Ascending, from 1, none beyond the head that this process knows.
+  /// - Throws: As `entry(at:)`.
+  public func entries(at indexes: [UInt64]) throws(JournalError) -> [Entry] {
+    let tip = self.tip
+    precondition(
+      (indexes.first ?? 1) > 0 && indexes.last ?? 0 <= tip.position.index, "entries that are there")
+    var entries: [Entry] = []
+    entries.reserveCapacity(indexes.count)
+    var chunk = EntryChunk()
+    var rest = indexes[...]
+    while let first = rest.first {
+      let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
+      let part = rest.prefix { $0 <= tileEnd }
+      try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        try chunk.read(part, from: snapshot, tip: tip, known: verifiedTiles)
+      }
+      for place in 0..<chunk.count {
+        entries.append(
+          try readable(at: chunk.headers[place].position.index) { () throws(EntryError) in
+            try Entry(decoding: chunk.bytes, at: chunk.starts[place])
+          })
+      }
+      rest = rest.dropFirst(part.count)
+    }
+    return entries
+  }
+
   /// The changes of the entries after `index`, as projections fold them; as `entries(after:limit:)`.
   public func changes(after index: UInt64, limit: Int) throws(JournalError) -> [EntryChange] {
     var changes: [EntryChange] = []
@@ -145,7 +174,7 @@ extension EventJournal {
     }
   }
 
-  private func readable<Value>(
+  func readable<Value>(
     at index: UInt64, _ read: () throws(EntryError) -> Value
   ) throws(JournalError) -> Value {
     do throws(EntryError) {
@@ -178,29 +207,38 @@ public struct EntryChunk: Sendable {
   private static let usualEntryBytes = 384
 
   /// Reads entries that lie in one tile, and compares their leaf hashes with the tile's.
+  ///
+  /// - Parameters:
+  ///   - indexes: At least one, ascending.
+  ///   - known: Tiles that were read before; nil for whoever reads each tile once.
   mutating func read(
-    _ range: ClosedRange<UInt64>, from snapshot: JournalSnapshot, tip: JournalTip
+    _ indexes: some Collection<UInt64>, from snapshot: JournalSnapshot, tip: JournalTip,
+    known: VerifiedTiles? = nil
   ) throws(JournalError) {
+    guard let first = indexes.first else { return }
     bytes.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
     headers.removeAll(keepingCapacity: true)
-    starts.reserveCapacity(range.count)
-    headers.reserveCapacity(range.count)
-    bytes.reserveCapacity(range.count * Self.usualEntryBytes)
+    starts.reserveCapacity(indexes.count)
+    headers.reserveCapacity(indexes.count)
+    bytes.reserveCapacity(indexes.count * Self.usualEntryBytes)
     let width = UInt64(TileLayout.width)
-    let tile = (range.lowerBound - 1) / width
+    let tile = (first - 1) / width
     var leaves = tip.openTile
     if tile < tip.position.index / width {
-      var reader = TileReader(snapshot)
-      leaves = try reader.leaves(ofTile: tile)
+      func read() throws(JournalError) -> [Digest] {
+        var reader = TileReader(snapshot)
+        return try reader.leaves(ofTile: tile)
+      }
+      if let known { leaves = try known.leaves(ofTile: tile, read) } else { leaves = try read() }
     }
     var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
-    guard try cursor.seek(range.lowerBound) else { throw .missingEntry(index: range.lowerBound) }
-    for index in range {
-      if index > range.lowerBound {
-        guard try cursor.next() else { throw .missingEntry(index: index) }
-      }
-      guard cursor.key == index else { throw .missingEntry(index: index) }
+    var before: UInt64 = 0
+    for index in indexes {
+      let isThere =
+        index == before + 1 && index > first ? try cursor.next() : try cursor.seek(index)
+      before = index
+      guard isThere, cursor.key == index else { throw .missingEntry(index: index) }
       try take(cursor, leaf: leaves[Int((index - 1) % width)], path: snapshot.file.path)
     }
   }

@@ -1,4 +1,3 @@
-internal import GRDBSQLite
 public import Journal
 
 /// What routing needs of an instance.
@@ -55,20 +54,8 @@ public final class IndexReader {
   public convenience init(
     path: String, trust: IndexTrust = IndexTrust()
   ) throws(ProjectionError) {
-    do throws(ProjectionError) {
-      let connection = try BusyWait.retrying { () throws(ProjectionError) in
-        let connection = try SQLiteConnection(path: path, mode: .readOnly, holdsIndex: true)
-        try IndexFile.checkVersion(connection)
-        return connection
-      }
-      try self.init(connection, trust: trust)
-    } catch {
-      guard case .sqlite(SQLITE_CANTOPEN, _, _, _) = error, !FileSize.isPositive(path + "-wal"),
-        FileSize.isPositive(path)
-      else { throw error }
-      try self.init(
-        SQLiteConnection(path: path, mode: .immutable, holdsIndex: true), trust: trust)
-    }
+    try self.init(
+      SQLiteConnection.reading(path, check: IndexFile.checkVersion), trust: trust)
   }
 
   private init(_ connection: SQLiteConnection, trust: IndexTrust) throws(ProjectionError) {

@@ -3,10 +3,15 @@ import Foundation
 import Journal
 import Projections
 
-/// `cellmap audit …`: the journal checked against itself.
+/// `cellmap audit …`: the journal checked against itself, and questions about the past.
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "audit", abstract: "Checks the past.", subcommands: [AuditVerifyCommand.self])
+    commandName: "audit", abstract: "Asks about the past, and checks it.",
+    subcommands: [
+      AuditHistoryCommand.self, AuditAtCommand.self, AuditDiffCommand.self,
+      AuditExplainCommand.self, AuditWhoCommand.self, AuditStatsCommand.self,
+      AuditVerifyCommand.self,
+    ])
 }
 
 struct AuditVerifyCommand: ParsableCommand {
@@ -35,6 +40,8 @@ struct AuditVerifyCommand: ParsableCommand {
       let fields: [String: JSONValue] = [
         "position": .text(position), "verified": .flag(true), "entries": .number(entries),
         "commits": .number(commits), "root": .text(root), "index_digest": .text(digest),
+        "history_digest": .text(answer["history_digest"] as? String),
+        "history_position": .text(answer["history_position"] as? String),
         "seconds": .seconds(time),
       ]
       return Console.print(JSONValue.object(fields).line)
@@ -44,6 +51,9 @@ struct AuditVerifyCommand: ParsableCommand {
         + "root \(root ?? "").")
     if let digest {
       Console.print("The index is what the journal says: content digest \(digest).")
+    }
+    if let history = answer["history_position"] as? String {
+      Console.print("The history is what the journal says, up to \(history).")
     }
     Console.print("Checked in \(String(format: "%.2f", time / .seconds(1))) s.")
   }
@@ -74,6 +84,11 @@ struct VerifyWorkerCommand: ParsableCommand {
     if !journalOnly {
       do throws(CommandFailure) {
         answer["index_digest"] = .printed(try verifyIndex(of: journal))
+        let history = try historical { () throws(ProjectionError) in
+          try MapHistory.check(of: journal)
+        }
+        answer["history_digest"] = .printed(history?.digest)
+        answer["history_position"] = .printed(history?.checkpoint.position)
       } catch {
         throw CommandFailure(
           error.status,

@@ -17,28 +17,31 @@ struct HostListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the hosts and their cells.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var past: PastOptions
   @Option(help: "Only those of one cell: its name or UUID.") var cell: String?
 
   func run() throws {
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     var only: CellID?
     if let cell { only = try map.cell(named: cell).id }
     let names = Dictionary(
       uniqueKeysWithValues: try map.cells().map { ($0.id, $0.row.record.name) })
     let hosts = try map.hosts().filter { only == nil || $0.row.record.cell == only }
+    if !store.json { map.announce() }
     var table = Table("HOST", "CELL", "CELL UUID")
     for (name, row) in hosts {
       let cell = row.record.cell
       if store.json {
-        let object: [String: JSONValue] = [
+        let fields: [String: JSONValue] = [
           "host": .text(name.string), "cell": .printed(cell),
           "cell_name": .printed(names[cell] ?? nil),
           "created_at": .printed(row.record.row.createdAt),
-          "changed_at": .number(row.changedAt), "position": .printed(map.head),
+          "changed_at": .number(row.changedAt),
         ]
         let observed = ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)
-        Console.print(JSONValue.object(object.merging(observed) { $1 }).line)
+        Console.print(
+          JSONValue.object(fields.merging(map.label) { $1 }.merging(observed) { $1 }).line)
       } else {
         table.add(name.string, names[cell]??.string, cell.description)
       }

@@ -268,9 +268,12 @@ final class StoreSession {
 }
 
 /// The map as it was read, and where it is true.
-struct MapReading {
+struct MapReading: MapView {
   let map: LiveMap
   let head: Position
+  var past: PastPoint?
+  /// The file of a map of the past, which lasts as long as it is read.
+  var scratch: ScratchIndex?
 
   func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
     try reading { () throws(ProjectionError) in try map.cell(id) }
@@ -279,13 +282,6 @@ struct MapReading {
   func cells() throws(CommandFailure) -> [(id: CellID, row: CellRow)] {
     let all = try reading { () throws(ProjectionError) in try map.allCells() }
     return all.map { ($0.key, $0.value) }.sorted { $0.id < $1.id }
-  }
-
-  /// The names of the cells that have one, for people.
-  func names() throws(CommandFailure) -> [CellID: String] {
-    var names: [CellID: String] = [:]
-    for (id, row) in try cells() { names[id] = row.record.name?.string }
-    return names
   }
 
   func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)] {
@@ -304,28 +300,6 @@ struct MapReading {
     _ body: () throws(ProjectionError) -> Value
   ) throws(CommandFailure) -> Value {
     do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
-  }
-
-  /// The cell that a name or UUID means; an ambiguous name is refused, with the UUIDs.
-  func cell(named text: String) throws(CommandFailure) -> (id: CellID, row: CellRow) {
-    let cells = try cells()
-    if let id = CellID(text) {
-      guard let found = cells.first(where: { $0.id == id }) else {
-        throw CommandFailure(Refusal.unknownCell(id))
-      }
-      return found
-    }
-    let name = ByteText(text)
-    let named = cells.filter { $0.row.record.name == name }
-    guard let found = named.first else {
-      throw CommandFailure(.unknown, "There is no cell named \(text). 'cell list' shows the cells.")
-    }
-    guard named.count == 1 else {
-      let ids = named.map(\.id.description).joined(separator: ", ")
-      throw CommandFailure(
-        .refused, "\(named.count) cells are named \(text): \(ids). Give the UUID.")
-    }
-    return found
   }
 }
 
