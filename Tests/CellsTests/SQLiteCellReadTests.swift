@@ -9,10 +9,6 @@ import TestSupport
 let instance = InstanceID("83ca87f0-f666-4206-94c1-4b920b5c7f6a")!
 let cell = CellID("07158ab7-95f3-4183-9b69-13cd87684f34")!
 
-func soon(_ milliseconds: Int = 2_000) -> ContinuousClock.Instant {
-  .now.advanced(by: .milliseconds(milliseconds))
-}
-
 func open(_ file: NovaCellFile) throws(CellError) -> CellConnection {
   try CellConnection.open(.sqlite(path: file.path), of: cell, until: soon())
 }

@@ -1,6 +1,7 @@
 import Cells
 import Foundation
 import Journal
+import TestSupport
 import Testing
 
 extension WithBroker {

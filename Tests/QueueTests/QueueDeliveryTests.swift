@@ -1,5 +1,6 @@
 import Cells
 import Journal
+import TestSupport
 import Testing
 
 /// What needs the real broker, one test after the other: some of them stop it.

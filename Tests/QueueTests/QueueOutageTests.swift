@@ -2,6 +2,7 @@ import CSlowNames
 import Cells
 import Foundation
 import Journal
+import TestSupport
 import Testing
 
 extension WithBroker {
@@ -45,8 +46,9 @@ extension WithBroker {
       let listener = try ComputeListener(host: "beside", on: broker)
       defer { listener.end() }
       let slow = try pool(broker.address(host: "mq.slow.invalid"), limit: 2)
+      let resolving = Duration.seconds(CELLMAP_SLOW_NAME_SECONDS)
       for _ in 0..<4 {
-        let fault = expectFault(within: 300) { deadline in
+        let fault = expectFault(within: 300, slack: resolving / 2) { deadline in
           _ = try slow.cast(.ping(), toComputeHost: "any", until: deadline)
         }
         guard case .unreachable(let failures)? = fault else {

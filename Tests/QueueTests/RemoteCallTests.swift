@@ -1,5 +1,6 @@
 import Cells
 import Journal
+import TestSupport
 import Testing
 
 extension WithBroker {
@@ -18,8 +19,8 @@ extension WithBroker {
       let pool = try pool(broker.address())
       let hosts: [ByteText] = ["call1", "call-none", "call2", "call-deaf", "call-mute"]
       let start = ContinuousClock.now
-      let answers = try pool.call(.ping(), onComputeHosts: hosts, until: soon(1_000))
-      #expect(start.duration(to: .now) < .milliseconds(1_400))
+      let answers = try pool.call(.ping(), onComputeHosts: hosts, until: soon(3_000))
+      #expect(start.duration(to: .now) < .seconds(3) + busyMachine)
       #expect(answers.map(\.host) == hosts)
       #expect(answers[0].outcome == .success(.result("pong")))
       #expect(answers[2].outcome == .success(.result("pong")))

@@ -174,10 +174,6 @@ func uuid(_ kind: Int, _ number: Int) -> UUID128 {
   UUID128(high: UInt64(kind) << 32 | 0x4000, low: 1 << 63 | UInt64(number))
 }
 
-func soon(_ milliseconds: Int = 5_000) -> ContinuousClock.Instant {
-  .now.advanced(by: .milliseconds(milliseconds))
-}
-
 extension CellRouter {
   func outcome(_ id: InstanceID, _ milliseconds: Int = 5_000) throws -> RouteOutcome {
     try route(id, until: soon(milliseconds)).outcome

@@ -45,7 +45,7 @@ struct ServerProxyTests {
     defer { proxy.stop() }
     let begin = ContinuousClock.now
     #expect(refusal { try connect(database, port: proxy.port, within: 2_000) } != nil)
-    #expect(begin.duration(to: .now) < .milliseconds(2_500))
+    #expect(begin.duration(to: .now) < .seconds(2) + busyMachine)
   }
 
   @Test(arguments: ServerEngine.allCases)

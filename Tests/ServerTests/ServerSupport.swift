@@ -15,10 +15,6 @@ let otherInstance = InstanceID(uuid(0xA, 2))
 
 func uuid(_ high: UInt64, _ low: UInt64) -> UUID128 { UUID128(high: high, low: low) }
 
-func soon(_ milliseconds: Int = 10_000) -> ContinuousClock.Instant {
-  .now + .milliseconds(milliseconds)
-}
-
 func cellDatabase(on engine: ServerEngine) throws -> NovaServerDatabase {
   try NovaServerDatabase.makeCell(on: .shared(engine))
 }
@@ -27,7 +23,7 @@ func cellDatabase(on engine: ServerEngine) throws -> NovaServerDatabase {
 @discardableResult
 func connect(
   _ database: NovaServerDatabase, host: String = "127.0.0.1", port: Int? = nil,
-  _ query: String = "", within milliseconds: Int = 10_000
+  _ query: String = "", within milliseconds: Int = 60_000
 ) throws -> CellConnection {
   let address = try database.address(host: host, port: port, query)
   let connection = try CellConnection.open(
@@ -49,7 +45,7 @@ func residentBytes() -> Int {
 
 /// Opens a cell at an address given as text.
 @discardableResult
-func open(_ text: Secret, within milliseconds: Int = 10_000) throws -> CellConnection {
+func open(_ text: Secret, within milliseconds: Int = 60_000) throws -> CellConnection {
   let connection = try CellConnection.open(
     .server(try DatabaseAddress(parsing: text)), of: cell, until: soon(milliseconds))
   try connection.begin(until: soon(milliseconds))

@@ -14,12 +14,14 @@ enum IndexSchema {
   /// Settings of each connection that writes.
   ///
   /// `secure_delete=FAST` clears the bytes of rows that changed, without further writes, so that a
-  /// damaged pointer can't lead to an older row whose checksum is right.
+  /// damaged pointer can't lead to an older row whose checksum is right. The WAL keeps its length
+  /// from one move to the next, since its pages are dear to make anew; the limit takes back what a
+  /// long reader made of it.
   static let writerSettings = """
     PRAGMA journal_mode=WAL;
     PRAGMA synchronous=NORMAL;
     PRAGMA wal_autocheckpoint=0;
-    PRAGMA journal_size_limit=67108864;
+    PRAGMA journal_size_limit=134217728;
     PRAGMA secure_delete=FAST;
     PRAGMA cache_size=-65536;
     PRAGMA foreign_keys=OFF;

@@ -1,5 +1,6 @@
 import Cells
 import Journal
+import TestSupport
 import Testing
 
 let testCell = CellID(UUID128(high: 0x9000, low: 1 << 63 | 1))
@@ -17,13 +18,10 @@ func pool(
   return QueuePool(cell: testCell, location: location, settings: settings)
 }
 
-func soon(_ milliseconds: Int = 10_000) -> ContinuousClock.Instant {
-  .now.advanced(by: .milliseconds(milliseconds))
-}
-
 /// Expects a fault within the deadline and a little, which is what a promise of a deadline means.
 func expectFault(
-  within milliseconds: Int, sourceLocation: SourceLocation = #_sourceLocation,
+  within milliseconds: Int, slack: Duration = busyMachine,
+  sourceLocation: SourceLocation = #_sourceLocation,
   _ body: (ContinuousClock.Instant) throws -> Void
 ) -> QueueFault? {
   let start = ContinuousClock.now
@@ -37,7 +35,6 @@ func expectFault(
     Issue.record("another error: \(error)", sourceLocation: sourceLocation)
   }
   let time = start.duration(to: .now)
-  // A busy machine may wake a thread late.
-  #expect(time < .milliseconds(milliseconds + 400), "\(time)", sourceLocation: sourceLocation)
+  #expect(time < .milliseconds(milliseconds) + slack, "\(time)", sourceLocation: sourceLocation)
   return fault
 }

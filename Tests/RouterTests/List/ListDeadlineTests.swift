@@ -25,12 +25,6 @@ import Testing
     try world.add(samples)
   }
 
-  private func measured(_ body: () throws -> Void) rethrows -> Duration {
-    let begin = ContinuousClock.now
-    try body()
-    return begin.duration(to: .now)
-  }
-
   /// Locks a cell's file on a thread of its own, for so long.
   private func lock(_ file: NovaCellFile, milliseconds: UInt32, _ group: DispatchGroup) {
     let isLocked = DispatchSemaphore(value: 0)
@@ -44,21 +38,6 @@ import Testing
       group.leave()
     }
     isLocked.wait()
-  }
-
-  @Test func `five cells of half a second each take half a second`() throws {
-    try withWorld(cells: 5) { world in
-      try fill(world)
-      let router = try world.router()
-      _ = try router.list(InstanceListRequest(), until: soon())
-      let group = DispatchGroup()
-      for cell in world.cells { lock(cell.file, milliseconds: 500, group) }
-      var list: InstanceList?
-      let took = try measured { list = try router.list(InstanceListRequest(), until: soon()) }
-      group.wait()
-      #expect(list?.isComplete == true && list?.ids.count == 100)
-      #expect(took < .milliseconds(650), "\(took)")
-    }
   }
 
   @Test func `a hung cell costs the deadline and no more, and nothing once its breaker is open`()
@@ -81,11 +60,11 @@ import Testing
       let writer = try world.cells[3].file.connect()
       try writer.execute("BEGIN EXCLUSIVE")
       for _ in 1...3 {
-        let (list, took) = try list(within: .milliseconds(400))
+        let (list, took) = try list(within: .seconds(2))
         #expect(list.rows.count == 400 && Set(list.ids).count == 400 && !list.isComplete)
         #expect(
           list.cells.filter { !$0.outcome.isAnswered }.map(\.target.id) == [world.cells[3].id])
-        #expect(took >= .milliseconds(395) && took < .milliseconds(500), "\(took)")
+        #expect(took >= .milliseconds(1_995) && took < .seconds(2) + busyMachine, "\(took)")
       }
       // How near it comes to a healthy list is the benches' to say: here other tests run beside it.
       // But the cell isn't asked, which would be a fourth failure, and nothing waits for it: the
@@ -114,7 +93,7 @@ import Testing
       request.limit = 750
       request.batching = .fixed(100)
       // The page needs three batches of each of the others, and there is no time left for them.
-      let list = try router.list(request, until: soon(300))
+      let list = try router.list(request, until: soon(2_000))
       try writer.execute("COMMIT")
       #expect(list.rows.count == 750 && Set(list.ids).count == 750)
       let answered = list.cells.filter(\.outcome.isAnswered).map(\.target.id)
@@ -129,17 +108,17 @@ import Testing
       _ = try router.list(InstanceListRequest(), until: soon())
       let group = DispatchGroup()
       // The second cell is slow; meanwhile the first, which has answered, begins to hang.
-      lock(world.cells[1].file, milliseconds: 250, group)
+      lock(world.cells[1].file, milliseconds: 1_500, group)
       let first = world.cells[0].file
       group.enter()
       OwnThread.start {
-        usleep(120_000)
-        lock(first, milliseconds: 1_400, group)
+        usleep(700_000)
+        lock(first, milliseconds: 5_000, group)
         group.leave()
       }
       var request = InstanceListRequest()
       request.batching = .fixed(100)
-      let list = try router.list(request, until: soon(1_000))
+      let list = try router.list(request, until: soon(3_000))
       group.wait()
       guard case .timedOut = list.cells[1].outcome, list.cells[2].outcome.isAnswered else {
         Issue.record("\(list.cells.map(\.outcome))")
@@ -160,31 +139,27 @@ import Testing
       let writer = try world.cells[0].file.connect()
       try writer.execute("BEGIN EXCLUSIVE")
       let group = DispatchGroup()
+      let ended = Mutex(0)
       let incomplete = Mutex(0)
       // More than the cell may have threads and connections.
       for _ in 0..<24 {
         group.enter()
         OwnThread.start {
-          let list = try? router.list(InstanceListRequest(), until: soon(800))
+          let list = try? router.list(InstanceListRequest(), until: soon(5_000))
+          ended.withLock { $0 += 1 }
           if list?.isComplete == false, list?.rows.count == 60 { incomplete.withLock { $0 += 1 } }
           group.leave()
         }
       }
-      usleep(100_000)
-      let begin = ContinuousClock.now
-      var slowest = Duration.zero
-      while begin.duration(to: .now) < .milliseconds(400) {
-        for id in ids {
-          let asked = ContinuousClock.now
-          let route = try router.route(id, until: soon(2_000))
-          slowest = max(slowest, asked.duration(to: .now))
-          guard case .found = route.outcome else {
-            Issue.record("\(route.outcome.summary)")
-            return
-          }
+      // All of them are routed while every list waits.
+      for id in ids {
+        let route = try router.route(id, until: soon())
+        guard case .found = route.outcome else {
+          Issue.record("\(route.outcome.summary)")
+          return
         }
       }
-      #expect(slowest < .milliseconds(100), "\(slowest)")
+      #expect(ended.withLock(\.self) == 0)
       group.wait()
       #expect(incomplete.withLock { $0 } == 24)
       try writer.execute("COMMIT")

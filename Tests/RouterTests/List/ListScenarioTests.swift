@@ -240,7 +240,7 @@ import Testing
       let writer = try world.cells[0].file.connect()
       try writer.execute("BEGIN EXCLUSIVE")
       world.setDown([world.cells[1].id])
-      let list = try router.list(request(), until: soon(200))
+      let list = try router.list(request(), until: soon(1_500))
       #expect(list.ids == (0..<9).map { id($0) } && !list.isComplete)
       let outcomes = list.cells.map { cell -> String in
         switch cell.outcome {

@@ -59,21 +59,21 @@ struct ServerListTests {
   }
 
   @Test(arguments: ServerEngine.allCases)
-  func `five cells of half a second each take half a second`(_ engine: ServerEngine) throws {
+  func `five slow cells take as long as one of them`(_ engine: ServerEngine) throws {
     try withStore { store in
       try store.addCell0()
       let cells = try (1...5).map { try store.addCell($0, on: .shared(engine)) }
       let ids = try fill(store, cells, perCell: 20)
       let router = try store.router()
       _ = try router.list(request(), until: soon())
-      for cell in cells { try cell.database.makeSlow(seconds: 0.5) }
+      for cell in cells { try cell.database.makeSlow(seconds: 2) }
       let begin = ContinuousClock.now
-      let list = try router.list(request(), until: soon(10_000))
+      let list = try router.list(request(), until: soon())
       let took = begin.duration(to: .now)
       #expect(list.isComplete && list.ids == ids)
-      #expect(took >= .milliseconds(500), "the cells weren't slow")
-      // One after the other they took 2.5 s; two by two, 1.5 s.
-      #expect(took < .milliseconds(1_400), "\(took)")
+      #expect(took >= .seconds(2), "the cells weren't slow")
+      // One after the other they took 10 s; two by two, 6 s.
+      #expect(took < .milliseconds(5_900), "\(took)")
     }
   }
 
@@ -88,10 +88,10 @@ struct ServerListTests {
         $0.pool.breaker.firstPause = .seconds(60)
       }
       #expect(try router.list(request(), until: soon(10_000)).isComplete)
-      let patience = Duration.milliseconds(800)
-      func list() throws -> (list: InstanceList, took: Duration) {
+      let patience = Duration.seconds(2)
+      func list(within limit: Duration) throws -> (list: InstanceList, took: Duration) {
         let begin = ContinuousClock.now
-        let list = try router.list(request(limit: 400), until: begin + patience)
+        let list = try router.list(request(limit: 400), until: begin + limit)
         let took = begin.duration(to: .now)
         let missing = list.cells.filter { !$0.outcome.isAnswered }
         #expect(missing.map(\.target.id) == [cells[0].id])
@@ -100,23 +100,22 @@ struct ServerListTests {
       }
       try server.whileFrozen {
         for _ in 1...3 {
-          let (list, took) = try list()
+          let (list, took) = try list(within: patience)
           guard case .timedOut = list.cells[1].outcome else {
             Issue.record("\(list.cells[1].outcome)")
             return
           }
-          #expect(took >= patience && took < patience + .milliseconds(700), "\(took)")
+          #expect(took >= patience && took < patience + busyMachine, "\(took)")
         }
-        var fastest = Duration.seconds(60)
+        // Nothing waits for it: the deadline is far away.
         for _ in 1...10 {
-          let (list, took) = try list()
+          let (list, took) = try list(within: .seconds(60))
           guard case .skipped = list.cells[1].outcome else {
             Issue.record("\(list.cells[1].outcome)")
             return
           }
-          fastest = min(fastest, took)
+          #expect(took < .seconds(30), "\(took)")
         }
-        #expect(fastest < patience / 2, "\(fastest)")
       }
     }
   }
@@ -130,33 +129,27 @@ struct ServerListTests {
       let router = try store.router { $0.pool.breaker.failures = .max }
       _ = try router.list(request(), until: soon(10_000))
       let others = ids.indices.filter { $0 % cells.count != 0 }.map { ids[$0] }
-      /// How many routes are found in a second.
-      func routes() throws -> Int {
-        let begin = ContinuousClock.now
-        var count = 0
-        while begin.duration(to: .now) < .seconds(1) {
-          #expect(try router.host(others[count % others.count]) == "compute-1")
-          count += 1
-        }
-        return count
-      }
-      let healthy = try routes()
+      for id in others { #expect(try router.host(id) == "compute-1") }
       try server.whileFrozen {
         let group = DispatchGroup()
+        let ended = Mutex(0)
         let partial = Mutex(0)
         // More than the cell may have threads and connections.
         for _ in 0..<24 {
           group.enter()
           OwnThread.start {
-            let list = try? router.list(request(), until: soon(2_500))
+            let list = try? router.list(request(), until: soon(6_000))
+            ended.withLock { $0 += 1 }
             if list?.isComplete == false, list?.ids == ids { partial.withLock { $0 += 1 } }
             group.leave()
           }
         }
-        // The healthy cells have answered the lists by now, and only the stopped one is waited for.
-        usleep(1_000_000)
-        let beside = try routes()
-        #expect(beside * 2 > healthy, "\(beside) routes in a second, \(healthy) before")
+        // All of them are routed while every list waits.
+        for id in others {
+          let host = try router.host(id)
+          #expect(host == "compute-1")
+        }
+        #expect(ended.withLock(\.self) == 0)
         group.wait()
         #expect(partial.withLock(\.self) == 24)
       }
@@ -181,11 +174,12 @@ struct ServerListTests {
           #expect(mapping?.target?.id == cells[number % cells.count].id)
         }
         #expect(try router.cells().count == 4)
-        #expect(begin.duration(to: .now) < .seconds(1))
+        let opened = begin.duration(to: .now)
+        #expect(opened < busyMachine, "\(opened)")
         let list = try router.list(request(), until: soon(300))
         #expect(
           list.ids == ids && list.cells.map(\.outcome.isAnswered) == [true, false, false, false])
-        #expect(begin.duration(to: .now) < .seconds(2))
+        #expect(begin.duration(to: .now) < opened + .milliseconds(300) + busyMachine)
       }
     }
   }
