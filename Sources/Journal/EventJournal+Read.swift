@@ -32,14 +32,31 @@ extension EventJournal {
       (indexes.first ?? 1) > 0 && indexes.last ?? 0 <= tip.position.index, "entries that are there")
     var entries: [Entry] = []
     entries.reserveCapacity(indexes.count)
-    var chunk = EntryChunk()
     var rest = indexes[...]
+    while !rest.isEmpty {
+      let part = rest.prefix(Self.seeksOfOneSnapshot)
+      entries += try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        try self.entries(at: part, in: snapshot, tip: tip)
+      }
+      rest = rest.dropFirst(part.count)
+    }
+    return entries
+  }
+
+  /// A busy writer would overtake a reader who looked for more.
+  private static let seeksOfOneSnapshot = 64
+
+  private func entries(
+    at indexes: ArraySlice<UInt64>, in snapshot: JournalSnapshot, tip: JournalTip
+  ) throws(JournalError) -> [Entry] {
+    var entries: [Entry] = []
+    var chunk = EntryChunk()
+    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var rest = indexes
     while let first = rest.first {
       let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
       let part = rest.prefix { $0 <= tileEnd }
-      try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-        try chunk.read(part, from: snapshot, tip: tip, known: verifiedTiles)
-      }
+      try chunk.read(part, from: snapshot, by: &cursor, tip: tip, known: verifiedTiles)
       for place in 0..<chunk.count {
         entries.append(
           try readable(at: chunk.headers[place].position.index) { () throws(EntryError) in
@@ -129,7 +146,8 @@ extension EventJournal {
   ) throws(JournalError) {
     let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
     try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-      try chunk.read(first...min(last, tileEnd), from: snapshot, tip: tip)
+      var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+      try chunk.read(first...min(last, tileEnd), from: snapshot, by: &cursor, tip: tip)
     }
   }
 
@@ -210,10 +228,11 @@ public struct EntryChunk: Sendable {
   ///
   /// - Parameters:
   ///   - indexes: At least one, ascending.
+  ///   - cursor: Of the snapshot's entries.
   ///   - known: Tiles that were read before; nil for whoever reads each tile once.
   mutating func read(
-    _ indexes: some Collection<UInt64>, from snapshot: JournalSnapshot, tip: JournalTip,
-    known: VerifiedTiles? = nil
+    _ indexes: some Collection<UInt64>, from snapshot: JournalSnapshot,
+    by cursor: inout TreeCursor, tip: JournalTip, known: VerifiedTiles? = nil
   ) throws(JournalError) {
     guard let first = indexes.first else { return }
     bytes.removeAll(keepingCapacity: true)
@@ -232,7 +251,6 @@ public struct EntryChunk: Sendable {
       }
       if let known { leaves = try known.leaves(ofTile: tile, read) } else { leaves = try read() }
     }
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
     var before: UInt64 = 0
     for index in indexes {
       let isThere =

@@ -43,42 +43,62 @@ extension MapHistory {
       let entries = try reading { () throws(JournalError) in
         try journal.entries(after: index, limit: Int(min(to.index - index, 1_000)))
       }
-      for entry in entries {
-        try add(entry, from: from.index, to: &found)
-        guard found.count <= MapDifference.maximumEntities else { return nil }
-      }
+      try begin(entries, from: from.index, &found)
+      guard found.count <= MapDifference.maximumEntities else { return nil }
+      for entry in entries { add(entry, to: &found) }
       index += UInt64(entries.count)
     }
     let net = found.values.filter { !$0.changes.isEmpty }
     return MapDifference(
       from: from, to: to,
-      differences: net.sorted { EntityTableKey($0.entity) < EntityTableKey($1.entity) },
+      differences: net.sorted { Self.precedes($0.entity, $1.entity) },
       unchanged: found.count - net.count)
   }
 
-  private func add(
-    _ entry: Entry, from: UInt64, to found: inout [EntityKey: EntityDifference]
+  /// Looks up what the map held of the things that entries are about and that aren't known yet.
+  private func begin(
+    _ entries: [Entry], from: UInt64, _ found: inout [EntityKey: EntityDifference]
   ) throws(ProjectionError) {
+    var news: Set<EntityKey> = []
+    var known: Set<EntityKey> = []
+    for entry in entries where entry.event.changesRecord {
+      let entity = entry.event.entity
+      // The first entry of each decides: what goes and comes again was there.
+      guard found[entity] == nil, !news.contains(entity), !known.contains(entity) else { continue }
+      if isNew(entry.event) { news.insert(entity) } else { known.insert(entity) }
+    }
+    let rows = try rows(of: known.sorted(by: Self.precedes), at: from)
+    for entity in known.union(news) {
+      let row = rows[entity]
+      found[entity] = EntityDifference(entity: entity, before: row, after: row, entries: [])
+    }
+  }
+
+  private func add(_ entry: Entry, to found: inout [EntityKey: EntityDifference]) {
+    guard entry.event.changesRecord else { return }
     let entity = entry.event.entity
-    switch entry.event {
-    case .store, .conflict: return
-    case .cell, .host, .instance: break
-    }
-    var difference: EntityDifference
-    if let known = found[entity] {
-      difference = known
-    } else {
-      let before = try isNew(entry.event) ? nil : row(of: entity, at: from)
-      difference = EntityDifference(entity: entity, before: before, after: before, entries: [])
-    }
-    difference.after = EntityRow.folded(
-      entry.event, at: entry.position.index, into: difference.after)
-    difference.entries.append(entry.position)
-    found[entity] = difference
+    let after = EntityRow.folded(
+      entry.event, at: entry.position.index, into: found[entity]?.after)
+    found[entity]?.after = after
+    found[entity]?.entries.append(entry.position)
+  }
+
+  private static func precedes(_ left: EntityKey, _ right: EntityKey) -> Bool {
+    EntityTableKey(left) < EntityTableKey(right)
   }
 
   /// An instance is only mapped where the map holds none: a look for it would find nothing.
   private func isNew(_ event: Event) -> Bool {
     if case .instance(_, .mapped) = event { true } else { false }
+  }
+}
+
+extension Event {
+  /// The event is about a cell, a host or an instance itself, and no conflict over it.
+  fileprivate var changesRecord: Bool {
+    switch self {
+    case .cell, .host, .instance: true
+    case .store, .conflict: false
+    }
   }
 }
