@@ -85,7 +85,7 @@ let package = Package(
       name: "bench",
       dependencies: [
         "Journal", "Projections", "Registry", "Cells", "Router", "TestServers", "CAllocations",
-        "CLMDB", "CMariaDB", "CPostgreSQL", sqlite, arguments,
+        "CLMDB", "CMariaDB", "CPostgreSQL", crypto, sqlite, arguments,
       ],
       path: "tools/bench", exclude: ["CAllocations", "allocations.json"], swiftSettings: common),
 

@@ -2,10 +2,27 @@ internal import Journal
 
 /// What a column of Nova's holds, as far as writing and comparing it by SQL goes.
 public enum SQLColumnKind: Hashable, Sendable {
-  case number, text, flag, time
+  case number, text, flag, time, real
+  /// One of a few words, which PostgreSQL has a type of its own for.
+  case word(ofType: String)
+}
+
+extension SQLColumnKind {
+  fileprivate var isText: Bool {
+    switch self {
+    case .text, .word: true
+    case .number, .flag, .time, .real: false
+    }
+  }
 }
 
 extension SQLDialect {
+  /// A column's name, quoted where it is a word of the language.
+  public func name(_ column: String) -> String {
+    guard column == "key" else { return column }
+    return self == .mariadb ? "`\(column)`" : "\"\(column)\""
+  }
+
   /// A flag as the database keeps it.
   public func flag(_ flag: Bool?) -> SQLValue {
     guard let flag else { return .null }
@@ -21,6 +38,8 @@ extension SQLDialect {
       case .text: "text"
       case .flag: "boolean"
       case .time: "timestamp"
+      case .real: "double precision"
+      case .word(let type): type
       }
     return "CAST(\(parameter) AS \(type))"
   }
@@ -31,7 +50,7 @@ extension SQLDialect {
     switch self {
     case .sqlite: "\(column) IS \(parameter)"
     case .mariadb:
-      kind == .text
+      kind.isText
         ? "\(byteOrder(column)) <=> \(byteOrder(parameter))" : "\(column) <=> \(parameter)"
     case .postgresql: "\(column) IS NOT DISTINCT FROM \(value(parameter, of: kind))"
     }

@@ -47,6 +47,13 @@ public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case cellMappings = "cell_mappings"
   case hostMappings = "host_mappings"
   case instanceMappings = "instance_mappings"
+  case instanceExtra = "instance_extra"
+  case instanceSystemMetadata = "instance_system_metadata"
+  case blockDeviceMapping = "block_device_mapping"
+  case requestSpecs = "request_specs"
+  case flavors
+  case flavorExtraSpecs = "flavor_extra_specs"
+  case keyPairs = "key_pairs"
 
   public var description: String { rawValue }
 }

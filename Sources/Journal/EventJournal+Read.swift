@@ -213,6 +213,15 @@ public struct EntryChunk: Sendable {
   public private(set) var starts: [Int] = []
   private(set) var headers: [EntryHeader] = []
 
+  init() {}
+
+  /// The chunk of an entry that was exported, with the root behind it.
+  init(_ line: EntryLine) {
+    bytes = line.entry + (line.root?.bytes ?? [])
+    starts = [0]
+    headers = [line.header]
+  }
+
   /// How many entries there are.
   public var count: Int { starts.count }
 

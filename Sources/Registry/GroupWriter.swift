@@ -30,6 +30,8 @@ struct GroupWriter {
     var head = Position.start
     /// The overlay isn't the fold of the tail: entries of another writer, or a failed commit.
     var isStale = true
+    /// The store was made of an export, perhaps, and the first entry of one's own opens an epoch.
+    var mayOweEpoch = true
     /// The checkpoint of the snapshot that is open.
     var snapshot: UInt64?
     var began = ContinuousClock.now
@@ -76,6 +78,11 @@ struct GroupWriter {
       turn.groups += 1
       let map = try refreshView(needsWholeIndex: needsWholeIndex)
       try session.decide(on: map, after: turn.head, of: journal)
+      if turn.mayOweEpoch, !session.drafts.isEmpty, try openDueEpoch(before: session.drafts) {
+        session = GroupSession(commands: commands, keys: keys)
+        let map = try refreshView(needsWholeIndex: needsWholeIndex)
+        try session.decide(on: map, after: turn.head, of: journal)
+      }
       if !session.drafts.isEmpty { try append(session.drafts) }
       session.answer(at: turn.head, from: journal)
     } catch .journal(.invalidDraft(let error)) {
@@ -124,6 +131,7 @@ struct GroupWriter {
     turn.began = .now
     turn.groups = 0
     turn.isStale = true
+    turn.mayOweEpoch = true
     do throws(RegistryError) {
       try refreshHead()
       try openIndex(lease)
@@ -229,6 +237,29 @@ struct GroupWriter {
     map.drop(upTo: checkpoint)
     turn.snapshot = checkpoint
     return map
+  }
+
+  /// Opens the epoch that is due in a store that was made of an export, by whom its first command is.
+  ///
+  /// - Returns: Whether it did, so that what was decided is to be decided again.
+  private mutating func openDueEpoch(before drafts: [EntryDraft]) throws(RegistryError) -> Bool {
+    // A rebuild opens one of its own.
+    if case .store(.epochOpened) = drafts[0].event { return false }
+    let due: EpochOpening?
+    do throws(JournalError) { due = try journal.dueOpening() } catch { throw .journal(error) }
+    turn.mayOweEpoch = false
+    guard let due else { return false }
+    var authorship = drafts[0].authorship
+    authorship.isObserved = false
+    authorship.reason = "the first change of a store that was made of an export"
+    turn.isStale = true
+    try append([
+      EntryDraft(
+        event: .store(.epochOpened(due)), authorship: authorship,
+        request: RequestMark(id: .none))
+    ])
+    journal.noteOpening()
+    return true
   }
 
   private mutating func append(_ drafts: [EntryDraft]) throws(RegistryError) {

@@ -98,6 +98,14 @@ public final class CellRouter: Sendable {
     return try onIndex { () throws(ProjectionError) in try map.row(of: instance) }
   }
 
+  /// What is known of a conflict about an instance; nil if none was ever found.
+  ///
+  /// - Throws: `journal`, `index`.
+  public func conflict(of instance: InstanceID) throws(RouterError) -> ConflictRow? {
+    let map = try follower.snapshot()
+    return try onIndex { () throws(ProjectionError) in try map.conflict(of: instance) }
+  }
+
   /// The cells of the map, by UUID.
   public func cells() throws(RouterError) -> [CellTarget] {
     try follower.snapshot().cells.all

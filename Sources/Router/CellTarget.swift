@@ -98,8 +98,10 @@ public final class CellTarget: Sendable {
   }
 
   /// Works on a connection to the cell; one that went stale meanwhile is opened once more.
+  ///
+  /// - Throws: As `pool`; `database` for what the cell's database says.
   @inline(__always)
-  func ask<Answer>(
+  public func ask<Answer>(
     until deadline: ContinuousClock.Instant,
     _ body: (LentConnection) throws(CellError) -> Answer
   ) throws(CellUnavailable) -> Answer {

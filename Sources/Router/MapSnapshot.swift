@@ -57,6 +57,20 @@ final class MapSnapshot: Sendable {
   }
 }
 
+extension MapSnapshot {
+  /// What the index knows of a conflict about an instance; one that was found since it was projected
+  /// last isn't told.
+  func conflict(of id: InstanceID) throws(ProjectionError) -> ConflictRow? {
+    switch index {
+    case .open(let readers):
+      return try readers.with { reader throws(ProjectionError) in
+        try reader.conflict(of: .instance(id))
+      }
+    case .unusable(let error): throw error
+    }
+  }
+}
+
 // MARK: - Identity
 
 extension MapSnapshot {

@@ -167,9 +167,9 @@ import TestSupport
     let sql = InstancePageSQL(query, of: NovaCellTables(dialect: .sqlite, hasHidden: true))
     let connection = try SQLiteConnection(path: file.path, mode: .readOnly)
     var steps: [String] = []
-    for number in 0..<sql.count {
+    for segment in sql.segments {
       let statement = try connection.prepare(
-        "EXPLAIN QUERY PLAN " + sql.statement(number, limit: 10).text)
+        "EXPLAIN QUERY PLAN " + sql.statement(segment, limit: 10).text)
       while try statement.step() { steps.append(try statement.text(3).string) }
     }
     return steps
@@ -233,11 +233,11 @@ import TestSupport
     }
     func text(_ dialect: SQLDialect) -> String {
       InstancePageSQL(asked, of: NovaCellTables(dialect: dialect, hasHidden: true)).statement(
-        0, limit: 5
+        .all, limit: 5
       ).text
     }
     let values = InstancePageSQL(asked, of: NovaCellTables(dialect: .postgresql, hasHidden: true))
-      .statement(0, limit: 5).values
+      .statement(.all, limit: 5).values
     #expect(
       values == [.text("p"), .text("x"), .text("n"), .text(ByteText("\(id(1))"))])
     let sqlite: [String] = [

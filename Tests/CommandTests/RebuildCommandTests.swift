@@ -30,9 +30,25 @@ import Testing
       #expect(after == before)
       let id = "\(instance(900))"
       #expect(try bed.done("conflicts", "list", "--json").object["instance"] as? String == id)
+      let routed = try bed.run("route", id, "--json")
+      #expect(routed.status == 2, "\(routed)")
+      let error = try #require(try routed.object["error"] as? String)
+      #expect(error.contains("in conflict") && error.contains("conflicts show \(id)"))
+      #expect(try bed.done("status", "--json").object["open_conflicts"] as? Int == 1)
+      let count = try bed.done("instance", "list", "--count")
+      #expect(count.out == "\(before.count)\n" && count.err.contains("1 conflict is open"))
+      let both = try bed.run(
+        "conflicts", "resolve", id, "--cell", "beta", "--unmapped", "--reason", "t")
+      #expect(both.status == 64 && both.err.contains("not both"), "\(both)")
       try bed.done("conflicts", "resolve", id, "--cell", "beta", "--reason", "it runs there")
       #expect(try bed.done("route", id, "--json").object["cell_name"] as? String == "beta")
       #expect(try bed.done("conflicts", "list").out.hasPrefix("No open conflicts"))
+      let decided = try bed.done("conflicts", "show", id)
+      #expect(decided.out.contains("it runs there") && decided.out.contains("By "))
+      #expect(
+        try bed.done("conflicts", "show", id, "--json").object["reason"] as? String
+          == "it runs there")
+      #expect(try bed.done("instance", "list", "--count").err == "")
       #expect(
         try bed.run("conflicts", "resolve", "nothing", "--unmapped", "--reason", "t").status == 9)
     }

@@ -1,5 +1,6 @@
-"""Kills `backup create` and `backup restore` at each system call that changes something on disk, and
-looks at what is left: no backup or a whole one; the old store, byte for byte, or the new one.
+"""Kills `backup create`, `backup restore` and `audit import` at each system call that changes something on
+disk, and looks at what is left: no backup or a whole one; the old store, byte for byte, or the new one; no
+store or that of the export.
 
 strace delivers SIGKILL when a process enters its n-th call of a kind, n = 1, 2, 3 … until a run is not
 killed any more; so every state between two calls is looked at, but for plain writes, of which there are
@@ -16,7 +17,7 @@ from fault_store import WORK, Store, Wrong, journal_reference, require
 CALLS = [("rename", 1), ("link", 1), ("unlink", 1), ("mkdir", 1), ("rmdir", 1), ("fsync", 1),
          ("fdatasync", 2), ("ftruncate", 1), ("fallocate", 1), ("writev", 3), ("write", 5),
          ("pwrite64", 17)]
-KINDS = ["create", "restore new", "restore over"]
+KINDS = ["create", "restore new", "restore over", "import"]
 # Up to which entry, of about 1,500.
 KEPT = 900
 
@@ -64,23 +65,38 @@ def check_restore(store, words, before):
     store.verify()
 
 
+def check_import(store, words, exported):
+    if not (store.folder / "journal.lmdb").exists():
+        store.run("status", expected=(6,))
+        store.run(*words)
+    require(entries(store.folder) == exported, "a store of something else")
+    require((store.folder / "IMPORTED").exists(), "the store doesn't know that it was imported")
+    store.verify()
+
+
 def one(campaign, kind, call, number):
     """One kill; gives whether a process met it, and what is wrong."""
     name = f"backup {kind} {call} {number}"
-    store = campaign.store(name) if kind == "restore new" else campaign.copy("adopted", name)
+    store = (campaign.store(name) if kind in ("restore new", "import")
+             else campaign.copy("adopted", name))
     backup = WORK / f"{name}.copy"
     try:
         before = entries(store.folder) if store.folder.exists() else []
-        words = ("backup", "create", str(backup)) if kind == "create" else (
-            "backup", "restore", str(WORK / "backup"), "--to", str(KEPT), "--reason", "fault test")
+        words = {
+            "create": ("backup", "create", str(backup)),
+            "import": ("audit", "import", str(WORK / "exported")),
+        }.get(kind, ("backup", "restore", str(WORK / "backup"), "--to", str(KEPT),
+                     "--reason", "fault test"))
         met = killed(store, call, number, words)
         if kind == "create":
             check_create(store, backup, words, before)
+        elif kind == "import":
+            check_import(store, words, campaign.exported)
         else:
             check_restore(store, words, before)
     except Wrong as wrong:
         return True, f"{name}: {wrong}"
-    shutil.rmtree(store.folder)
+    shutil.rmtree(store.folder, ignore_errors=True)
     shutil.rmtree(backup, ignore_errors=True)
     return met, None
 
@@ -98,10 +114,13 @@ def loop(campaign, case):
 
 
 def run(campaign):
-    campaign.store("adopted").run("backup", "create", str(WORK / "backup"))
+    adopted = campaign.store("adopted")
+    adopted.run("backup", "create", str(WORK / "backup"))
+    adopted.run("audit", "export", str(WORK / "exported"))
+    campaign.exported = entries(adopted.folder)
     cases = list(itertools.product(KINDS, CALLS))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         results = list(pool.map(lambda case: loop(campaign, case), cases))
     met, failed = sum(count for count, _ in results), sum(count for _, count in results)
-    print(f"{met} kills of backups and restores: {failed} failed", flush=True)
+    print(f"{met} kills of backups, restores and imports: {failed} failed", flush=True)
     return failed + (met == 0)

@@ -43,6 +43,12 @@ class Cellmap:
             "publish", "sqlite:///nova_api.sqlite", "--base-directory", str(folder), "--reason",
             "interoperability", "--json", *options))
 
+    def rebuild(self, cells, *options):
+        """Makes a store from the cells alone; what the command says of it."""
+        return json.loads(self.run(
+            "rebuild", "--cells", str(cells), "--base-directory", str(self.cloud), "--base",
+            str(self.base), "--reason", "interoperability", "--json", *options))
+
     def routes(self, instances):
         """The route of each instance, by its UUID, addresses revealed."""
         output = self.run(

@@ -58,8 +58,11 @@ def configuration(folder, cell="nova_cell0"):
 
 def start_nova(path):
     """Starts Nova's configuration, databases and objects in this process."""
+    # Releases before 33 patch threads when they are imported, unless they are told not to.
+    os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
     from nova import monkey_patch
-    monkey_patch.patch(backend="threading")
+    if hasattr(monkey_patch, "patch"):
+        monkey_patch.patch(backend="threading")
     import nova.conf
     from nova import config, objects, rpc
     logging.captureWarnings(True)
@@ -102,7 +105,8 @@ class Builder:
     def build(self):
         for number in range(CELLS + 1):
             self.add_cell(number)
-        self.add_flavor()
+        self.add_flavors()
+        self.add_key_pairs()
         for number in range(1, CELLS + 1):
             self.add_hosts(number)
         manage(self.folder, self.conf, "cell_v2", "discover_hosts")
@@ -125,12 +129,53 @@ class Builder:
         with self.context_module.target_cell(self.context, cell) as targeted:
             migration.db_sync(database="main", context=targeted)
 
-    def add_flavor(self):
-        self.flavor = self.objects.Flavor(
-            self.context, name="m1.small", vcpus=1, memory_mb=2048, root_gb=20, ephemeral_gb=0,
-            flavorid="1", swap=0, rxtx_factor=1.0, vcpu_weight=0, disabled=False, is_public=True,
-            extra_specs={}, projects=[])
-        self.flavor.create()
+    def add_flavors(self):
+        self.flavors = []
+        for number, extra_specs in enumerate(({}, {"hw:cpu_policy": "shared", "caf\u00e9": "x"},
+                                              {"trait:HW_CPU_X86_VMX": "required"})):
+            flavor = self.objects.Flavor(
+                self.context, name=f"m1.{number}", vcpus=1 + number, memory_mb=2048, root_gb=20,
+                ephemeral_gb=0, flavorid=f"flavor-{number}", swap=number, rxtx_factor=1.5,
+                vcpu_weight=0, disabled=False, is_public=number != 2, extra_specs=extra_specs,
+                projects=[], description="d\u00e9j\u00e0" if number else None)
+            flavor.create()
+            self.flavors.append(flavor)
+
+    def add_key_pairs(self):
+        self.key_pairs = []
+        for number in range(7):
+            key_pair = self.objects.KeyPair(
+                self.context, user_id=f"user-{number}", name="key", type="ssh",
+                fingerprint=f"f{number}", public_key=f"ssh-rsa AAAA{number} cl\u00e9")
+            key_pair.create()
+            self.key_pairs.append(key_pair)
+
+    def furnish(self, instance, number):
+        """What schedulers look at when an instance is moved later."""
+        objects = self.objects
+        if number % 2:
+            instance.keypairs = objects.KeyPairList(objects=[self.key_pairs[number % 7]])
+            instance.key_name = "key"
+        if number % 5 == 0:
+            instance.numa_topology = objects.InstanceNUMATopology(cells=[
+                objects.InstanceNUMACell(id=0, cpuset={0}, pcpuset=set(), memory=2048)])
+        requests = [objects.InstancePCIRequest(
+            count=1, spec=[{"vendor_id": "8086"}], alias_name="a1", request_id=str(uuid.uuid4()))]
+        instance.pci_requests = objects.InstancePCIRequests(
+            instance_uuid=instance.uuid, requests=requests if number % 7 == 0 else [])
+        metadata = {"image_min_ram": "0", "image_min_disk": "1", "image_hw_disk_bus": "scsi",
+                    "image_container_format": "bare", "image_disk_format": "qcow2",
+                    "image_hw_numa_nodes": "1", "image_trait:HW_CPU_X86_AVX": "required",
+                    "image_os_require_quiesce": "yes", "image_architecture": "x86_64",
+                    "image_base_image_ref": str(uuid.UUID(int=number))}
+        instance.system_metadata = metadata
+        instance.image_ref = "" if number % 4 == 0 else str(uuid.UUID(int=number))
+        instance.availability_zone = None if number % 6 == 0 else f"zone-{number % 3}"
+
+    def add_volume(self, targeted, instance):
+        self.objects.BlockDeviceMapping(
+            targeted, instance_uuid=instance.uuid, boot_index=0, source_type="volume",
+            destination_type="volume", volume_id=str(uuid.uuid4()), device_name="/dev/vda").create()
 
     def add_hosts(self, number):
         self.hosts[number] = []
@@ -163,13 +208,18 @@ class Builder:
         with self.context_module.target_cell(self.context, self.cells[cell]) as targeted:
             instance = self.objects.Instance(
                 targeted, uuid=str(uuid.uuid4()), project_id=project, user_id=f"user-{number % 7}",
-                host=host, display_name=f"server-{number}", flavor=self.flavor,
-                instance_type_id=self.flavor.id, system_metadata={},
+                host=host, display_name=f"server-{number}", flavor=self.flavors[number % 3],
+                instance_type_id=self.flavors[number % 3].id,
                 vm_state="active" if state in ("deleted", "soft-delete", "deleting") else state,
                 task_state="deleting" if state == "deleting" else None)
             if node:
-                instance.node, instance.compute_id = node.hypervisor_hostname, node.id
+                instance.node = node.hypervisor_hostname
+                if "compute_id" in instance.fields:  # Not before 28.
+                    instance.compute_id = node.id
+            self.furnish(instance, number)
             instance.create()
+            if number % 4 == 0:
+                self.add_volume(targeted, instance)
             if state == "soft-delete":
                 instance.vm_state = state
                 instance.deleted_at = datetime.datetime.now(datetime.timezone.utc)

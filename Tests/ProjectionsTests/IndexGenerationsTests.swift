@@ -100,7 +100,7 @@ import Testing
   @Test func `a generation that is being made, in this process too, is nobody's to remove`() throws
   {
     try withStore { (generations) throws in
-      var new: NewGeneration? = try generations.reserve()
+      var new: HeldGeneration? = try generations.reserve()
       #expect(new?.number == 2)
       #expect(try generations.reserve().number == 3, "two replays never have one number")
       try makeIndex(of: history, at: generations.path(of: 2))  // whole, and not switched to yet

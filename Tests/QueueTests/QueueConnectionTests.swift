@@ -1,6 +1,7 @@
 import Cells
 import Foundation
 import Journal
+import TestServers
 import TestSupport
 import Testing
 
@@ -43,15 +44,16 @@ extension WithBroker {
     }
 
     @Test func `says that a listener is silent`() throws {
-      let listener = try SilentListener()
-      defer { listener.close() }
-      #expect(try reason(broker.address(port: listener.port), within: 500) == .silent)
+      let listener = try FaultProxy(to: 1, .silent)
+      defer { listener.stop() }
+      #expect(try reason(broker.address(port: UInt16(listener.port)), within: 500) == .silent)
     }
 
     @Test func `says that something else than a broker answers`() throws {
-      let listener = try SilentListener(saying: "HTTP/1.1 400 Bad Request\r\n\r\n")
-      defer { listener.close() }
-      let fault = try reason(broker.address(port: listener.port), within: 2_000)
+      let words = Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8)
+      let listener = try FaultProxy(to: 1, .answers(words, times: 1))
+      defer { listener.stop() }
+      let fault = try reason(broker.address(port: UInt16(listener.port)), within: 2_000)
       #expect([.notABroker, .disconnected].contains(fault), "\(String(describing: fault))")
     }
 
@@ -116,8 +118,8 @@ extension WithBroker {
     }
 
     @Test func `turns to the next broker where one is silent`() throws {
-      let silent = try SilentListener()
-      defer { silent.close() }
+      let silent = try FaultProxy(to: 1, .silent)
+      defer { silent.stop() }
       let listener = try ComputeListener(host: "failover2", on: broker)
       defer { listener.end() }
       let address =
@@ -172,15 +174,15 @@ extension WithBroker {
     @Test func `gives an honest answer wherever the connection is cut`() throws {
       let listener = try ComputeListener(host: "cut", on: broker)
       defer { listener.end() }
-      let proxy = try CuttingProxy(to: broker.port)
-      defer { proxy.close() }
+      let proxy = try FaultProxy(to: Int(broker.port), .none)
+      defer { proxy.stop() }
       var (delivered, unknown) = (0, 0)
       var length = 0
       while delivered == 0 {
-        proxy.cutAfter(length)
+        proxy.change(to: .cutsAfter(bytes: length))
         let message = try RemoteMessage(method: "m", version: "6.0")
         do {
-          _ = try pool(broker.address(port: proxy.port)).cast(
+          _ = try pool(broker.address(port: UInt16(proxy.port))).cast(
             message, toComputeHost: "cut", until: soon(2_000))
           delivered += 1
         } catch let error as QueueError {
@@ -197,9 +199,9 @@ extension WithBroker {
     }
 
     @Test func `holds to its limit of connections`() throws {
-      let silent = try SilentListener()
-      defer { silent.close() }
-      let pool = try pool(broker.address(port: silent.port), limit: 1)
+      let silent = try FaultProxy(to: 1, .silent)
+      defer { silent.stop() }
+      let pool = try pool(broker.address(port: UInt16(silent.port)), limit: 1)
       let other = DispatchSemaphore(value: 0)
       let isStarted = OwnThread.start {
         _ = try? pool.cast(.ping(), toComputeHost: "any", until: soon(1_500))

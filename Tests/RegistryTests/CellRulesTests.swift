@@ -99,7 +99,7 @@ import Testing
     }
   }
 
-  @Test func `renaming and disabling leave the addresses alone`() throws {
+  @Test func `renaming, disabling and enabling leave the addresses alone`() throws {
     try withStore { store in
       try store.submit(.addCell(id: .number(1), draft("sqlite:////a.db", name: "one")))
       let before = try #require(try store.caughtUpIndex().cell(.number(1))).record
@@ -108,6 +108,9 @@ import Testing
       let after = try #require(try store.caughtUpIndex().cell(.number(1))).record
       #expect(after.addresses == before.addresses)
       #expect(after.name == "two" && after.disabled == true)
+      try store.submit(.enableCell(.number(1), force: true))
+      let enabled = try #require(try store.caughtUpIndex().cell(.number(1))).record
+      #expect(enabled.addresses == before.addresses && enabled.disabled == false)
     }
   }
 

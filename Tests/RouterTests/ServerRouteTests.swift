@@ -105,15 +105,22 @@ extension TestStore {
   func addCell(
     _ number: Int = 77, on server: TestServer
   ) throws -> (id: CellID, database: NovaServerDatabase) {
+    let database = try NovaServerDatabase.makeCell(on: server)
+    let address = try #require(database.text().exposedText())
+    return (try addCell(number, in: database, at: address), database)
+  }
+
+  /// Adds a cell whose database is reached at an address, and the evidence of one host in it.
+  func addCell(
+    _ number: Int, in database: NovaServerDatabase, at address: String
+  ) throws -> CellID {
     let id = CellID(uuid(9, number))
     let (service, node) = (uuid(1, number), uuid(2, number))
-    let database = try NovaServerDatabase.makeCell(on: server)
     try database.addHost("h", service: service, node: node)
-    let text = database.text().exposedText()
-    let record = try record(id, "server cell", database: text)
+    let record = try record(id, "server cell", database: address)
     try append(
       .cell(id, .added(record)),
       .cell(id, .identityRecorded(CellIdentity(services: [service], computeNodes: [node]))))
-    return (id, database)
+    return id
   }
 }

@@ -99,10 +99,17 @@ final class TestStore {
       isCovered: isCovered)
   }
 
-  /// Gives cell0 a database, without which no list is complete.
-  func addCell0() throws {
-    _ = try NovaCellFile.make(at: folder + "/cell0.sqlite")
-    let record = try record(.cell0, "cell0", database: "sqlite:///cell0.sqlite")
+  /// Gives cell0 a database in a file, without which no list is complete.
+  @discardableResult
+  func addCell0() throws -> NovaCellFile {
+    let file = try NovaCellFile.make(at: folder + "/cell0.sqlite")
+    try setCell0(at: "sqlite:///cell0.sqlite")
+    return file
+  }
+
+  /// Gives cell0 the address of a database.
+  func setCell0(at address: String) throws {
+    let record = try record(.cell0, "cell0", database: address)
     let before = CellRecord(name: "cell0", isCovered: true).addresses
     try append(.cell(.cell0, .addressesChanged(from: before, to: record.addresses)))
   }

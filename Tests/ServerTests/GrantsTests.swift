@@ -59,6 +59,23 @@ struct GrantsTests {
     }
   }
 
+  @Test(arguments: ServerEngine.allCases)
+  func `what global tables are made of is read with the documented grants`(
+    _ engine: ServerEngine
+  ) throws {
+    let database = try cellDatabase(on: engine)
+    try database.add(instance)
+    try database.execute(
+      "INSERT INTO instance_extra (instance_uuid, deleted, flavor) VALUES ('\(instance)', 0, 'f')")
+    let user = try grant("\(engine) cell", on: database, replacing: "nova_cell1")
+    _ = try grant("\(engine) globals-cell", on: database, replacing: "nova_cell1")
+    let connection = try open(
+      database.server.address(database.name, user: user, password: "PASSWORD"))
+    #expect(try connection.embeddedGlobals(afterRow: 0, limit: 9).rows.map(\.flavor) == ["f"])
+    #expect(try connection.requestFacts(of: [instance])[instance]?.flavor == "f")
+    #expect(try connection.globalCounts().requestSpecs == 1)
+  }
+
   /// Runs a block of the page with other names, and returns the user's.
   private func grant(
     _ block: String, on database: NovaServerDatabase, replacing name: String

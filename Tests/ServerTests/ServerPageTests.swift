@@ -117,6 +117,50 @@ struct ServerPageTests {
     }
   }
 
+  /// By time a server reads no more than it must, and puts the page together from more than one
+  /// statement: at each length of a page another row is its last.
+  @Test(arguments: [7, UInt64.random(in: 0 ... .max)])
+  func `pages by time have each row once, however many are equal or NULL`(seed: UInt64) throws {
+    var chance = Chance(seed: seed)
+    try withEngines(rows(&chance)) { connections in
+      for column in [InstanceColumn.createdAt, .updatedAt, .launchedAt] {
+        for isDescending in [false, true] {
+          let second = InstanceOrder.Key(.displayName, isDescending: chance.happens(50))
+          let first = InstanceOrder.Key(column, isDescending: isDescending)
+          for keys in [[first], [first, second]] {
+            let order = InstanceOrder(keys)
+            var whole = InstancePageQuery(order: order, filter: InstanceFilter(), limit: 1_000)
+            try connections[0].begin(until: soon())
+            let expected = try connections[0].page(whole)
+              .sorted { order.precedes($0.values, $1.values) }
+            for (connection, length) in zip(
+              connections[1...].flatMap { Array(repeating: $0, count: 6) },
+              [1, 2, 5, 13, 40, expected.count, 1, 3, 7, 29, expected.count - 1, 1_000])
+            {
+              whole.limit = length
+              #expect(
+                try pages(whole, on: connection) == expected,
+                "seed \(seed), \(keys), \(length) rows, \(connection.dialect)")
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func pages(
+    _ query: InstancePageQuery, on connection: CellConnection
+  ) throws -> [InstancePageRow] {
+    try connection.begin(until: soon())
+    var (query, rows) = (query, [InstancePageRow]())
+    while true {
+      let page = try connection.page(query)
+      rows += page
+      guard page.count == query.limit, let last = page.last else { return rows }
+      query.after = last.values
+    }
+  }
+
   @Test(arguments: ServerEngine.allCases)
   func `a column in another character set is ordered by its UTF-8 bytes`(
     _ engine: ServerEngine

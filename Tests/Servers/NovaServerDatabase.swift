@@ -146,6 +146,8 @@ public struct NovaServerDatabase: Sendable {
         user_id VARCHAR(255), project_id VARCHAR(255), vm_state VARCHAR(255), host VARCHAR(255),
         launched_at \(time), terminated_at \(time), display_name VARCHAR(255),
         uuid VARCHAR(36) NOT NULL, task_state VARCHAR(255), node VARCHAR(255), deleted INTEGER,
+        image_ref VARCHAR(255), availability_zone VARCHAR(255), instance_type_id INTEGER,
+        key_name VARCHAR(255),
         cleaned INTEGER, \(withHidden ? "hidden \(flag), compute_id BIGINT," : "")
         CONSTRAINT uniq_instances0uuid UNIQUE (uuid));
       CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
@@ -170,6 +172,20 @@ public struct NovaServerDatabase: Sendable {
         \(id), uuid VARCHAR(36), instance_uuid VARCHAR(36), source_compute VARCHAR(255),
         dest_compute VARCHAR(255), status VARCHAR(255), created_at \(time),
         cross_cell_move \(flag));
+      CREATE TABLE instance_extra (
+        \(id), deleted INTEGER, instance_uuid VARCHAR(36) NOT NULL, numa_topology TEXT,
+        pci_requests TEXT, flavor TEXT, keypairs TEXT);
+      CREATE INDEX instance_extra_idx ON instance_extra (instance_uuid);
+      CREATE TABLE instance_system_metadata (
+        \(id), instance_uuid VARCHAR(36) NOT NULL,
+        \(engine == .mariadb ? "`key`" : "\"key\"") VARCHAR(255) NOT NULL, value VARCHAR(255),
+        deleted INTEGER);
+      CREATE INDEX instance_uuid ON instance_system_metadata (instance_uuid);
+      CREATE TABLE block_device_mapping (
+        \(id), instance_uuid VARCHAR(36), deleted INTEGER, boot_index INTEGER,
+        destination_type VARCHAR(255));
+      CREATE INDEX block_device_mapping_instance_uuid_idx
+        ON block_device_mapping (instance_uuid);
       """
   }
 

@@ -61,6 +61,8 @@ public struct NovaCellFile: Sendable {
       user_id VARCHAR(255), project_id VARCHAR(255), vm_state VARCHAR(255), host VARCHAR(255),
       launched_at DATETIME, terminated_at DATETIME, display_name VARCHAR(255),
       uuid VARCHAR(36) NOT NULL, task_state VARCHAR(255), node VARCHAR(255), deleted INTEGER,
+      image_ref VARCHAR(255), availability_zone VARCHAR(255), instance_type_id INTEGER,
+      key_name VARCHAR(255),
       cleaned INTEGER, \(withHidden ? "hidden BOOLEAN, compute_id BIGINT," : "")
       PRIMARY KEY (id), CONSTRAINT uniq_instances0uuid UNIQUE (uuid));
     CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
@@ -86,6 +88,18 @@ public struct NovaCellFile: Sendable {
       id INTEGER NOT NULL, uuid VARCHAR(36), instance_uuid VARCHAR(36),
       source_compute VARCHAR(255), dest_compute VARCHAR(255), status VARCHAR(255),
       created_at DATETIME, cross_cell_move BOOLEAN, PRIMARY KEY (id));
+    CREATE TABLE instance_extra (
+      deleted INTEGER, id INTEGER NOT NULL, instance_uuid VARCHAR(36) NOT NULL, numa_topology TEXT,
+      pci_requests TEXT, flavor TEXT, keypairs TEXT, PRIMARY KEY (id));
+    CREATE INDEX instance_extra_idx ON instance_extra (instance_uuid);
+    CREATE TABLE instance_system_metadata (
+      id INTEGER NOT NULL, instance_uuid VARCHAR(36) NOT NULL, "key" VARCHAR(255) NOT NULL,
+      value VARCHAR(255), deleted INTEGER, PRIMARY KEY (id));
+    CREATE INDEX instance_uuid ON instance_system_metadata (instance_uuid);
+    CREATE TABLE block_device_mapping (
+      id INTEGER NOT NULL, instance_uuid VARCHAR(36), deleted INTEGER, boot_index INTEGER,
+      destination_type VARCHAR(255), PRIMARY KEY (id));
+    CREATE INDEX block_device_mapping_instance_uuid_idx ON block_device_mapping (instance_uuid);
     """
   }
 }

@@ -74,7 +74,7 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
   case listByCreation = "list-created"
   case listHung = "list-hung"
   case listSkipped = "list-skipped"
-  case open, changes, sustained, history, size
+  case open, verify, changes, sustained, history, size
   case routeOnMariaDB = "route-mariadb"
   case routeOnPostgreSQL = "route-postgresql"
   case listOnMariaDB = "list-mariadb"
@@ -112,6 +112,7 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .listHung: try ListBenches.hung(fixtures)
     case .listSkipped: try ListBenches.skipped(fixtures)
     case .open: try StoreBenches.open(fixtures)
+    case .verify: try VerifyBenches.full(fixtures)
     case .changes: try ChangeBenches.acknowledged(fixtures)
     case .sustained: try ChangeBenches.sustained(fixtures)
     case .history: try HistoryBenches.instance(fixtures)

@@ -28,12 +28,15 @@ struct Cellmap: ParsableCommand {
       ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, ReconcileCommand.self,
       DoctorCommand.self, BackupCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
+      ProveWorkerCommand.self, CheckpointWorkerCommand.self, ExportWorkerCommand.self,
+      ImportWorkerCommand.self,
       BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])
 
   static func main() {
     signal(SIGPIPE, SIG_DFL)
     callersMask = umask(0o077)
+    checkArguments()
     let arguments = storeTakenOut(of: Array(CommandLine.arguments.dropFirst()))
     let hidden = HiddenArguments(Array(CommandLine.arguments.dropFirst()))
     words = "cellmap " + HiddenArguments(arguments).words.joined(separator: " ")
@@ -52,6 +55,17 @@ struct Cellmap: ParsableCommand {
         Console.note(Console.safe(String(line)))
       }
       Glibc.exit(code.rawValue)
+    }
+  }
+
+  /// Bytes that aren't UTF-8 would be replaced before a command sees them, and be stored so.
+  private static func checkArguments() {
+    for place in 1..<max(1, Int(CommandLine.argc)) {
+      guard let argument = CommandLine.unsafeArgv[place] else { continue }
+      let bytes = UnsafeRawBufferPointer(start: argument, count: strlen(argument))
+      guard String(validating: bytes, as: UTF8.self) == nil else { continue }
+      Console.remark("Argument \(place) is not UTF-8. Give it in UTF-8.")
+      Glibc.exit(ExitStatus.usage.rawValue)
     }
   }
 

@@ -50,6 +50,19 @@ API_TABLES = {
     "request_specs": _TIMES + """, id INTEGER NOT NULL, instance_uuid VARCHAR(36) NOT NULL,
   spec TEXT NOT NULL, PRIMARY KEY (id),
   CONSTRAINT uniq_request_specs0instance_uuid UNIQUE (instance_uuid)""",
+    "flavors": _TIMES + """, name VARCHAR(255) NOT NULL, id INTEGER NOT NULL,
+  memory_mb INTEGER NOT NULL, vcpus INTEGER NOT NULL, swap INTEGER NOT NULL,
+  vcpu_weight INTEGER, flavorid VARCHAR(255) NOT NULL, rxtx_factor FLOAT, root_gb INTEGER,
+  ephemeral_gb INTEGER, disabled BOOLEAN, is_public BOOLEAN, description TEXT, PRIMARY KEY (id),
+  CONSTRAINT uniq_flavors0flavorid UNIQUE (flavorid), CONSTRAINT uniq_flavors0name UNIQUE (name)""",
+    "flavor_extra_specs": _TIMES + """, id INTEGER NOT NULL, flavor_id INTEGER NOT NULL,
+  "key" VARCHAR(255) NOT NULL, value VARCHAR(255), PRIMARY KEY (id),
+  CONSTRAINT uniq_flavor_extra_specs0flavor_id0key UNIQUE (flavor_id, "key"),
+  FOREIGN KEY(flavor_id) REFERENCES flavors (id)""",
+    "key_pairs": _TIMES + """, id INTEGER NOT NULL, name VARCHAR(255) NOT NULL,
+  user_id VARCHAR(255) NOT NULL, fingerprint VARCHAR(255), public_key TEXT,
+  type VARCHAR(4) DEFAULT 'ssh' NOT NULL, PRIMARY KEY (id),
+  CONSTRAINT uniq_key_pairs0user_id0name UNIQUE (user_id, name)""",
 }
 
 API_INDEXES = [
@@ -61,6 +74,7 @@ API_INDEXES = [
     "INDEX build_requests_project_id_idx ON build_requests (project_id)",
     "INDEX build_requests_instance_uuid_idx ON build_requests (instance_uuid)",
     "INDEX request_spec_instance_uuid_idx ON request_specs (instance_uuid)",
+    'INDEX flavor_extra_specs_flavor_id_key_idx ON flavor_extra_specs (flavor_id, "key")',
 ]
 
 CELL_TABLES = {
@@ -91,6 +105,21 @@ CELL_TABLES = {
   trusted_certs TEXT, vpmems TEXT, resources TEXT, PRIMARY KEY (id),
   CONSTRAINT instance_extra_instance_uuid_fkey
     FOREIGN KEY(instance_uuid) REFERENCES instances (uuid)""",
+    "instance_system_metadata": _SOFT_TIMES + """, id INTEGER NOT NULL,
+  instance_uuid VARCHAR(36) NOT NULL, "key" VARCHAR(255) NOT NULL, value VARCHAR(255),
+  deleted INTEGER, PRIMARY KEY (id), CONSTRAINT instance_system_metadata_ibfk_1
+    FOREIGN KEY(instance_uuid) REFERENCES instances (uuid)""",
+    "block_device_mapping": _SOFT_TIMES + """, id INTEGER NOT NULL, device_name VARCHAR(255),
+  delete_on_termination BOOLEAN, snapshot_id VARCHAR(36), volume_id VARCHAR(36),
+  volume_size INTEGER, no_device BOOLEAN, connection_info TEXT, instance_uuid VARCHAR(36),
+  deleted INTEGER, source_type VARCHAR(255), destination_type VARCHAR(255),
+  guest_format VARCHAR(255), device_type VARCHAR(255), disk_bus VARCHAR(255), boot_index INTEGER,
+  image_id VARCHAR(36), tag VARCHAR(255), attachment_id VARCHAR(36), uuid VARCHAR(36),
+  volume_type VARCHAR(255), encrypted BOOLEAN, encryption_secret_uuid VARCHAR(36),
+  encryption_format VARCHAR(128), encryption_options VARCHAR(4096), PRIMARY KEY (id),
+  CONSTRAINT uniq_block_device_mapping0uuid UNIQUE (uuid),
+  CONSTRAINT block_device_mapping_instance_uuid_fkey
+    FOREIGN KEY(instance_uuid) REFERENCES instances (uuid)""",
     "migrations": _SOFT_TIMES + """, id INTEGER NOT NULL, source_compute VARCHAR(255),
   dest_compute VARCHAR(255), dest_host VARCHAR(255), status VARCHAR(255),
   instance_uuid VARCHAR(36), old_instance_type_id INTEGER, new_instance_type_id INTEGER,
@@ -117,6 +146,8 @@ CELL_INDEXES = [
     "UNIQUE INDEX services_uuid_idx ON services (uuid)",
     "UNIQUE INDEX compute_nodes_uuid_idx ON compute_nodes (uuid)",
     "INDEX instance_extra_idx ON instance_extra (instance_uuid)",
+    "INDEX instance_uuid ON instance_system_metadata (instance_uuid)",
+    "INDEX block_device_mapping_instance_uuid_idx ON block_device_mapping (instance_uuid)",
     "UNIQUE INDEX migrations_uuid ON migrations (uuid)",
     "INDEX migrations_updated_at_idx ON migrations (updated_at)",
     "INDEX migrations_instance_uuid_and_status_idx ON migrations"

@@ -1,4 +1,5 @@
 internal import Journal
+internal import Projections
 
 extension CellConnection {
   /// A page of the cell's instances.
@@ -7,11 +8,51 @@ extension CellConnection {
   public func page(_ query: InstancePageQuery) throws(CellError) -> [InstancePageRow] {
     let sql = InstancePageSQL(query, of: tables)
     var rows: [InstancePageRow] = []
-    for number in 0..<sql.count where rows.count < query.limit {
-      let statement = sql.statement(number, limit: query.limit - rows.count)
-      try forEachRow(of: statement) { row throws(DatabaseError) in
-        rows.append(try InstancePageRow(in: row, by: query.order))
+    for segment in sql.segments where rows.count < query.limit {
+      var rest = query
+      rest.limit -= rows.count
+      rows +=
+        sql.isOrderedByFirstKeyAlone(segment)
+        ? try pageByGroups(rest, of: segment)
+        : try self.rows(of: sql.statement(segment, limit: rest.limit), by: query.order)
+    }
+    return rows
+  }
+
+  /// A page of a segment whose rows come in the order of the first key alone: of rows that are equal
+  /// in it any come first, so those of the last value are asked for once more, by themselves.
+  private func pageByGroups(
+    _ query: InstancePageQuery, of segment: KeysetOrder.Segment
+  ) throws(CellError) -> [InstancePageRow] {
+    var rows: [InstancePageRow] = []
+    var rest = query
+    while true {
+      let sql = InstancePageSQL(rest, of: tables)
+      // One row more tells whether the last value goes on beyond the page.
+      let statement = sql.statement(segment, limit: rest.limit + 1)
+      let read = try self.rows(of: statement, by: query.order)
+        .sorted { query.order.precedes($0.values, $1.values) }
+      guard read.count > rest.limit else { return rows + read }
+      let value = read[rest.limit].values[0]
+      rows += read.prefix { $0.values[0] != value }
+      let missing = query.limit - rows.count
+      if missing > 0 {
+        let group = sql.statement(forGroup: value, limit: missing)
+        rows += try self.rows(of: group, by: query.order)
       }
+      if rows.count == query.limit { return rows }
+      // Some of the group have gone between the two statements; there are others behind it.
+      rest.after = rows.last?.values ?? rest.after
+      rest.limit = query.limit - rows.count
+    }
+  }
+
+  private func rows(
+    of statement: SQLQuery, by order: InstanceOrder
+  ) throws(CellError) -> [InstancePageRow] {
+    var rows: [InstancePageRow] = []
+    try forEachRow(of: statement) { row throws(DatabaseError) in
+      rows.append(try InstancePageRow(in: row, by: order))
     }
     return rows
   }

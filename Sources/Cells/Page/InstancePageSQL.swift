@@ -1,13 +1,15 @@
 internal import Journal
 internal import Projections
 
-/// The statements that read a page, in the SQL of an engine; to be run one after the other until the
-/// page is full.
+/// The statements that read a page, in the SQL of an engine: one for each segment, to be run one
+/// after the other until the page is full.
 ///
 /// A row has what `CellInstance` is made of, and the UUID last.
 struct InstancePageSQL {
   private let query: InstancePageQuery
   private let tables: NovaCellTables
+  /// The value of the first key that a group's rows have.
+  private var group: SortValue?
 
   init(_ query: InstancePageQuery, of tables: NovaCellTables) {
     self.query = query
@@ -30,15 +32,30 @@ struct InstancePageSQL {
     }
   }
 
-  /// How many statements there are.
-  var count: Int { segments.count }
+  /// The parts of the rows that have a statement each.
+  var segments: [KeysetOrder.Segment] { order.segments(after: nulls) }
 
-  /// One of the statements, for so many rows.
-  func statement(_ number: Int, limit: Int) -> SQLQuery {
-    let segment = segments[number]
+  /// Whether the statement gives a segment's rows in the order of the first key alone, equal ones in
+  /// any.
+  ///
+  /// MariaDB sorts all rows of a range, or none: it can't sort just those that the index leaves equal.
+  func isOrderedByFirstKeyAlone(_ segment: KeysetOrder.Segment) -> Bool {
+    dialect == .mariadb && segment == .values
+  }
+
+  /// The statement for the rows that have one value of the first key, which isn't NULL.
+  func statement(forGroup value: SortValue, limit: Int) -> SQLQuery {
+    var sql = self
+    sql.group = value
+    return sql.statement(.group(isBegun: query.after?[0] == value), limit: limit)
+  }
+
+  /// The statement for so many rows of a segment.
+  func statement(_ segment: KeysetOrder.Segment, limit: Int) -> SQLQuery {
     var sql = SQLQuery(
       dialect, on: .instances, "SELECT \(tables.instanceColumns), uuid FROM instances")
-    var conditions = filterConditions(&sql)
+    let isByDeletion = isOrderedByDeletion(segment)
+    var conditions = filterConditions(&sql, isByDeletion: isByDeletion)
     var placeholders: [Int: String] = [:]
     let condition = order.condition(of: segment, after: nulls) { place in
       if let known = placeholders[place] { return known }
@@ -48,20 +65,27 @@ struct InstancePageSQL {
     }
     if let condition { conditions.append("(\(condition))") }
     if !conditions.isEmpty { sql.append(" WHERE " + conditions.joined(separator: " AND ")) }
-    let terms = order.ordering(of: segment).enumerated().map { place, term in
+    let keys = order.ordering(of: segment).prefix(isOrderedByFirstKeyAlone(segment) ? 1 : .max)
+    let terms = keys.enumerated().map { place, term in
       // Where the segment has no NULL there is none to place, and every index fits.
       segment == .values && place == 0 || !term.isNullable
         ? "\(term.expression) \(term.isDescending ? "DESC" : "ASC")"
         : dialect.order(term.expression, descending: term.isDescending)
     }
-    sql.append(" ORDER BY \(terms.joined(separator: ", ")) LIMIT \(limit)")
+    let leading = isByDeletion ? "deleted \(keys[0].isDescending ? "DESC" : "ASC"), " : ""
+    sql.append(" ORDER BY \(leading)\(terms.joined(separator: ", ")) LIMIT \(limit)")
     return sql
+  }
+
+  /// Whether a statement names the mark of deletion as a range and as its first key, as the index of
+  /// `created_at` has it. Given the one value, MariaDB reads that index from its end up to the page.
+  private func isOrderedByDeletion(_ segment: KeysetOrder.Segment) -> Bool {
+    isOrderedByFirstKeyAlone(segment) && query.order.keys[0].column == .createdAt
   }
 
   // MARK: Order
 
   private var nulls: [Bool]? { query.after?.map { $0 == .null } }
-  private var segments: [KeysetOrder.Segment] { order.segments(after: nulls) }
 
   private var order: KeysetOrder {
     KeysetOrder(
@@ -91,7 +115,8 @@ struct InstancePageSQL {
   }
 
   private func value(at place: Int) -> SQLValue {
-    switch query.after?[place] {
+    let value = place == 0 ? group ?? query.after?[0] : query.after?[place]
+    return switch value {
     case nil, .null?: .null
     case .time(let time)?: dialect.time(time)
     case .text(let text)?: .text(text)
@@ -101,7 +126,7 @@ struct InstancePageSQL {
 
   // MARK: Filter
 
-  private func filterConditions(_ sql: inout SQLQuery) -> [String] {
+  private func filterConditions(_ sql: inout SQLQuery, isByDeletion: Bool) -> [String] {
     let filter = query.filter
     var conditions: [String] = []
     if let instance = filter.instance {
@@ -123,7 +148,7 @@ struct InstancePageSQL {
         "(updated_at >= \(time) OR (updated_at IS NULL AND created_at >= \(time)))")
     }
     switch filter.deletion {
-    case .live: conditions.append("\(deleted) = 0")
+    case .live: conditions += isByDeletion ? ["deleted >= 0", "deleted <= 0"] : ["\(deleted) = 0"]
     case .deleted: conditions.append("deleted <> 0")
     case .any: break
     }

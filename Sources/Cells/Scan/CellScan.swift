@@ -116,7 +116,7 @@ extension CellConnection {
     }
   }
 
-  private func page<Row: Sendable>(
+  func page<Row: Sendable>(
     _ query: SQLQuery, idColumn: Int, limit: Int?,
     _ read: (SQLRow, Int64) throws(DatabaseError) -> Row
   ) throws(CellError) -> ScanPage<Row> {

@@ -20,19 +20,13 @@ public struct BackupManifest: Equatable, Sendable {
   public var bytes: UInt64 { files.values.reduce(0) { $0 + $1.bytes } }
 }
 
-/// One line of JSON; its member `digest` is the SHA-256 of the line without that member, so that a
-/// changed byte shows.
 extension BackupManifest {
   private static let kind = "cellmap backup"
   private static let format: UInt64 = 1
   static let maximumBytes = 16 << 20
 
   /// The content of `backup.json`.
-  var line: [UInt8] {
-    var members = members
-    members["digest"] = Self.digest(of: members)
-    return Array(JSONValue.object(members).line.utf8) + [UInt8(ascii: "\n")]
-  }
+  var line: [UInt8] { DigestedLine.bytes(of: members) }
 
   private var members: [String: JSONValue] {
     [
@@ -48,10 +42,6 @@ extension BackupManifest {
     ]
   }
 
-  private static func digest(of members: [String: JSONValue]) -> JSONValue {
-    .printed(TreeHash.plain(Array(JSONValue.object(members).line.utf8)))
-  }
-
   /// Reads the manifest of a backup.
   ///
   /// - Throws: `notABackup` if there is none; `damaged` for a changed byte; `newerFormat`; `file`.
@@ -61,10 +51,9 @@ extension BackupManifest {
       guard error.isMissing else { throw .file(error) }
       throw .notABackup(path: path, why: "there is no such file")
     }
-    guard let value = try? JSONValue(parsing: bytes), case .object(var members) = value,
-      let digest = members.removeValue(forKey: "digest"), digest == Self.digest(of: members),
-      Array(value.line.utf8) + [UInt8(ascii: "\n")] == bytes
-    else { throw .damaged(path: path, what: "its digest is not that of what it says") }
+    guard let members = DigestedLine.members(of: bytes) else {
+      throw .damaged(path: path, what: "its digest is not that of what it says")
+    }
     guard members["kind"]?.string == Self.kind else {
       throw .notABackup(path: path, why: "the manifest is of something else")
     }
@@ -95,21 +84,5 @@ extension BackupManifest {
     self.init(
       store: store, position: position, root: root, orderedAt: orderedAt, madeAt: madeAt,
       program: program, files: files)
-  }
-}
-
-extension Digest {
-  /// The digest written as 64 lower-case hexadecimal digits; nil for anything else.
-  init?(hexadecimal text: String) {
-    let digits = Array(text.utf8)
-    guard digits.count == 64 else { return nil }
-    var bytes: [UInt8] = []
-    for place in stride(from: 0, to: 64, by: 2) {
-      guard let byte = UInt8(String(decoding: digits[place...place + 1], as: UTF8.self), radix: 16)
-      else { return nil }
-      bytes.append(byte)
-    }
-    self.init(bytes: bytes)
-    guard description == text else { return nil }
   }
 }

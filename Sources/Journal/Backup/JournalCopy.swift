@@ -31,9 +31,18 @@ enum JournalCopy {
       try batch.fill(with: drafts, after: &tip)
       try file.append(batch)
     }
+    return try finish(file, of: source.store, at: tip, in: files)
+  }
+
+  /// Ends the writing of a journal, gives it its HEAD, and reads all of it again.
+  ///
+  /// - Throws: As `make`.
+  static func finish(
+    _ file: NewJournalFile, of store: StoreID, at tip: JournalTip, in files: StoreFiles
+  ) throws(JournalError) -> EventJournal {
     try file.finish()
     let head = HeadSlots(files.head)
-    try head.write(store: source.store, position: tip.position, root: tip.root, at: .now)
+    try head.write(store: store, position: tip.position, root: tip.root, at: .now)
     try head.sync()
     return try verified(files, tip)
   }

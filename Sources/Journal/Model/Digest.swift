@@ -68,6 +68,22 @@ extension Digest: CustomStringConvertible {
   }
 }
 
+extension Digest {
+  /// The digest written as 64 lower-case hexadecimal digits; nil for anything else.
+  public init?(hexadecimal text: String) {
+    let digits = Array(text.utf8)
+    guard digits.count == 64 else { return nil }
+    var bytes: [UInt8] = []
+    for place in stride(from: 0, to: 64, by: 2) {
+      guard let byte = UInt8(String(decoding: digits[place...place + 1], as: UTF8.self), radix: 16)
+      else { return nil }
+      bytes.append(byte)
+    }
+    self.init(bytes: bytes)
+    guard description == text else { return nil }
+  }
+}
+
 extension [UInt8] {
   /// Appends the bytes of an integer, most significant first.
   @inline(__always)

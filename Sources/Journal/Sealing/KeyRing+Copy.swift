@@ -8,12 +8,13 @@ extension KeyRing {
     guard holdsKeys(source) else { throw .missing(source + "/master") }
     do throws(FileError) {
       if FileIdentity(ofPath: folder) == nil { try WorkFolder.renew(folder) }
-      let dataKeys = try SmallFile.names(in: source).filter {
-        $0.hasPrefix("data-") && !$0.hasSuffix(".new")
+      let others = try SmallFile.names(in: source).filter {
+        ($0.hasPrefix("data-") || $0.hasPrefix("checkpoint")) && !$0.hasSuffix(".new")
       }
-      for name in dataKeys.sorted() + ["hmac", "master"] {
+      for name in others.sorted(by: >) + ["hmac", "master"] {
         try SmallFile.replace(
-          folder + "/" + name, with: SmallFile.read(source + "/" + name, limit: 4096))
+          folder + "/" + name,
+          with: SmallFile.read(source + "/" + name, limit: SignedNote.maximumBytes))
       }
     } catch {
       throw error.isMissing ? .missing(error.path) : .file(error)
@@ -21,7 +22,7 @@ extension KeyRing {
   }
 
   /// Whether a folder holds a store's keys.
-  static func holdsKeys(_ folder: String) -> Bool {
+  public static func holdsKeys(_ folder: String) -> Bool {
     FileIdentity(ofPath: folder + "/master") != nil
   }
 }

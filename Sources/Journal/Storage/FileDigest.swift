@@ -1,4 +1,3 @@
-internal import Crypto
 internal import Glibc
 
 /// How long a file is, and the SHA-256 of its bytes.
@@ -16,19 +15,17 @@ public struct FileDigest: Hashable, Sendable {
     guard file >= 0 else { throw FileError("open", path, code: errno) }
     defer { close(file) }
     var buffer = [UInt8](repeating: 0, count: Self.chunkBytes)
-    var hash = SHA256()
+    var hash = RunningDigest()
     var length: UInt64 = 0
     while true {
       let count = unsafe read(file, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw FileError("read", path, code: errno) }
       guard count > 0 else { break }
-      hash.update(data: buffer[0..<count])
+      hash.add(buffer[0..<count])
       length += UInt64(count)
     }
-    let digest = unsafe hash.finalize().withUnsafeBytes { unsafe Digest(rawBytes: $0) }
-    guard let digest else { preconditionFailure("SHA-256 has 32 bytes") }
-    self.init(bytes: length, sha256: digest)
+    self.init(bytes: length, sha256: hash.digest)
   }
 
   init(bytes: UInt64, sha256: Digest) {

@@ -14,13 +14,28 @@ public struct FileError: Error, Hashable, CustomStringConvertible {
     self.code = code
   }
 
+  /// `EEXIST`: something is there already.
+  static let exists = EEXIST
   /// The file or a part of its path isn't there.
   public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
   /// The disk, the quota or the size limit is used up.
   public var isFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 
-  public var description: String {
-    "\(operation) failed on \(path): \(unsafe String(cString: strerror(code)))."
+  /// What the system says, in its words.
+  public var reason: String { unsafe String(cString: strerror(code)) }
+
+  public var description: String { "\(operation) failed on '\(path)': \(reason).\(advice)" }
+
+  private var advice: String {
+    switch code {
+    case ENOENT, ENOTDIR: " Look whether its folder is there."
+    case EACCES, EPERM: " Give it to the user that runs this, or run this as its owner."
+    case EROFS: " The file system is mounted for reading only."
+    case ENOSPC, EDQUOT, EFBIG: " Make room there, and give the command again."
+    case EIO: " The disk may be failing: look at the system's log."
+    case EMFILE, ENFILE: " Raise the limit of open files ('ulimit -n')."
+    default: ""
+    }
   }
 }
 

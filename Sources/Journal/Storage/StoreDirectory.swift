@@ -7,7 +7,8 @@ enum StoreDirectory {
   ///
   /// - Throws: `noStore`, `notAStore`, `journalLost`, `unsafePermissions`, `networkFileSystem`.
   static func check(_ files: StoreFiles) throws(JournalError) {
-    try checkDirectory(files.directory)
+    try checkIsDirectory(files.directory)
+    try checkFileSystem(files.directory)
     try checkIsNoBackup(files)
     guard FileIdentity(ofPath: files.journal) != nil else {
       // CURRENT comes after the journal, so where it is there was a journal.
@@ -18,7 +19,7 @@ enum StoreDirectory {
       }
       throw .journalLost(path: files.directory)
     }
-    for path in [files.journal, files.head, files.lock] { try checkMode(path) }
+    for path in [files.directory, files.journal, files.head, files.lock] { try checkMode(path) }
   }
 
   /// Makes the directory if it isn't there, or checks that nothing of anybody's is in it.
@@ -62,7 +63,7 @@ enum StoreDirectory {
   static func begin(_ files: StoreFiles) throws(JournalError) {
     do throws(FileError) {
       try SmallFile.replace(files.beginning, with: [])
-      for name in ["journal.lmdb.new", "journal.lmdb.new-lock", "HEAD", "CURRENT"] {
+      for name in ["journal.lmdb.new", "journal.lmdb.new-lock", "HEAD", "CURRENT", "IMPORTED"] {
         try remove(files.path(name))
       }
       for directory in [files.keys, files.restoring] { try WorkFolder.remove(directory) }

@@ -19,6 +19,11 @@ public struct StoreFiles: Equatable, Sendable {
   public var keys: String { path("keys") }
   public var archive: String { path("archive") }
 
+  /// Up to where the journal was verified.
+  var verified: String { path("VERIFIED") }
+  /// The store was made of an export, and nothing was written into it since.
+  var imported: String { path("IMPORTED") }
+
   /// What a backup says of itself; where it is, there is no store but a backup.
   var manifest: String { path("backup.json") }
   /// Where a journal is made that shall take the place of the store's.

@@ -40,6 +40,35 @@ struct JournalTip: Equatable, Sendable {
     try readOpenTile(of: snapshot, from: tiles * UInt64(TileLayout.width) + 1, through: size)
   }
 
+  /// The tip in front of a tile, as the journal has it: the roots of the tiles before, and where the
+  /// entry before stands. No entry is checked, and the root of the last commit is not known.
+  ///
+  /// - Throws: `damagedTree`, `damagedEntry`, `missingEntry` and what reading throws.
+  init(beforeTile tile: UInt64, of snapshot: JournalSnapshot) throws(JournalError) {
+    self = .empty
+    transactionID = snapshot.transactionID
+    guard tile > 0 else { return }
+    try readRoots(of: snapshot, tiles: tile)
+    let index = tile * UInt64(TileLayout.width)
+    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    guard try cursor.seek(index), cursor.key == index else { throw .missingEntry(index: index) }
+    try readChain(of: cursor, at: index, path: snapshot.file.path)
+  }
+
+  /// Goes on from an entry that is not checked but for its fixed part.
+  private mutating func readChain(
+    of cursor: TreeCursor, at index: UInt64, path: String
+  ) throws(JournalError) {
+    let header = try EntryChain.header(cursor.bytes, in: cursor.range, index: index, path: path)
+    guard cursor.key == index, header.position.index == index else {
+      throw .missingEntry(index: index)
+    }
+    chain = EntryChain(position: header.position, orderedAt: header.orderedAt)
+    if let root = EntryChain.root(cursor.bytes, in: cursor.range, behind: header) {
+      self.root = root
+    }
+  }
+
   private init(
     transactionID: UInt64, chain: EntryChain, frontier: TreeFrontier, openTile: [Digest],
     root: Digest
@@ -73,17 +102,7 @@ struct JournalTip: Equatable, Sendable {
     var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
     let before = max(first - 1, 1)
     guard try cursor.seek(before) else { throw .missingEntry(index: before) }
-    if first > 1 {
-      let header = try EntryChain.header(
-        cursor.bytes, in: cursor.range, index: before, path: snapshot.file.path)
-      guard cursor.key == before, header.position.index == before else {
-        throw .missingEntry(index: before)
-      }
-      chain = EntryChain(position: header.position, orderedAt: header.orderedAt)
-      if let root = EntryChain.root(cursor.bytes, in: cursor.range, behind: header) {
-        self.root = root
-      }
-    }
+    if first > 1 { try readChain(of: cursor, at: before, path: snapshot.file.path) }
     if first > last {
       // No open tile: the entry before is the last, and its root that of the tiles.
       guard root == frontier.root, root != TreeHash.empty else {

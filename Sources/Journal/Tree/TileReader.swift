@@ -23,14 +23,22 @@ struct TileReader {
   /// - Throws: `damagedTree` if it is missing or its root differs.
   mutating func leaves(ofTile tile: UInt64) throws(JournalError) -> [Digest] {
     let key = TileLayout.key(ofTile: tile)
-    guard try cursor.seek(key), cursor.key == key, cursor.range.count == TileLayout.tileBytes
-    else { throw damaged("tile \(tile) is missing") }
-    let (bytes, start) = (cursor.bytes, cursor.range.lowerBound)
-    let leaves = (0..<TileLayout.width).map { bytes.digest(at: start + 32 * $0) }
+    let leaves = try storedLeaves(ofTile: tile)
     guard TreeFrontier.root(of: leaves) == (try root(at: TileLayout.rootLevel, key: key + 1)) else {
       throw damaged("tile \(tile) is not the one of its root")
     }
     return leaves
+  }
+
+  /// The leaf hashes of a complete tile as they stand there: who makes its root of them compares it.
+  ///
+  /// - Throws: `damagedTree` if it is missing.
+  mutating func storedLeaves(ofTile tile: UInt64) throws(JournalError) -> [Digest] {
+    let key = TileLayout.key(ofTile: tile)
+    guard try cursor.seek(key), cursor.key == key, cursor.range.count == TileLayout.tileBytes
+    else { throw damaged("tile \(tile) is missing") }
+    let (bytes, start) = (cursor.bytes, cursor.range.lowerBound)
+    return (0..<TileLayout.width).map { bytes.digest(at: start + 32 * $0) }
   }
 
   /// The root of the complete subtree of 2^level leaves that begins at leaf position · 2^level.

@@ -28,6 +28,17 @@ public struct TreeFrontier: Equatable, Sendable {
     }
   }
 
+  /// The roots of its complete subtrees, largest first: one for each set bit of `size`.
+  public var subtreeRoots: [Digest] {
+    stride(from: 63, through: 0, by: -1).compactMap { level in
+      size & 1 << UInt64(level) != 0 ? roots[level] : nil
+    }
+  }
+
+  public static func == (left: Self, right: Self) -> Bool {
+    left.size == right.size && left.subtreeRoots == right.subtreeRoots
+  }
+
   /// Adds a leaf.
   ///
   /// - Parameter completed: Is given the level and root of each complete subtree that ends with this

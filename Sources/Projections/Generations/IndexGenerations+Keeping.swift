@@ -70,6 +70,18 @@ extension IndexGenerations {
     _ = try reader.checkIndex()
   }
 
+  /// Takes into a generation that is there what it lacks, so that little is left for `switchBack`.
+  ///
+  /// The caller has claimed it, and holds no lease.
+  ///
+  /// - Throws: As `switchBack`.
+  public func prepareSwitchBack(
+    to number: UInt64, with journal: EventJournal
+  ) throws(ProjectionError) {
+    try compare(number, with: journal)
+    try catchUp(number, with: journal)
+  }
+
   /// Lets a generation serve that is there: takes in what it lacks, and names it in `CURRENT`.
   ///
   /// The caller holds the write lease and has called `check`; no connection of this process has the

@@ -6,14 +6,14 @@ extension IndexGenerations {
   /// what is returned lives: until it serves, that is, or is given up.
   ///
   /// - Throws: `file` or `journal` if the folder can't be read, or written into.
-  public func reserve() throws(ProjectionError) -> NewGeneration {
+  public func reserve() throws(ProjectionError) -> HeldGeneration {
     var number = try nextNumber()
     while true {
       let path = markPath(of: number)
       let mark = try reading { () throws(JournalError) in try WorkMark.take(path) }
       // Its file may have been made, and its mark have ended, between the two looks.
       if let mark, unsafe access(self.path(of: number), F_OK) != 0 {
-        return NewGeneration(number: number, mark: mark)
+        return HeldGeneration(number: number, mark: mark)
       }
       number += 1
     }
@@ -62,11 +62,24 @@ extension IndexGenerations {
     }
   }
 
+  /// Takes hold of a generation that is there and doesn't serve.
+  ///
+  /// - Throws: `busy` if another process makes it, or has it in hand.
+  public func claim(_ number: UInt64) throws(ProjectionError) -> HeldGeneration {
+    let path = markPath(of: number)
+    let mark = try reading { () throws(JournalError) in try WorkMark.take(path) }
+    guard let mark else { throw .busy(operation: "claim", path: self.path(of: number)) }
+    return HeldGeneration(number: number, mark: mark)
+  }
+
   /// Projects the entries that came since a generation was made; then it can be switched to.
   ///
-  /// The caller holds the write lease, under which the journal stands still.
+  /// Called twice: without the write lease, for as long as it takes, and then under it, when the
+  /// journal stands still and little is left. The generation is the caller's own meanwhile: it doesn't
+  /// serve, and is reserved or claimed.
   ///
   /// - Throws: As `IndexProjector.apply`, and `journal`.
+  @discardableResult
   public func catchUp(
     _ number: UInt64, with journal: EventJournal
   ) throws(ProjectionError) -> IndexCheckpoint {
@@ -86,8 +99,9 @@ extension IndexGenerations {
   }
 }
 
-/// The number of a generation that is being made; as long as this lives, its file is left alone.
-public final class NewGeneration: Sendable {
+/// A generation that doesn't serve and is this process's: as long as this lives, others leave its file
+/// alone.
+public final class HeldGeneration: Sendable {
   public let number: UInt64
   private let mark: WorkMark
 

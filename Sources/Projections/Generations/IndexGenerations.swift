@@ -147,8 +147,8 @@ public struct IndexGenerations: Sendable {
     try discard(number)
   }
 
-  /// Removes the file of a generation that never came to be whole, which needs no lease.
-  func discard(_ number: UInt64) throws(ProjectionError) {
+  /// Removes the file of a generation that never served, which needs no lease.
+  public func discard(_ number: UInt64) throws(ProjectionError) {
     for suffix in ["-wal", "-shm", ""] {
       let path = path(of: number) + suffix
       if unsafe unlink(path) != 0, errno != ENOENT {

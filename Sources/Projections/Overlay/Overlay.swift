@@ -217,4 +217,6 @@ extension Overlay {
   public var changedCells: [CellID: CellRow?] { cells.mapValues(\.row) }
   public var changedHosts: [ByteText: HostRow?] { hosts.mapValues(\.row) }
   public var changedInstances: [InstanceID: InstanceRow?] { instances.mapValues(\.row) }
+  /// The conflicts that were found or decided since; nil means gone.
+  public var changedConflicts: [EntityKey: ConflictRow?] { conflicts.mapValues(\.row) }
 }

@@ -28,6 +28,9 @@ public struct KeysetOrder: Sendable {
     case all
     /// Those of which the first term is NULL, or isn't.
     case nulls, values
+    /// Those of which the first term has one value, the parameter of place 0: all of them, or those
+    /// after the row of before, which has it too.
+    case group(isBegun: Bool)
   }
 
   public let terms: [Term]
@@ -70,12 +73,19 @@ public struct KeysetOrder: Sendable {
       // The range for the index, and within it what is beyond the row.
       let bound = "\(first) \(terms[0].isDescending ? "<=" : ">=") \(parameter(0))"
       return "\(bound) AND (\(after(nulls, from: 0, parameter)))"
+    case .group(let isBegun):
+      let part = "\(first) = \(parameter(0))"
+      guard isBegun, let nulls else { return part }
+      return "\(part) AND (\(after(nulls, from: 1, parameter)))"
     }
   }
 
   /// The terms that a segment's rows still differ by.
   public func ordering(of segment: Segment) -> ArraySlice<Term> {
-    segment == .nulls ? terms.dropFirst() : terms[...]
+    switch segment {
+    case .all, .values: terms[...]
+    case .nulls, .group: terms.dropFirst()
+    }
   }
 
   /// What is beyond the row in the terms from a place on: in the first of them, or equal in it and

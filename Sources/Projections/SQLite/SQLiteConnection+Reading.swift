@@ -17,7 +17,9 @@ extension SQLiteConnection {
         return connection
       }
     } catch {
-      guard case .sqlite(SQLITE_CANTOPEN, _, _, _) = error, !FileSize.isPositive(path + "-wal"),
+      // Which of the two it is depends on whether the file or the folder refuses first.
+      guard case .sqlite(let code, _, _, _) = error,
+        code == SQLITE_CANTOPEN || code == SQLITE_READONLY, !FileSize.isPositive(path + "-wal"),
         FileSize.isPositive(path)
       else { throw error }
       let connection = try SQLiteConnection(path: path, mode: .immutable, holdsIndex: true)

@@ -34,7 +34,7 @@ extension MapPublication {
     }
     let changes = try take(pairs, of: .cells, &run)
     // What was written is looked at once more: a row that was overtaken has another number, or none.
-    let now: [MappingRow] =
+    let now: [PublishedRow] =
       if case .database = run.output {
         try cellRows()
       } else {
@@ -49,8 +49,8 @@ extension MapPublication {
     }
   }
 
-  private func cellRows() throws(PublicationError) -> [MappingRow] {
-    var rows: [MappingRow] = []
+  private func cellRows() throws(PublicationError) -> [PublishedRow] {
+    var rows: [PublishedRow] = []
     while true {
       let page = try target.rows(
         of: .cells, afterNumber: rows.last?.number ?? 0, limit: Self.batchRows)
@@ -61,9 +61,9 @@ extension MapPublication {
 
   /// Why Nova could make nothing of a cell's row; a row that is there keeps what it has.
   private func problem(
-    of cell: WantedRow, _ seen: MappingRow?, among rows: [MappingRow]
+    of cell: WantedRow, _ seen: PublishedRow?, among rows: [PublishedRow]
   ) -> String? {
-    let table = MappingTable.cells
+    let table = PublishedTable.cells
     for column in ["database_connection", "transport_url"] where seen == nil {
       if cell.values[table.place(of: column)] == .null { return "the map has no \(column) of it" }
     }
@@ -85,7 +85,7 @@ private struct CellNumbers {
 
   /// - Parameter known: The numbers that the map has of its cells.
   init(
-    _ rows: [MappingRow], _ known: [UInt64], in target: PublicationTarget
+    _ rows: [PublishedRow], _ known: [UInt64], in target: PublicationTarget
   ) throws(PublicationError) {
     self.target = target
     used = Set(rows.compactMap(\.number))

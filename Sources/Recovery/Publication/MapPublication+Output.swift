@@ -20,7 +20,7 @@ extension MapPublication {
   }
 
   /// Before a table's first row: its own numbers keep away from those that are written.
-  func reserve(_ table: MappingTable, _ run: inout PublicationRun) throws(PublicationError) {
+  func reserve(_ table: PublishedTable, _ run: inout PublicationRun) throws(PublicationError) {
     guard let number = run.reservation(of: table) else { return }
     switch run.output {
     case .count: break
@@ -35,7 +35,9 @@ extension MapPublication {
     var passedOver: [RowChange] = []
     try attempt(batch, &run, &passedOver)
     // A number may have been given to another row since; any other one does.
-    let added = passedOver.filter { $0.seen == nil && $0.table != .cells }
+    let added = passedOver.filter {
+      $0.seen == nil && ($0.table == .hosts || $0.table == .instances)
+    }
     guard let table = added.first?.table else { return note(passedOver, &run) }
     let present = try target.present(added.map(\.key), in: table)
     var again: [RowChange] = []
@@ -51,6 +53,11 @@ extension MapPublication {
 
   private func note(_ changes: [RowChange], _ run: inout PublicationRun) {
     for change in changes {
+      if change.table == .keyPairs {
+        // Its column may take names for one that differ by more than case.
+        run.plan.keyPairs.same += 1
+        continue
+      }
       run.plan[change.table].left += 1
       run.plan.note(
         .overtaken, change.table, change.key,

@@ -19,6 +19,7 @@ extension MapPublication {
     try walkCells(&run, &wanted)
     try walkHosts(&run, wanted)
     try walkInstances(&run, wanted, progress)
+    if let globals { try walkGlobals(of: globals, &run, progress) }
   }
 
   // MARK: Hosts
@@ -98,7 +99,8 @@ extension MapPublication {
     }
   }
 
-  private func surplus(_ row: MappingRow, _ table: MappingTable, _ plan: inout PublicationPlan) {
+  private func surplus(_ row: PublishedRow, _ table: PublishedTable, _ plan: inout PublicationPlan)
+  {
     if table == .instances, row.isMarker {
       plan.markers += 1
       return
@@ -112,7 +114,7 @@ extension MapPublication {
   /// A row as the map wants it, and as the database has it.
   struct Pair {
     let wanted: WantedRow
-    let seen: MappingRow?
+    let seen: PublishedRow?
   }
 
   /// Decides what becomes of a page's rows, and puts out those that differ.
@@ -120,7 +122,7 @@ extension MapPublication {
   /// - Returns: Those, as they were put out.
   @discardableResult
   func take(
-    _ pairs: [Pair], of table: MappingTable, _ run: inout PublicationRun
+    _ pairs: [Pair], of table: PublishedTable, _ run: inout PublicationRun
   ) throws(PublicationError) -> [RowChange] {
     var building: Set<ByteText> = []
     if table == .instances {
@@ -164,8 +166,8 @@ extension MapPublication {
   }
 
   /// New rows have the numbers that Nova once gave them, where they are free.
-  private func giveNumbers(
-    _ changes: inout [RowChange], of table: MappingTable, _ run: inout PublicationRun
+  func giveNumbers(
+    _ changes: inout [RowChange], of table: PublishedTable, _ run: inout PublicationRun
   ) throws(PublicationError) {
     var taken = try target.taken(
       changes.compactMap { $0.seen == nil ? $0.row.number : nil }, in: table)

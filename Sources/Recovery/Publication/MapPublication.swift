@@ -3,7 +3,8 @@ public import Journal
 public import Projections
 public import Registry
 
-/// Writes the map into the three mapping tables of a Nova API database, and only rows that differ.
+/// Writes the map into the three mapping tables of a Nova API database, and only rows that differ; and
+/// into global tables what they lack and the cells have.
 ///
 /// Reads map and database page by page, so that memory doesn't grow with the cloud. Each row is
 /// written only if it is as it was seen, whatever the mode; a repeated run writes what still differs,
@@ -19,16 +20,20 @@ public struct MapPublication {
   let evidence: MapEvidence
   let keys: KeyRing
   let options: PublicationOptions
+  let globals: GlobalSource?
   /// What others do between the look at a page and its writing; for tests.
   var beforeWriting: () -> Void = {}
 
   /// - Parameters:
   ///   - index: A reader of the index with a snapshot open, which all pages are read in.
   ///   - journal: Where the entries that the index rests on are looked up.
+  ///   - globals: Where the rows of global tables come from, if any are asked for.
   public init(
     of index: IndexReader, journal: EventJournal, keys: KeyRing, into target: PublicationTarget,
-    options: PublicationOptions
+    options: PublicationOptions, globals: GlobalSource? = nil
   ) {
+    precondition(globals != nil || options.globals.isEmpty, "global tables come from the cells")
+    self.globals = globals
     self.index = index
     self.target = target
     self.keys = keys
@@ -128,10 +133,14 @@ public struct PublicationOptions: Sendable {
   /// The caller gave the request id: a run that was killed before it was noted in the journal is
   /// noted by its repetition, even if nothing is left to write.
   public var isRetry: Bool
+  /// The tables that are filled beside the map's three.
+  public var globals: GlobalTables
 
   public init(
-    authorship: Authorship, request: RequestID, isNovaStopped: Bool, isRetry: Bool = false
+    authorship: Authorship, request: RequestID, isNovaStopped: Bool, isRetry: Bool = false,
+    globals: GlobalTables = []
   ) {
+    self.globals = globals
     self.authorship = authorship
     self.request = request
     self.isNovaStopped = isNovaStopped
@@ -140,6 +149,7 @@ public struct PublicationOptions: Sendable {
 
   /// The command in words that are the same at each retry, and differ for another command.
   public func title(of target: PublicationTarget) -> ByteText {
-    ByteText("publish \(target.name) stopped \(isNovaStopped)")
+    let words = ["publish \(target.name) stopped \(isNovaStopped)"] + globals.words
+    return ByteText(words.joined(separator: " "))
   }
 }

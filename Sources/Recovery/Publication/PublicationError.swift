@@ -23,6 +23,8 @@ public enum PublicationError: Error, Sendable, CustomStringConvertible {
   /// The file of statements can't be written.
   case script(FileError)
   case map(ProjectionError)
+  /// The map's cells, which global tables are made of, can't be read.
+  case cells(String)
   case journal(JournalError)
   case registry(RegistryError)
 
@@ -48,6 +50,7 @@ public enum PublicationError: Error, Sendable, CustomStringConvertible {
         + "the file, which only you can read."
     case .script(let error): error.description
     case .map(let error): "\(error)"
+    case .cells(let why): why
     case .journal(let error): error.description
     case .registry(let error): error.description
     }

@@ -64,6 +64,15 @@ public struct PublicationPlan: Hashable, Sendable {
   public var cells = Count()
   public var hosts = Count()
   public var instances = Count()
+  /// Rows of the global tables that were asked for; `same` are there already, whatever they hold, and
+  /// `surplus` aren't wanted: a later flavor has their name.
+  public var requestSpecs = Count()
+  public var flavors = Count()
+  public var keyPairs = Count()
+  /// Extra specs, which come and stay with their flavors.
+  var flavorExtraSpecs = Count()
+  /// Why cells weren't read for them.
+  public var unreadCells: [CellID: String] = [:]
   /// Nova's own marker rows, which map nothing and are passed over.
   public var markers: UInt64 = 0
   /// The first hundred of each kind.
@@ -73,13 +82,18 @@ public struct PublicationPlan: Hashable, Sendable {
   /// The first twenty.
   public var differences: [Difference] = []
   /// The greatest numeric id that the map has for a table's rows.
-  var largestNumber: [MappingTable: UInt64] = [:]
+  var largestNumber: [PublishedTable: UInt64] = [:]
 
   /// No row of the database would change.
-  public var changesNothing: Bool { cells.written + hosts.written + instances.written == 0 }
+  public var changesNothing: Bool {
+    cells.written + hosts.written + instances.written == 0
+      && requestSpecs.written + flavors.written + keyPairs.written == 0
+  }
 
   /// What differs is, or will be, in the database but for these rows.
-  public var leftCount: UInt64 { cells.left + hosts.left + instances.left }
+  public var leftCount: UInt64 {
+    cells.left + hosts.left + instances.left + requestSpecs.left + flavors.left + keyPairs.left
+  }
 
   public var written: ChangeCounts {
     ChangeCounts(cells: cells.written, hosts: hosts.written, instances: instances.written)
@@ -88,12 +102,16 @@ public struct PublicationPlan: Hashable, Sendable {
   private static let findingsKept: UInt64 = 100
   private static let differencesKept = 20
 
-  subscript(table: MappingTable) -> Count {
+  subscript(table: PublishedTable) -> Count {
     get {
       switch table {
       case .cells: cells
       case .hosts: hosts
       case .instances: instances
+      case .requestSpecs: requestSpecs
+      case .flavors: flavors
+      case .flavorExtraSpecs: flavorExtraSpecs
+      case .keyPairs: keyPairs
       }
     }
     set {
@@ -101,12 +119,16 @@ public struct PublicationPlan: Hashable, Sendable {
       case .cells: cells = newValue
       case .hosts: hosts = newValue
       case .instances: instances = newValue
+      case .requestSpecs: requestSpecs = newValue
+      case .flavors: flavors = newValue
+      case .flavorExtraSpecs: flavorExtraSpecs = newValue
+      case .keyPairs: keyPairs = newValue
       }
     }
   }
 
   mutating func note(
-    _ kind: Finding.Kind, _ table: MappingTable, _ key: ByteText, _ reason: String
+    _ kind: Finding.Kind, _ table: PublishedTable, _ key: ByteText, _ reason: String
   ) {
     let count = findingCounts[kind, default: 0]
     findingCounts[kind] = count + 1

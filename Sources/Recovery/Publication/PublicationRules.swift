@@ -38,7 +38,7 @@ struct PublicationRules {
   ///   - seen: The row in the database; nil if it isn't there.
   ///   - isBeingBuilt: The database has a build request of the instance.
   func decide(
-    _ wanted: WantedRow, seen: MappingRow?, of table: MappingTable, isBeingBuilt: Bool
+    _ wanted: WantedRow, seen: PublishedRow?, of table: PublishedTable, isBeingBuilt: Bool
   ) throws(PublicationError) -> Decision {
     if let problem = wanted.problem {
       return .leave(.unpublishable, [problem])
@@ -48,14 +48,15 @@ struct PublicationRules {
   }
 
   /// Whether a row differs, as far as a build request matters for what becomes of it.
-  static func differs(_ wanted: WantedRow, from seen: MappingRow?) -> Bool {
+  static func differs(_ wanted: WantedRow, from seen: PublishedRow?) -> Bool {
     seen.map { $0.values != wanted.values } ?? true
   }
 
   private func addition(
-    _ wanted: WantedRow, _ table: MappingTable, isBeingBuilt: Bool
+    _ wanted: WantedRow, _ table: PublishedTable, isBeingBuilt: Bool
   ) -> Decision {
-    let row = MappingRow(number: wanted.number, values: wanted.values, createdAt: wanted.createdAt)
+    let row = PublishedRow(
+      number: wanted.number, values: wanted.values, createdAt: wanted.createdAt)
     var change = RowChange(table: table, seen: nil, row: row, conditions: [])
     if table == .instances, row.values[table.place(of: "cell_id")] == .null {
       guard isBeingBuilt else {
@@ -68,7 +69,7 @@ struct PublicationRules {
   }
 
   private func alteration(
-    _ wanted: WantedRow, _ seen: MappingRow, _ table: MappingTable, isBeingBuilt: Bool
+    _ wanted: WantedRow, _ seen: PublishedRow, _ table: PublishedTable, isBeingBuilt: Bool
   ) throws(PublicationError) -> Decision {
     var row = seen
     var kept: [String] = []
@@ -96,7 +97,7 @@ struct PublicationRules {
 
   /// Why a column stays as the database has it; nil if it may change.
   private func reason(
-    toKeep column: MappingTable.Column, at place: Int, _ wanted: WantedRow, _ seen: MappingRow
+    toKeep column: PublishedTable.Column, at place: Int, _ wanted: WantedRow, _ seen: PublishedRow
   ) throws(PublicationError) -> String? {
     let clearsMark =
       column.name == "queued_for_delete" && seen.values[place] == .integer(1)

@@ -17,9 +17,9 @@ struct PublicationRun {
   /// The cells of the database by their numbers.
   var cellUUIDs: [UInt64: ByteText] = [:]
   /// The next free number of each table for rows that never had one; nil where it doesn't matter.
-  private var next: [MappingTable: UInt64] = [:]
+  private var next: [PublishedTable: UInt64] = [:]
   /// How far PostgreSQL's own numbers have to stay away.
-  private var reserved: [MappingTable: UInt64] = [:]
+  private var reserved: [PublishedTable: UInt64] = [:]
 
   init(output: Output) { self.output = output }
 
@@ -27,7 +27,7 @@ struct PublicationRun {
   mutating func prepareNumbers(
     after plan: PublicationPlan, in target: PublicationTarget
   ) throws(PublicationError) {
-    for table in [MappingTable.hosts, .instances] where plan[table].added > 0 {
+    for table in [PublishedTable.hosts, .instances, .flavors] where plan[table].added > 0 {
       let most = max(try target.largest("id", of: table), plan.largestNumber[table, default: 0])
       next[table] = most + 1
       reserved[table] = most + plan[table].added
@@ -35,14 +35,14 @@ struct PublicationRun {
   }
 
   /// The number up to which a table's own numbers must not come; nil if no row is added.
-  func reservation(of table: MappingTable) -> UInt64? { reserved[table] }
+  func reservation(of table: PublishedTable) -> UInt64? { reserved[table] }
 
-  mutating func reserve(_ number: UInt64, in table: MappingTable) {
+  mutating func reserve(_ number: UInt64, in table: PublishedTable) {
     reserved[table] = max(reserved[table] ?? 0, number)
   }
 
   /// A number that no row has had.
-  mutating func freshNumber(in table: MappingTable) -> UInt64? {
+  mutating func freshNumber(in table: PublishedTable) -> UInt64? {
     guard let number = next[table] else { return nil }
     next[table] = number + 1
     return number

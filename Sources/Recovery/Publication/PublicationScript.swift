@@ -1,16 +1,15 @@
 internal import Cells
-internal import Glibc
 internal import Journal
 
 /// The statements of a publication in one file, and their inverse in another beside it: `PATH` and
 /// `PATH.undo`, of mode 0600.
 ///
-/// Rows are written as they come; only the inverse of cells and hosts waits in memory, since it has
-/// to follow that of the instances.
+/// Rows are written as they come; only the inverse of cells, hosts and flavors waits in memory, since
+/// that of cells and hosts has to follow that of the instances.
 final class PublicationScript {
   private let statements: RowStatements
-  private let forward: TextFile
-  private let inverse: TextFile
+  private let forward: NewFile
+  private let inverse: NewFile
   private let revealing: Bool
   private var laterInverse: [[String]] = []
 
@@ -21,14 +20,15 @@ final class PublicationScript {
     statements = RowStatements(dialect, at: .now)
     self.revealing = revealing
     do throws(FileError) {
-      forward = try TextFile(path)
-      inverse = try TextFile(path + ".undo")
+      forward = try NewFile(path, replaces: true)
+      inverse = try NewFile(path + ".undo", replaces: true)
       // Texts from outside stay in their comment.
       let line = title.filter { !$0.isNewline }
       for (file, what) in [(forward, "writes"), (inverse, "takes back")] {
-        try file.write("-- \(line)\n")
-        try file.write("-- Each statement \(what) one row, and only if it is as it was seen.\n")
-        try file.write(Self.session(dialect))
+        try file.write("-- \(line)\n".utf8)
+        try file.write(
+          "-- Each statement \(what) one row, and only if it is as it was seen.\n".utf8)
+        try file.write(Self.session(dialect).utf8)
       }
     } catch {
       throw .script(error)
@@ -57,10 +57,9 @@ final class PublicationScript {
     let backwards = changes.reversed().map { statements.inverse($0).script }
     do throws(FileError) {
       try write(changes.map { statements.forward($0).script }, to: forward)
-      if table == .instances {
-        try write(backwards, to: inverse)
-      } else {
-        laterInverse.append(backwards)
+      switch table {
+      case .instances, .requestSpecs, .keyPairs: try write(backwards, to: inverse)
+      case .cells, .hosts, .flavors, .flavorExtraSpecs: laterInverse.append(backwards)
       }
     } catch {
       throw .script(error)
@@ -68,7 +67,7 @@ final class PublicationScript {
   }
 
   /// Adds what keeps the database's own numbers away from those that are written.
-  func reserve(_ table: MappingTable, upTo number: UInt64) throws(PublicationError) {
+  func reserve(_ table: PublishedTable, upTo number: UInt64) throws(PublicationError) {
     let texts = statements.reservation(of: table, upTo: number).map(\.script)
     guard !texts.isEmpty else { return }
     do throws(FileError) { try write(texts, to: forward) } catch { throw .script(error) }
@@ -85,43 +84,7 @@ final class PublicationScript {
     }
   }
 
-  private func write(_ statements: [String], to file: TextFile) throws(FileError) {
-    try file.write("BEGIN;\n" + statements.joined(separator: "\n") + "\nCOMMIT;\n")
-  }
-}
-
-/// A file that is written from the beginning to the end, and has its name only then; mode 0600.
-private final class TextFile {
-  private let path: String
-  private let descriptor: Int32
-  private var isFinished = false
-  private var temporary: String { path + ".new" }
-
-  init(_ path: String) throws(FileError) {
-    self.path = path
-    unlink(path + ".new")
-    descriptor = open(path + ".new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw FileError("open", path + ".new", code: errno) }
-  }
-
-  deinit {
-    close(descriptor)
-    if !isFinished { unlink(temporary) }
-  }
-
-  func write(_ text: String) throws(FileError) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw FileError("write", temporary, code: errno) }
-      rest = rest.dropFirst(count)
-    }
-  }
-
-  func finish() throws(FileError) {
-    guard fsync(descriptor) == 0 else { throw FileError("fsync", temporary, code: errno) }
-    guard rename(temporary, path) == 0 else { throw FileError("rename", path, code: errno) }
-    isFinished = true
+  private func write(_ statements: [String], to file: NewFile) throws(FileError) {
+    try file.write(("BEGIN;\n" + statements.joined(separator: "\n") + "\nCOMMIT;\n").utf8)
   }
 }

@@ -2,8 +2,8 @@ internal import Cells
 public import Journal
 internal import Projections
 
-/// A Nova API database that a map is published to: its three mapping tables, read page by page and
-/// written row by row, and nothing else of it.
+/// A Nova API database that a map is published to: its three mapping tables, and those of its global
+/// tables that were asked for, read page by page and written row by row, and nothing else of it.
 ///
 /// Belongs to one thread at a time. Each call returns within its deadline.
 public final class PublicationTarget {
@@ -19,10 +19,12 @@ public final class PublicationTarget {
 
   /// Opens the database at an address.
   ///
-  /// - Parameter folder: Where relative paths of SQLite files are taken from.
+  /// - Parameters:
+  ///   - folder: Where relative paths of SQLite files are taken from.
+  ///   - globals: The tables that are written beside the map's three.
   /// - Throws: `source` for one that can't be opened, or that isn't a Nova API database.
   public init(
-    _ address: DatabaseAddress, relativeTo folder: String
+    _ address: DatabaseAddress, relativeTo folder: String, globals: GlobalTables = []
   ) throws(PublicationError) {
     let source: NovaAPIDatabase
     do throws(AdoptionError) {
@@ -36,8 +38,14 @@ public final class PublicationTarget {
       connection = try DatabaseConnection.openForWriting(
         address, relativeTo: folder, until: .now + Self.pageTime)
       let probes =
-        MappingTable.allCases.map { ($0.table, "id, created_at, updated_at") }
+        PublishedTable.mapped.map { ($0.table, "id, created_at, updated_at") }
         + [(.buildRequests, "id, instance_uuid")]
+        + globals.tables.map { table in
+          let names = table.columns.map { connection.dialect.name($0.name) }
+          return (
+            table.table, (["id", "created_at", "updated_at"] + names).joined(separator: ", ")
+          )
+        }
       for (table, columns) in probes {
         let text = "SELECT \(columns) FROM \(table) WHERE 1 = 0"
         try connection.forEachRow(
@@ -59,24 +67,24 @@ public final class PublicationTarget {
   ///
   /// - Parameter last: The greatest key in question; nil for no bound.
   func rows(
-    of table: MappingTable, after key: ByteText?, through last: ByteText? = nil, limit: Int
-  ) throws(PublicationError) -> [MappingRow] {
+    of table: PublishedTable, after key: ByteText?, through last: ByteText? = nil, limit: Int
+  ) throws(PublicationError) -> [PublishedRow] {
     var query = select(table)
     var conditions: [String] = []
     if let key { conditions.append("\(table.key.name) > \(query.bind(.text(key)))") }
     if let last { conditions.append("\(table.key.name) <= \(query.bind(.text(last)))") }
     if !conditions.isEmpty { query.append(" WHERE " + conditions.joined(separator: " AND ")) }
     query.append(" ORDER BY \(table.key.name) LIMIT \(limit)")
-    return try read(query) { (row) throws(DatabaseError) in try MappingRow(row, of: table) }
+    return try read(query) { (row) throws(DatabaseError) in try PublishedRow(row, of: table) }
   }
 
   /// The next rows of a table in the order of their numbers, at most `limit`.
   func rows(
-    of table: MappingTable, afterNumber number: UInt64, limit: Int
-  ) throws(PublicationError) -> [MappingRow] {
+    of table: PublishedTable, afterNumber number: UInt64, limit: Int
+  ) throws(PublicationError) -> [PublishedRow] {
     var query = select(table)
     query.append(" WHERE id > \(query.bind(SQLValue(number))) ORDER BY id LIMIT \(limit)")
-    return try read(query) { (row) throws(DatabaseError) in try MappingRow(row, of: table) }
+    return try read(query) { (row) throws(DatabaseError) in try PublishedRow(row, of: table) }
   }
 
   /// Those of the instances that Nova is still building.
@@ -88,22 +96,46 @@ public final class PublicationTarget {
 
   /// Those of the keys that a table has a row of, as the database compares keys.
   func present(
-    _ keys: [ByteText], in table: MappingTable
+    _ keys: [ByteText], in table: PublishedTable
+  ) throws(PublicationError) -> Set<ByteText> {
+    try present(keys, of: table.key.name, in: table)
+  }
+
+  /// Those of the key pairs, by user and name, that the database has.
+  func present(
+    keyPairs: [(user: ByteText, name: ByteText)]
+  ) throws(PublicationError) -> Set<[ByteText]> {
+    guard !keyPairs.isEmpty else { return [] }
+    var query = SQLQuery(
+      dialect, on: .keyPairs, "SELECT user_id, name FROM key_pairs WHERE (user_id, name) IN (")
+    if dialect == .sqlite { query.append("VALUES ") }
+    let pairs = keyPairs.map { "(\(query.bind(.text($0.user))), \(query.bind(.text($0.name))))" }
+    query.append(pairs.joined(separator: ", ") + ")")
+    return Set(
+      try read(query) { (row) throws(DatabaseError) in
+        [try row.requiredText(0), try row.requiredText(1)]
+      })
+  }
+
+  /// Those of the texts that a column of a table has, as the database compares texts.
+  func present(
+    _ texts: [ByteText], of column: String, in table: PublishedTable
   ) throws(PublicationError) -> Set<ByteText> {
     try found(
-      keys, by: table.key.name, in: table.table, value: { .text($0) },
+      texts, by: column, in: table.table, value: { .text($0) },
       read: { (row) throws(DatabaseError) in try row.requiredText(0) })
   }
 
   /// Those of the numeric ids that a table has a row with.
-  func taken(_ numbers: [UInt64], in table: MappingTable) throws(PublicationError) -> Set<UInt64> {
+  func taken(_ numbers: [UInt64], in table: PublishedTable) throws(PublicationError) -> Set<UInt64>
+  {
     try found(
       numbers, by: "id", in: table.table, value: { SQLValue($0) },
       read: { (row) throws(DatabaseError) in UInt64(bitPattern: try row.integer(0)) })
   }
 
   /// The greatest numeric id in a column; 0 without rows.
-  func largest(_ column: String, of table: MappingTable) throws(PublicationError) -> UInt64 {
+  func largest(_ column: String, of table: PublishedTable) throws(PublicationError) -> UInt64 {
     let query = SQLQuery(
       dialect, on: table.table, "SELECT max(\(column)) FROM \(table.table)")
     let found = try read(query) { (row) throws(DatabaseError) in try row.integerIfPresent(0) }
@@ -112,7 +144,7 @@ public final class PublicationTarget {
 
   /// Whether a host or an instance names a cell by this number.
   func isReferenced(cell number: UInt64) throws(PublicationError) -> Bool {
-    for table in [MappingTable.hosts, .instances] {
+    for table in [PublishedTable.hosts, .instances] {
       var query = SQLQuery(
         dialect, on: table.table, "SELECT 1 FROM \(table.table) WHERE cell_id = ")
       query.append(query.bind(SQLValue(number)) + " LIMIT 1")
@@ -121,7 +153,7 @@ public final class PublicationTarget {
     return false
   }
 
-  private func select(_ table: MappingTable) -> SQLQuery {
+  private func select(_ table: PublishedTable) -> SQLQuery {
     let names = table.columns.map(\.name).joined(separator: ", ")
     return SQLQuery(
       dialect, on: table.table, "SELECT id, created_at, updated_at, \(names) FROM \(table.table)")
@@ -170,7 +202,7 @@ public final class PublicationTarget {
   }
 
   /// Sees to it that the database gives out no number that is written here; it may do nothing.
-  func reserve(_ table: MappingTable, upTo number: UInt64) throws(PublicationError) {
+  func reserve(_ table: PublishedTable, upTo number: UInt64) throws(PublicationError) {
     let statements = RowStatements(dialect, at: .now).reservation(of: table, upTo: number)
     guard !statements.isEmpty else { return }
     do throws(DatabaseError) {
@@ -210,14 +242,14 @@ public final class PublicationTarget {
   }
 }
 
-extension MappingRow {
+extension PublishedRow {
   /// A row in the columns that `PublicationTarget` selects.
-  fileprivate init(_ row: SQLRow, of table: MappingTable) throws(DatabaseError) {
+  fileprivate init(_ row: SQLRow, of table: PublishedTable) throws(DatabaseError) {
     var values: [SQLValue] = []
     for (place, column) in table.columns.enumerated() {
       switch column.kind {
       case .number: values.append(try row.integerIfPresent(place + 3).map { .integer($0) } ?? .null)
-      case .text, .time: values.append(SQLValue(try row.text(place + 3)))
+      case .text, .time, .real, .word: values.append(SQLValue(try row.text(place + 3)))
       case .flag: values.append(SQLValue(try row.flag(place + 3)))
       }
     }

@@ -9,16 +9,24 @@ struct RowChange: Sendable {
     case cell(UInt64, ByteText)
     /// Nova is still building the instance, or isn't.
     case buildRequest(ByteText, exists: Bool)
+    /// The instance has a mapping.
+    case mapping(ByteText)
+    /// A flavor is there exactly as it was written a moment ago.
+    case flavor(PublishedRow)
   }
 
-  let table: MappingTable
+  let table: PublishedTable
   /// The row as it was seen; nil for one that wasn't there.
-  let seen: MappingRow?
+  let seen: PublishedRow?
   /// The row as it shall be.
-  var row: MappingRow
+  var row: PublishedRow
   var conditions: [Condition]
 
-  var key: ByteText { row.key }
+  /// The key in words; of one column, that column's text.
+  var key: ByteText {
+    let parts = table.keyColumns.indices.map { table.shown(row.values[$0], of: table.columns[$0]) }
+    return parts.count == 1 ? row.key : ByteText(parts.joined(separator: " "))
+  }
 
   /// The columns that it changes, with both values as people may see them.
   var differences: [(column: String, from: String, to: String)] {
@@ -53,7 +61,7 @@ struct RowStatements {
 
   init(_ dialect: SQLDialect, at time: Timestamp) {
     self.dialect = dialect
-    now = Timestamp(microseconds: time.microseconds / 1_000_000 * 1_000_000)
+    now = time.inWholeSeconds
   }
 
   /// The statement that writes a row.
@@ -79,7 +87,7 @@ struct RowStatements {
   /// Lets PostgreSQL's own numbers begin behind one; nil for the engines that see to it themselves.
   ///
   /// Under a lock, or a number that is given out meanwhile could be given out again.
-  func reservation(of table: MappingTable, upTo number: UInt64) -> [SQLQuery] {
+  func reservation(of table: PublishedTable, upTo number: UInt64) -> [SQLQuery] {
     guard dialect == .postgresql else { return [] }
     var query = SQLQuery(
       dialect, on: table.table,
@@ -100,7 +108,7 @@ struct RowStatements {
     SQLQuery(dialect, on: change.table.table, text)
   }
 
-  private func updated(_ change: RowChange) -> MappingRow {
+  private func updated(_ change: RowChange) -> PublishedRow {
     var row = change.row
     row.createdAt = change.seen?.createdAt
     if case .text(let text) = dialect.time(now) { row.updatedAt = text }
@@ -119,22 +127,20 @@ struct RowStatements {
     if let number = change.row.number { add("id", SQLValue(number), .number) }
     add("created_at", SQLValue(change.row.createdAt), .time)
     for (place, column) in table.columns.enumerated() {
-      add(column.name, change.row.values[place], column.kind)
+      add(dialect.name(column.name), change.row.values[place], column.kind)
     }
     query.append(
       "INSERT INTO \(table.table) (\(names.joined(separator: ", "))) SELECT "
         + values.joined(separator: ", ") + dialect.fromNothing)
-    let key = query.bind(change.row.values[0])
-    query.append(
-      " WHERE NOT EXISTS (SELECT 1 FROM \(table.table) WHERE \(table.key.name) = "
-        + dialect.value(key, of: .text) + ")")
+    let key = hasKey(of: change.row, table, &query)
+    query.append(" WHERE NOT EXISTS (SELECT 1 FROM \(table.table) WHERE \(key))")
     append(change.conditions, &query)
     query.append(dialect.unlessThere(in: table.table))
     return query
   }
 
   private func update(
-    _ change: RowChange, from before: MappingRow, to after: MappingRow,
+    _ change: RowChange, from before: PublishedRow, to after: PublishedRow,
     conditions: [RowChange.Condition] = []
   ) -> SQLQuery {
     let table = change.table
@@ -155,13 +161,17 @@ struct RowStatements {
 
   /// The condition that a row is exactly as given.
   private func match(
-    _ row: MappingRow, of table: MappingTable, withCreation: Bool, _ query: inout SQLQuery
+    _ row: PublishedRow, of table: PublishedTable, withCreation: Bool, _ query: inout SQLQuery
   ) {
-    var parts: [String] = []
-    if let number = row.number { parts.append("id = \(query.bind(SQLValue(number)))") }
+    // By an index, before the rest is looked at.
+    var parts = [
+      row.number.map { "id = \(query.bind(SQLValue($0)))" } ?? hasKey(of: row, table, &query)
+    ]
     for (place, column) in table.columns.enumerated() {
+      // MariaDB keeps fewer digits of it than a comparison has.
+      if case .real = column.kind { continue }
       let value = query.bind(stored(row.values[place], column.kind))
-      parts.append(dialect.isSame(column.name, as: value, column.kind))
+      parts.append(dialect.isSame(dialect.name(column.name), as: value, column.kind))
     }
     if withCreation {
       parts.append(
@@ -169,6 +179,17 @@ struct RowStatements {
     }
     parts.append(dialect.isSame("updated_at", as: query.bind(SQLValue(row.updatedAt)), .time))
     query.append(parts.joined(separator: " AND "))
+  }
+
+  /// The condition that a row has the key of another, as the database compares keys.
+  private func hasKey(
+    of row: PublishedRow, _ table: PublishedTable, _ query: inout SQLQuery
+  ) -> String {
+    table.keyColumns.indices.map { place in
+      let column = table.columns[place]
+      let value = query.bind(stored(row.values[place], column.kind))
+      return "\(dialect.name(column.name)) = \(dialect.value(value, of: column.kind))"
+    }.joined(separator: " AND ")
   }
 
   private func append(_ conditions: [RowChange.Condition], _ query: inout SQLQuery) {
@@ -185,6 +206,15 @@ struct RowStatements {
         query.append(
           " AND \(exists ? "" : "NOT ")EXISTS (SELECT 1 FROM build_requests WHERE instance_uuid = "
             + dialect.value(text, of: .text) + ")")
+      case .mapping(let instance):
+        let text = query.bind(.text(instance))
+        query.append(
+          " AND EXISTS (SELECT 1 FROM instance_mappings WHERE instance_uuid = "
+            + dialect.value(text, of: .text) + ")")
+      case .flavor(let row):
+        query.append(" AND EXISTS (SELECT 1 FROM flavors WHERE ")
+        match(row, of: .flavors, withCreation: true, &query)
+        query.append(")")
       }
     }
   }

@@ -25,7 +25,7 @@ public enum StoppedNova {
   /// equal content, within this process.
   static func look(at target: PublicationTarget) throws(PublicationError) -> Int {
     var hasher = Hasher()
-    for table in MappingTable.allCases {
+    for table in PublishedTable.mapped {
       var last: UInt64 = 0
       while true {
         let rows = try target.rows(of: table, afterNumber: last, limit: rowsOfALook)

@@ -76,9 +76,7 @@ struct WantedRows {
 
   /// NULL where Nova had NULL; the time of now for a row that no Nova database was seen to have.
   private func created(_ row: NovaRow) -> ByteText? {
-    let whole = Timestamp.now.microseconds / 1_000_000 * 1_000_000
-    let time =
-      row.createdAt ?? (row.number == nil ? Timestamp(microseconds: whole) : nil)
+    let time = row.createdAt ?? (row.number == nil ? Timestamp.now.inWholeSeconds : nil)
     guard let time, case .text(let text) = dialect.time(time) else { return nil }
     return text
   }

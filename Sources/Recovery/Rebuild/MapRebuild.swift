@@ -13,6 +13,7 @@ public final class MapRebuild {
   private let journal: EventJournal
   private let keys: KeyRing
   private let targets: [CellTarget]
+  private let old: OldMap?
   /// What the targets' connections are checked by; it lives as long as they are used.
   private let router: CellRouter
   private let file: ScanFile
@@ -26,11 +27,13 @@ public final class MapRebuild {
   /// - Parameters:
   ///   - folder: Where the staging file is kept: the store's own, or another for a dry run.
   ///   - isTrial: The file is this run's own, and is taken away with it.
+  ///   - old: What says what the cells can't.
   /// - Throws: `scanUnderway`, `staging`, `router`.
   public init(
     cells router: CellRouter, journal: EventJournal, keys: KeyRing, stagingIn folder: String,
-    isTrial: Bool
+    isTrial: Bool, old: OldMap? = nil
   ) throws(RebuildError) {
+    self.old = old
     self.journal = journal
     self.keys = keys
     self.router = router
@@ -55,6 +58,14 @@ public final class MapRebuild {
     _ settings: ScanSettings = ScanSettings(), progress: ([CellScanState]) -> Void
   ) {
     states = CellScanner(file: file, settings: settings).run(over: targets, progress: progress)
+  }
+
+  /// Counts what the cells that were read have of Nova's global tables.
+  ///
+  /// - Parameter time: How long a cell may take.
+  public func census(time: Duration) -> GlobalCensus {
+    let read = Set(states.filter(\.isFinished).map(\.cell))
+    return GlobalCensus.take(targets.filter { read.contains($0.id) }, time: time)
   }
 
   /// What `apply` would do to the map; nothing is written.
@@ -123,9 +134,12 @@ public final class MapRebuild {
     for target in targets { sources[target.id] = target.publicDatabase }
     let records = RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom,
-      basis: file.basis)
+      basis: file.basis, oldSource: old?.source.publicForm)
     let read = Set(states.filter(\.isFinished).map(\.cell))
-    return try RebuildWork(file: file, index: index, records: records, read: read)
+    let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
+    return try RebuildWork(
+      file: file, index: index, records: records, read: read,
+      areAllRead: states.allSatisfy(\.isFinished), old: oldInstances)
   }
 }
 

@@ -64,6 +64,14 @@ public struct RebuildPlan: Sendable {
   public var pending: UInt64 = 0
   /// Instances without a project: the map holds them, Nova's own can't.
   public var withoutProject = Named()
+  /// Instances without a cell, of the old database: no cell has them.
+  public var unscheduled = Named()
+  /// Instances whose owner the cells don't know, and the old database does.
+  public var ownersCompleted = Named()
+  /// Mappings of the old database into cells that were read and don't have the instance: left out.
+  public var stale = Named()
+  /// What the cells have of Nova's global tables; nil where nobody has counted.
+  public var census: GlobalCensus?
   /// Rows that hold what Nova doesn't write.
   public var unreadable: [String] = []
   /// What the map's rules don't take, with the reason.

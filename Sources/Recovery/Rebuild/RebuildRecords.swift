@@ -12,13 +12,38 @@ struct RebuildRecords {
   /// Where the last epoch that a rebuild opened begins; nil if none is the last.
   let rebuiltFrom: UInt64?
   let basis: Position
+  /// The public form of the old database's address.
+  var oldSource: ByteText?
+
+  /// Who owns an instance, and who says so.
+  struct Owner {
+    var project: ByteText?
+    var user: ByteText?
+    /// The row of the old database that completes the cell's.
+    var source: ByteText?
+    var isCompleted: Bool { source != nil }
+  }
+
+  /// The owner that the cell's row names, completed by an old database's where that is of the same
+  /// project.
+  func owner(of copy: StagedInstance, _ old: NovaInstanceRow?) -> Owner {
+    var owner = Owner(project: copy.project, user: copy.user)
+    guard let old, let oldSource, copy.project == nil || copy.project == old.project,
+      copy.project == nil || (copy.user == nil && old.user != nil)
+    else { return owner }
+    owner.project = old.project
+    owner.user = copy.user ?? old.user
+    owner.source = ByteText("\(oldSource) instance_mappings row \(old.number)")
+    return owner
+  }
 
   /// What an instance's row says; a mark, an owner and a creation time that the map has of elsewhere
   /// are worth more than a cell's, which may have been restored from a backup.
   func observation(
-    _ copy: StagedInstance, before: InstanceRow?
+    _ copy: StagedInstance, _ owner: Owner, before: InstanceRow?
   ) throws(RegistryError) -> Observation {
     var record = record(copy)
+    record.owner = InstanceOwner(project: owner.project, user: owner.user)
     if let known = before?.record, let before, known.differs(from: record),
       try !isProvisional(changedAt: before.changedAt)
     {
@@ -31,8 +56,11 @@ struct RebuildRecords {
       }
       if known.row != .unknown { record.row = known.row }
     }
-    return Observation(
-      .instance(copy.id, record), evidence: evidence(copy), basis: basis)
+    var evidence = evidence(copy)
+    if let source = owner.source {
+      evidence.source = ByteText("\(evidence.source), owner: \(source)")
+    }
+    return Observation(.instance(copy.id, record), evidence: evidence, basis: basis)
   }
 
   /// What an instance's row says.

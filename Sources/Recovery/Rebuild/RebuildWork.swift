@@ -11,14 +11,21 @@ struct RebuildWork {
   private let records: RebuildRecords
   /// The cells that were read whole.
   private let read: Set<CellID>
+  /// No cell is left that might have what those that were read don't.
+  private let areAllRead: Bool
+  /// At its beginning; each walk has its own.
+  private let old: OldInstances?
   private let cellHosts: [(name: ByteText, cells: [CellID])]
   private let rules: CopyRules
   /// What the map knows of conflicts, the decided ones too.
   private let conflicts: [EntityKey: ConflictRecord]
 
   init(
-    file: ScanFile, index: IndexReader, records: RebuildRecords, read: Set<CellID>
+    file: ScanFile, index: IndexReader, records: RebuildRecords, read: Set<CellID>,
+    areAllRead: Bool, old: OldInstances?
   ) throws(RebuildError) {
+    self.areAllRead = areAllRead
+    self.old = old
     self.file = file
     self.index = index
     self.records = records
@@ -76,6 +83,7 @@ struct RebuildWork {
     _ body: (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
   ) throws(RebuildError) {
     var cursor = MapCursor(over: index)
+    var old = old
     var failure: RebuildError?
     var counted = plan
     do throws(ProjectionError) {
@@ -83,7 +91,8 @@ struct RebuildWork {
         guard failure == nil else { return }
         do throws(RebuildError) {
           for copy in copies { row(copy) }
-          let observations = try observations(copies, &cursor, &counted)
+          try takeUnscheduled(before: copies[0].id, &old, &cursor, &counted, body)
+          let observations = try observations(copies, &old, &cursor, &counted)
           if !observations.isEmpty { try body(&counted, observations) }
         } catch {
           failure = error
@@ -93,6 +102,7 @@ struct RebuildWork {
       throw .staging("\(error)")
     }
     if let failure { throw failure }
+    try takeUnscheduled(before: nil, &old, &cursor, &counted, body)
     do throws(RegistryError) { try cursor.finish { miss($0, &counted) } } catch {
       throw .registry(error)
     }
@@ -104,10 +114,47 @@ struct RebuildWork {
     digests[copy.cell] = records.digest(digests[copy.cell] ?? .zero, followedBy: copy)
   }
 
+  /// Takes what the old database has and no cell: instances that are in none yet. A mapping into a cell
+  /// that doesn't have the instance is left out, and so is whatever the map has by now.
+  private func takeUnscheduled(
+    before end: InstanceID?, _ old: inout OldInstances?, _ cursor: inout MapCursor,
+    _ plan: inout RebuildPlan,
+    _ body: (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
+  ) throws(RebuildError) {
+    while let item = try source({ () throws(AdoptionError) in try old?.next(before: end) }) {
+      guard item.row.cellNumber == nil else {
+        if let cell = old?.cell(of: item.row), read.contains(cell) { plan.stale.add(item.id) }
+        continue
+      }
+      let before: InstanceRow?
+      do throws(RegistryError) {
+        before = try cursor.row(of: item.id) { miss($0, &plan) }
+      } catch {
+        throw .registry(error)
+      }
+      guard before?.record.cell == nil else { continue }
+      guard areAllRead else {
+        plan.pending += 1
+        continue
+      }
+      guard let observation = old?.observation(item) else { continue }
+      plan.unscheduled.add(item.id)
+      try body(&plan, [observation])
+    }
+  }
+
+  private func source<Value>(
+    _ read: () throws(AdoptionError) -> Value
+  ) throws(RebuildError) -> Value {
+    do throws(AdoptionError) { return try read() } catch { throw .source(error) }
+  }
+
   private func observations(
-    _ copies: [StagedInstance], _ cursor: inout MapCursor, _ plan: inout RebuildPlan
+    _ copies: [StagedInstance], _ old: inout OldInstances?, _ cursor: inout MapCursor,
+    _ plan: inout RebuildPlan
   ) throws(RebuildError) -> [Observation] {
     let id = copies[0].id
+    let known = try source { () throws(AdoptionError) in try old?.row(of: id) }
     var before: InstanceRow?
     do throws(RegistryError) {
       before = try cursor.row(of: id) { miss($0, &plan) }
@@ -140,9 +187,11 @@ struct RebuildWork {
       return observations
     case .mapped(let copy, by: let rule):
       plan.rules[rule, default: 0] += 1
-      if copy.project == nil { plan.withoutProject.add(id) }
+      let owner = records.owner(of: copy, known)
+      if owner.isCompleted { plan.ownersCompleted.add(id) }
+      if owner.project == nil { plan.withoutProject.add(id) }
       do throws(RegistryError) {
-        return [try records.observation(copy, before: before)] + settling(.instance(id))
+        return [try records.observation(copy, owner, before: before)] + settling(.instance(id))
       } catch {
         throw .registry(error)
       }

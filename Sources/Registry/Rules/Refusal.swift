@@ -40,7 +40,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownCell(let id): "There is no cell \(id). 'cell list' shows the cells."
     case .unknownHost(let name):
       "There is no host \(NameRules.visible(name)). 'host list' shows the hosts."
-    case .unknownInstance(let id): "There is no mapping of instance \(id)."
+    case .unknownInstance(let id):
+      "There is no mapping of instance \(id). If a cell has it, 'reconcile \(id)' finds it there."
     case .cellExists(let id): "Cell \(id) exists already. Choose another UUID or change the cell."
     case .cellNameTaken(let name, let id):
       "The name \(NameRules.visible(name)) is that of cell \(id). Choose another, or rename that cell first."
@@ -49,7 +50,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         + "Two cells can't share a database."
     case .cell0(let what): "cell0 \(what)."
     case .cellDisabled(let id):
-      "Cell \(id) is disabled and takes no first mappings. Enable it, or give --test."
+      "Cell \(id) is disabled and takes no first mappings. Enable it with 'cell enable'; "
+        + "'instance map --test' maps a test."
     case .cellNotProbed(let id):
       "Cell \(id) has not passed a probe since it was last changed. Give 'cell probe \(id)', or "
         + "--force."
@@ -68,7 +70,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .instanceElsewhere(let instance, let cell):
       "Instance \(instance) is mapped to cell \(cell). To move it, give 'instance remap'."
     case .ownerDiffers(let instance):
-      "Instance \(instance) is mapped with another project or user. Nothing was changed."
+      "Instance \(instance) is mapped with another project or user. 'instance show \(instance)' has "
+        + "them; nothing was changed."
     case .badName(let what, let why): "\(what) \(why)."
     case .reasonMissing: "A change wants a reason. Give --reason TEXT."
     case .guardFailed(let condition, let entry):

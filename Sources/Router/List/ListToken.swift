@@ -60,13 +60,13 @@ struct ListToken {
     bytes.append(word: UInt64(progress.delivered.marks.count))
     for mark in progress.delivered.marks.sorted() { bytes.append(word: mark, bytes: 6) }
     bytes.append(word: TreeHash.plain(bytes).words.0)
-    return Base64URL.text(of: bytes)
+    return Base64.url.text(of: bytes)
   }
 
   // MARK: Reading
 
   func progress(of text: String) throws(ListTokenFault) -> ListProgress {
-    guard let bytes = Base64URL.bytes(of: text), bytes.count > 8 else { throw .malformed }
+    guard let bytes = Base64.url.bytes(of: text), bytes.count > 8 else { throw .malformed }
     let body = Array(bytes.dropLast(8))
     var checksum = TokenReader(bytes: bytes, offset: body.count)
     guard try checksum.word() == TreeHash.plain(body).words.0 else { throw .malformed }

@@ -2,6 +2,7 @@ import Foundation
 import Journal
 import Projections
 import Registry
+import Router
 import TestServers
 import TestSupport
 
@@ -14,6 +15,7 @@ extension AdoptionBed {
     var request = RequestID(.random())
     var isRetry = false
     var planOnly = false
+    var globals: GlobalTables = []
     /// What others do between the look at a page and its writing.
     var meanwhile: () -> Void = {}
   }
@@ -42,9 +44,9 @@ extension AdoptionBed {
   /// Writes the statements into a file instead.
   @discardableResult
   func writeScript(
-    for api: PublishedAPI, to path: String, revealing: Bool = true
+    for api: PublishedAPI, to path: String, revealing: Bool = true, globals: GlobalTables = []
   ) throws -> PublicationPlan {
-    try withPublication(into: api, Publishing()) { publication, _ in
+    try withPublication(into: api, Publishing(globals: globals)) { publication, _ in
       try publication.writeScript(
         try publication.plan { _ in }, to: path, revealing: revealing
       ) { _ in }
@@ -65,10 +67,16 @@ extension AdoptionBed {
     _ = try index.beginSnapshot()
     var publication = MapPublication(
       of: index, journal: journal, keys: keys,
-      into: try PublicationTarget(api.address, relativeTo: folder),
+      into: try PublicationTarget(api.address, relativeTo: folder, globals: run.globals),
       options: PublicationOptions(
         authorship: AdoptionBed.actor, request: run.request, isNovaStopped: run.isNovaStopped,
-        isRetry: run.isRetry))
+        isRetry: run.isRetry, globals: run.globals),
+      globals: run.globals.isEmpty
+        ? nil
+        : try GlobalSource(
+          CellRouter(
+            journal: journal, index: generations, keys: keys, base: AddressBase(folder: folder)),
+          stagingIn: journal.files.directory))
     publication.beforeWriting = run.meanwhile
     return try body(publication, registry)
   }

@@ -20,8 +20,8 @@ enum APIEngine: String, CaseIterable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A Nova API database to publish into, with the three mapping tables, their keys, and
-/// `build_requests`, as Nova's own migrations make them.
+/// A Nova API database to publish into, with the three mapping tables, their keys, `build_requests`
+/// and the global tables, as Nova's own migrations make them.
 ///
 /// Tests look at it and change it by the engine's own client.
 struct PublishedAPI: Sendable {
@@ -58,18 +58,23 @@ struct PublishedAPI: Sendable {
       .appendingPathComponent("../../../docs/grants.md")
     let text = try String(contentsOf: page, encoding: .utf8)
     let user = database.name + "_writer"
-    guard let start = text.range(of: "```sql \(database.server.engine) publish\n")?.upperBound,
-      let end = text[start...].range(of: "```")?.lowerBound
-    else { throw TestServerMissing() }
-    _ = try database.execute(
-      text[start..<end].replacingOccurrences(of: "nova_api", with: database.name)
-        .replacingOccurrences(of: "cellmap", with: user))
+    for block in ["publish", "publish-globals"] {
+      guard let start = text.range(of: "```sql \(database.server.engine) \(block)\n")?.upperBound,
+        let end = text[start...].range(of: "```")?.lowerBound
+      else { throw TestServerMissing() }
+      _ = try database.execute(
+        text[start..<end].replacingOccurrences(of: "nova_api", with: database.name)
+          .replacingOccurrences(of: "cellmap", with: user))
+    }
     return user
   }
 
   struct TestServerMissing: Error {}
 
-  static let tables = ["cell_mappings", "host_mappings", "instance_mappings", "build_requests"]
+  static let tables = [
+    "cell_mappings", "host_mappings", "instance_mappings", "build_requests", "request_specs",
+    "flavors", "flavor_extra_specs", "key_pairs",
+  ]
 
   /// All rows of all tables.
   func content() throws -> [String] {
@@ -131,6 +136,23 @@ struct PublishedAPI: Sendable {
       project_id VARCHAR(255) NOT NULL, instance_uuid VARCHAR(36), instance TEXT,
       block_device_mappings TEXT, tags TEXT, PRIMARY KEY (id),
       CONSTRAINT uniq_build_requests0instance_uuid UNIQUE (instance_uuid));
+    CREATE TABLE request_specs (
+      created_at DATETIME, updated_at DATETIME, id INTEGER NOT NULL PRIMARY KEY,
+      instance_uuid VARCHAR(36) NOT NULL UNIQUE, spec TEXT NOT NULL);
+    CREATE TABLE flavors (
+      created_at DATETIME, updated_at DATETIME, name VARCHAR(255) NOT NULL UNIQUE,
+      id INTEGER NOT NULL PRIMARY KEY, memory_mb INTEGER NOT NULL, vcpus INTEGER NOT NULL, swap INTEGER NOT NULL,
+      vcpu_weight INTEGER, flavorid VARCHAR(255) NOT NULL UNIQUE, rxtx_factor FLOAT,
+      root_gb INTEGER, ephemeral_gb INTEGER, disabled BOOLEAN, is_public BOOLEAN,
+      description TEXT);
+    CREATE TABLE flavor_extra_specs (
+      created_at DATETIME, updated_at DATETIME, id INTEGER NOT NULL PRIMARY KEY, flavor_id INTEGER NOT NULL,
+      "key" VARCHAR(255) NOT NULL, value VARCHAR(255), UNIQUE (flavor_id, "key"),
+      FOREIGN KEY (flavor_id) REFERENCES flavors (id));
+    CREATE TABLE key_pairs (
+      created_at DATETIME, updated_at DATETIME, id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,
+      user_id VARCHAR(255) NOT NULL, fingerprint VARCHAR(255), public_key TEXT,
+      type VARCHAR(4) DEFAULT 'ssh' NOT NULL, UNIQUE (user_id, name));
     """
 
   private static let mariadbTables = """
@@ -144,6 +166,23 @@ struct PublishedAPI: Sendable {
       project_id VARCHAR(255) NOT NULL, instance_uuid VARCHAR(36), instance MEDIUMTEXT,
       block_device_mappings MEDIUMTEXT, tags TEXT,
       CONSTRAINT uniq_build_requests0instance_uuid UNIQUE (instance_uuid));
+    CREATE TABLE request_specs (
+      created_at DATETIME, updated_at DATETIME, id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY,
+      instance_uuid VARCHAR(36) NOT NULL UNIQUE, spec MEDIUMTEXT NOT NULL);
+    CREATE TABLE flavors (
+      created_at DATETIME, updated_at DATETIME, name VARCHAR(255) NOT NULL UNIQUE,
+      id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, memory_mb INTEGER NOT NULL, vcpus INTEGER NOT NULL, swap INTEGER NOT NULL,
+      vcpu_weight INTEGER, flavorid VARCHAR(255) NOT NULL UNIQUE, rxtx_factor FLOAT,
+      root_gb INTEGER, ephemeral_gb INTEGER, disabled TINYINT(1), is_public TINYINT(1),
+      description TEXT);
+    CREATE TABLE flavor_extra_specs (
+      created_at DATETIME, updated_at DATETIME, id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, flavor_id INTEGER NOT NULL,
+      `key` VARCHAR(255) NOT NULL, value VARCHAR(255), UNIQUE (flavor_id, `key`),
+      FOREIGN KEY (flavor_id) REFERENCES flavors (id));
+    CREATE TABLE key_pairs (
+      created_at DATETIME, updated_at DATETIME, id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, name VARCHAR(255) NOT NULL,
+      user_id VARCHAR(255) NOT NULL, fingerprint VARCHAR(255), public_key TEXT,
+      type ENUM('ssh', 'x509') DEFAULT 'ssh' NOT NULL, UNIQUE (user_id, name));
     """
 
   private static let postgresqlTables = """
@@ -154,5 +193,23 @@ struct PublishedAPI: Sendable {
       created_at TIMESTAMP, updated_at TIMESTAMP, id SERIAL PRIMARY KEY,
       project_id VARCHAR(255) NOT NULL, instance_uuid VARCHAR(36) UNIQUE, instance TEXT,
       block_device_mappings TEXT, tags TEXT);
+    CREATE TYPE keypair_types AS ENUM ('ssh', 'x509');
+    CREATE TABLE request_specs (
+      created_at TIMESTAMP, updated_at TIMESTAMP, id SERIAL PRIMARY KEY,
+      instance_uuid VARCHAR(36) NOT NULL UNIQUE, spec TEXT NOT NULL);
+    CREATE TABLE flavors (
+      created_at TIMESTAMP, updated_at TIMESTAMP, name VARCHAR(255) NOT NULL UNIQUE,
+      id SERIAL PRIMARY KEY, memory_mb INTEGER NOT NULL, vcpus INTEGER NOT NULL, swap INTEGER NOT NULL,
+      vcpu_weight INTEGER, flavorid VARCHAR(255) NOT NULL UNIQUE, rxtx_factor FLOAT,
+      root_gb INTEGER, ephemeral_gb INTEGER, disabled BOOLEAN, is_public BOOLEAN,
+      description TEXT);
+    CREATE TABLE flavor_extra_specs (
+      created_at TIMESTAMP, updated_at TIMESTAMP, id SERIAL PRIMARY KEY, flavor_id INTEGER NOT NULL,
+      "key" VARCHAR(255) NOT NULL, value VARCHAR(255), UNIQUE (flavor_id, "key"),
+      FOREIGN KEY (flavor_id) REFERENCES flavors (id));
+    CREATE TABLE key_pairs (
+      created_at TIMESTAMP, updated_at TIMESTAMP, id SERIAL PRIMARY KEY, name VARCHAR(255) NOT NULL,
+      user_id VARCHAR(255) NOT NULL, fingerprint VARCHAR(255), public_key TEXT,
+      type keypair_types DEFAULT 'ssh' NOT NULL, UNIQUE (user_id, name));
     """
 }

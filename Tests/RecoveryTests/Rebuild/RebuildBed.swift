@@ -66,7 +66,7 @@ final class RebuildBed {
   /// A run of `rebuild`.
   @discardableResult
   func rebuild(
-    planOnly: Bool = false, settings: ScanSettings = ScanSettings(),
+    planOnly: Bool = false, settings: ScanSettings = ScanSettings(), old: OldMap? = nil,
     meanwhile: () throws -> Void = {}
   ) throws -> RebuildPlan {
     let (journal, registry) = try open()
@@ -75,7 +75,7 @@ final class RebuildBed {
       journal: journal, index: generations, keys: keys, base: AddressBase(folder: folder))
     let rebuild = try MapRebuild(
       cells: router, journal: journal, keys: keys, stagingIn: journal.files.directory,
-      isTrial: planOnly)
+      isTrial: planOnly, old: old)
     rebuild.scan(settings) { _ in }
     try meanwhile()
     try registry.projectTail()
@@ -97,6 +97,11 @@ final class RebuildBed {
     let registry = MapRegistry(
       journal: journal, lock: journal.lock, command: "test", index: generations, keys: keys)
     return (journal, registry)
+  }
+
+  /// What an entry rests on.
+  func evidence(at index: UInt64) throws -> Evidence? {
+    try open().0.entry(at: index)?.draft.evidence
   }
 
   func submit(_ change: Change) throws {

@@ -95,12 +95,12 @@ import Testing
   @Test func `one of another version is named as such`() throws {
     let (request, progress) = sample()
     let text = token(request).text(of: progress)
-    var body = try #require(Base64URL.bytes(of: text)).dropLast(8).map(\.self)
+    var body = try #require(Base64.url.bytes(of: text)).dropLast(8).map(\.self)
     body[0] = 9
     let checksum = TreeHash.plain(body).words.0
     let bytes = body + (0..<8).map { UInt8(truncatingIfNeeded: checksum >> (56 - 8 * $0)) }
     #expect(throws: ListTokenFault.otherVersion(9)) {
-      try token(request).progress(of: Base64URL.text(of: bytes))
+      try token(request).progress(of: Base64.url.text(of: bytes))
     }
   }
 
@@ -118,11 +118,11 @@ import Testing
   @Test func `base64 gives back every length`() {
     var bytes: [UInt8] = []
     for count in 0..<70 {
-      #expect(Base64URL.bytes(of: Base64URL.text(of: bytes)) == bytes)
+      #expect(Base64.url.bytes(of: Base64.url.text(of: bytes)) == bytes)
       bytes.append(UInt8(count * 37 % 256))
     }
     for text in ["A", "AB", "AAAAA", "A=", "A A", "é"] {
-      #expect(Base64URL.bytes(of: text) == nil || text == "AAAA", "\(text)")
+      #expect(Base64.url.bytes(of: text) == nil || text == "AAAA", "\(text)")
     }
   }
 }

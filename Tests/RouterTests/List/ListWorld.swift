@@ -1,5 +1,4 @@
 import Cells
-import Glibc
 import Journal
 import Projections
 import Router
@@ -10,7 +9,10 @@ import Testing
 /// Instances in several cells, and the same in memory: the reference that lists are compared with.
 final class ListWorld {
   let store: TestStore
-  private(set) var cells: [(id: CellID, file: NovaCellFile)] = []
+  let engine: CellEngine
+  private(set) var cells: [ListCell] = []
+  /// The cell without hosts; nil where it has no database.
+  private(set) var cell0: ListCell?
   private(set) var instances: [InstanceID: Sample] = [:]
   private var down: Set<CellID> = []
   private var routers: [CellRouter] = []
@@ -38,22 +40,56 @@ final class ListWorld {
   }
 
   /// - Parameter cell0: Whether the cell without hosts has a database, and an answer.
-  init(in folder: String, cells count: Int, cell0 hasCell0: Bool = true) throws {
+  init(
+    in folder: String, cells count: Int, on engine: CellEngine, cell0 hasCell0: Bool
+  ) throws {
     store = try TestStore(in: folder)
-    if hasCell0 { try store.addCell0() }
-    for number in 0..<count { cells.append(try store.addCell(number + 1)) }
+    self.engine = engine
+    guard let server = engine.server else {
+      if hasCell0 { cell0 = ListCell(id: .cell0, place: .file(try store.addCell0())) }
+      for number in 0..<count {
+        let (id, file) = try store.addCell(number + 1)
+        cells.append(ListCell(id: id, place: .file(file)))
+      }
+      return
+    }
+    if hasCell0 {
+      let place = try serverPlace(server)
+      cell0 = ListCell(id: .cell0, place: place.place)
+      try store.setCell0(at: place.address)
+    }
+    for number in 0..<count {
+      let place = try serverPlace(server)
+      let id = try store.addCell(number + 1, in: place.database, at: place.address)
+      cells.append(ListCell(id: id, place: place.place))
+    }
+  }
+
+  private func serverPlace(
+    _ engine: ServerEngine
+  ) throws -> (place: ListCell.Place, database: NovaServerDatabase, address: String) {
+    let database = try SpareDatabases.take(engine)
+    let proxy = try FaultProxy(to: database.server.port, .none)
+    let address = try #require(database.text(port: proxy.port).exposedText())
+    return (.server(database, proxy), database, address)
+  }
+
+  /// Lets go of what the cells have on servers; nobody asks them any more.
+  func close() throws {
+    for cell in cells + [cell0].compactMap(\.self) {
+      guard case .server(let database, let proxy) = cell.place else { continue }
+      proxy.stop()
+      try SpareDatabases.giveBack(database)
+    }
   }
 
   // MARK: Instances
 
   /// Puts instances into their cells and into the map.
   func add(_ samples: [Sample], project isProjected: Bool = true) throws {
-    for cell in cells {
+    for cell in cells + [cell0].compactMap(\.self) {
       let rows = samples.filter { $0.cell == cell.id }
-      if !rows.isEmpty {
-        try cell.file.execute(
-          "BEGIN; " + rows.map { ListWorld.insert($0) }.joined(separator: "; ") + "; COMMIT")
-      }
+      if !rows.isEmpty { try cell.execute(Self.insertion(of: rows)) }
     }
     let events = samples.filter(\.isMapped).map { sample in
       Event.instance(sample.id, .mapped(ListWorld.record(sample)))
@@ -66,26 +102,32 @@ final class ListWorld {
   func remove(_ id: InstanceID) throws {
     guard let sample = instances.removeValue(forKey: id) else { return }
     if let cell = cells.first(where: { $0.id == sample.cell }) {
-      try cell.file.execute("DELETE FROM instances WHERE uuid = '\(id)'")
+      try cell.execute("DELETE FROM instances WHERE uuid = '\(id)'")
     }
     if sample.isMapped {
       try store.append(.instance(id, .unmapped(ListWorld.record(sample))), project: false)
     }
   }
 
-  private static func insert(_ sample: Sample) -> String {
+  private static func insertion(of samples: [Sample]) -> String {
+    let rows = samples.map { "(\(values(of: $0).joined(separator: ", ")))" }
+    return "INSERT INTO instances (uuid, host, vm_state, deleted, hidden, project_id, user_id, "
+      + "display_name, created_at, updated_at, launched_at) VALUES "
+      + rows.joined(separator: ", ") + ";"
+  }
+
+  private static func values(of sample: Sample) -> [String] {
     func text(_ value: String?) -> String { value.map { quoted($0) } ?? "NULL" }
     func time(_ value: Timestamp?) -> String {
       guard let value else { return "NULL" }
       let parts = value.description.dropLast().split(separator: "T")
       return "'\(parts[0]) \(parts[1])\(parts[1].contains(".") ? "" : ".000000")'"
     }
-    return "INSERT INTO instances (uuid, host, vm_state, deleted, hidden, project_id, user_id, "
-      + "display_name, created_at, updated_at, launched_at) VALUES ('\(sample.id)', "
-      + "\(text(sample.host)), \(text(sample.vmState)), \(sample.isDeleted ? 7 : 0), "
-      + "\(sample.isHidden ? "1" : "NULL"), \(text(sample.project)), '\(sample.user)', "
-      + "\(text(sample.name)), \(time(sample.createdAt)), \(time(sample.updatedAt)), "
-      + "\(time(sample.launchedAt)))"
+    return [
+      "'\(sample.id)'", text(sample.host), text(sample.vmState), sample.isDeleted ? "7" : "0",
+      sample.isHidden ? "true" : "NULL", text(sample.project), "'\(sample.user)'",
+      text(sample.name), time(sample.createdAt), time(sample.updatedAt), time(sample.launchedAt),
+    ]
   }
 
   private static func record(_ sample: Sample) -> InstanceRecord {
@@ -99,15 +141,14 @@ final class ListWorld {
 
   // MARK: Outages
 
-  /// Takes the files of these cells away, and puts those of the others back.
+  /// Takes these cells away, and puts the others back.
   func setDown(_ cells: Set<CellID>) {
     // Whoever has a file open goes on reading it; the path is looked at each second.
     for router in routers {
       for target in (try? router.cells()) ?? [] { (try? target.pool())?.closeIdle() }
     }
     for cell in self.cells where down.contains(cell.id) != cells.contains(cell.id) {
-      let (here, away) = (cell.file.path, cell.file.path + ".away")
-      #expect(cells.contains(cell.id) ? rename(here, away) == 0 : rename(away, here) == 0)
+      cell.setDown(cells.contains(cell.id))
     }
     down = cells
   }
@@ -248,10 +289,13 @@ final class ListWorld {
 }
 
 func withWorld(
-  cells: Int, cell0: Bool = true, _ body: (ListWorld) throws -> Void
+  cells: Int, on engine: CellEngine = .sqlite, cell0: Bool = true,
+  _ body: (ListWorld) throws -> Void
 ) throws {
   try withTemporaryFolder { folder in
-    try body(ListWorld(in: folder, cells: cells, cell0: cell0))
+    let world = try ListWorld(in: folder, cells: cells, on: engine, cell0: cell0)
+    try body(world)
+    try world.close()
   }
 }
 
@@ -263,7 +307,7 @@ func moment(_ seconds: Int, _ microseconds: Int = 0) -> Timestamp {
 extension CellRouter {
   /// All pages of a list; `between` is called after each page that has a successor.
   func pages(
-    _ request: InstanceListRequest, sizes: () -> Int, milliseconds: Int = 5_000,
+    _ request: InstanceListRequest, sizes: () -> Int, milliseconds: Int = 60_000,
     between: (_ page: InstanceList) throws -> Void = { _ in }
   ) throws -> [InstanceList] {
     var request = request

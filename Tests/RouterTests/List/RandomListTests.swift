@@ -8,6 +8,8 @@ import Testing
 @Suite struct RandomListTests {
   private struct Chance {
     var random: SplitMix
+    /// Nova's columns of times have whole seconds on MariaDB.
+    var hasFractions = true
 
     mutating func number(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
     mutating func happens(_ share: Int) -> Bool { number(100) < share }
@@ -16,7 +18,7 @@ import Testing
     /// Few values, so that many are equal; some are missing.
     mutating func text(_ values: [String]) -> String? { happens(15) ? nil : pick(values) }
     mutating func time() -> Timestamp? {
-      happens(15) ? nil : moment(number(6), happens(30) ? number(3) : 0)
+      happens(15) ? nil : moment(number(6), happens(30) ? number(hasFractions ? 3 : 1) : 0)
     }
 
     mutating func sample(_ number: Int, _ cells: [CellID], isTidy: Bool) -> ListWorld.Sample {
@@ -66,19 +68,43 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 2, 3, 4, 5, 6, UInt64.random(in: 0 ... .max)])
+  /// Where a random world is, its seed, and how many lists are asked of it.
+  struct Trial: CustomTestStringConvertible {
+    var engine: CellEngine
+    var seed: UInt64
+    var rounds: Int
+
+    var testDescription: String { "\(engine) \(seed)" }
+
+    /// Files by several seeds, servers by the first and a random one, with fewer rounds.
+    static func of(_ seeds: [UInt64], rounds: Int) -> [Trial] {
+      let files = (seeds + [.random(in: 0 ... .max)]).map { seed in
+        Trial(engine: .sqlite, seed: seed, rounds: rounds)
+      }
+      return files
+        + CellEngine.installed.filter { $0 != .sqlite }.flatMap { engine in
+          [seeds[0], .random(in: 0 ... .max)].map { seed in
+            Trial(engine: engine, seed: seed, rounds: max(2, rounds / 3))
+          }
+        }
+    }
+  }
+
+  @Test(arguments: Trial.of([1, 2, 3, 4, 5, 6], rounds: 40))
   func `every page is what sorting everything gives, with cells down from the start`(
-    seed: UInt64
+    trial: Trial
   ) throws {
-    try withWorld(cells: 4) { world in
-      var chance = Chance(random: SplitMix(state: seed))
+    try withWorld(cells: 4, on: trial.engine) { world in
+      let seed = trial.seed
+      var chance = Chance(
+        random: SplitMix(state: seed), hasFractions: trial.engine != .mariadb)
       let cells = world.cells.map(\.id)
       let samples = (0..<160).map { chance.sample($0, cells, isTidy: false) }
       try world.add(Array(samples[..<120]))
       // The index has not reached these.
       try world.add(Array(samples[120...]), project: false)
       let router = try world.router()
-      for round in 0..<40 {
+      for round in 0..<trial.rounds {
         var request = InstanceListRequest(
           order: chance.order(), filter: chance.filter(of: cells, isJudged: chance.happens(50)))
         if chance.happens(15) { request.scope = .cell(chance.pick(cells)) }
@@ -113,16 +139,18 @@ import Testing
     #expect(page.isComplete == isComplete, "\(note)")
   }
 
-  @Test(arguments: [11, 12, 13, 14, 15, 16, UInt64.random(in: 0 ... .max)])
+  @Test(arguments: Trial.of([11, 12, 13, 14, 15, 16], rounds: 30))
   func `with cells that come and go between pages each instance is listed once`(
-    seed: UInt64
+    trial: Trial
   ) throws {
-    try withWorld(cells: 4) { world in
-      var chance = Chance(random: SplitMix(state: seed))
+    try withWorld(cells: 4, on: trial.engine) { world in
+      let seed = trial.seed
+      var chance = Chance(
+        random: SplitMix(state: seed), hasFractions: trial.engine != .mariadb)
       let cells = world.cells.map(\.id)
       try world.add((0..<120).map { chance.sample($0, cells, isTidy: true) })
       let router = try world.router()
-      for round in 0..<30 {
+      for round in 0..<trial.rounds {
         let request = InstanceListRequest(
           order: chance.order(), filter: chance.filter(of: cells, isJudged: true))
         world.setDown([])
@@ -142,14 +170,16 @@ import Testing
     }
   }
 
-  @Test(arguments: [21, 22, 23, UInt64.random(in: 0 ... .max)])
-  func `the list goes on rightly after rows that vanished`(seed: UInt64) throws {
-    try withWorld(cells: 3) { world in
-      var chance = Chance(random: SplitMix(state: seed))
+  @Test(arguments: Trial.of([21, 22, 23], rounds: 4))
+  func `the list goes on rightly after rows that vanished`(trial: Trial) throws {
+    try withWorld(cells: 3, on: trial.engine) { world in
+      let seed = trial.seed
+      var chance = Chance(
+        random: SplitMix(state: seed), hasFractions: trial.engine != .mariadb)
       let cells = world.cells.map(\.id)
       try world.add((0..<80).map { chance.sample($0, cells, isTidy: true) })
       let router = try world.router()
-      for round in 0..<4 {
+      for round in 0..<trial.rounds {
         let request = InstanceListRequest(order: chance.order())
         var rest = world.expected(request)
         let size = 1 + chance.number(9)

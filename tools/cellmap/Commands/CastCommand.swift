@@ -172,11 +172,7 @@ struct MessageOptions: ParsableArguments {
   private static func text(_ argument: String) throws(CommandFailure) -> [UInt8] {
     if argument == "-" { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
     guard argument.hasPrefix("@") else { return Array(argument.utf8) }
-    let path = String(argument.dropFirst())
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw CommandFailure(.usage, "The file \(path) can't be read.")
-    }
-    return Array(data)
+    return try GivenFile.bytes(String(argument.dropFirst()), with: "the message")
   }
 
   private static func object(

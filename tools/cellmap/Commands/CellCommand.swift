@@ -277,6 +277,9 @@ struct CellExportCommand: ParsableCommand {
       for field in ["database", "queue"] {
         lines.append("    \(field): \(values[field].map { CellOutput.yaml($0) } ?? "null")")
       }
+      if let options = row.record.options {
+        lines.append("    options: \(CellOutput.yaml(options.string))")
+      }
       lines.append("    disabled: \(row.record.disabled.map { "\($0)" } ?? "null")")
     }
     do throws(FileError) {

@@ -63,16 +63,41 @@ struct ConflictsShowCommand: ParsableCommand {
     let entity = ConflictsCommand.entity(what)
     let row = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
     guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
+    let decided = try decidingEntry(of: row, session)
     if store.json {
-      return Console.print(ConflictItem(entity: entity, row: row).json.line)
+      guard case .object(var object) = ConflictItem(entity: entity, row: row).json else { return }
+      object["decided_by"] = .printed(decided?.authorship.actor)
+      object["reason"] = .printed(decided?.authorship.reason)
+      object["decided_at"] = .printed(decided?.at)
+      return Console.print(JSONValue.object(object).line)
     }
     let names = try map.names()
     ConflictOutput.print(
       entity, FoundConflict(kind: row.record.kind, evidence: row.record.evidence), names)
     if let decision = row.record.decision {
       Console.say("Decided by entry \(row.changedAt): \(decision)")
+      if let decided {
+        let reason = decided.authorship.reason.map { ": \($0)" } ?? ""
+        Console.say("By \(decided.authorship.actor) at \(decided.at)\(reason)")
+      }
     } else {
       Console.say("Open since entry \(row.record.foundAt). 'conflicts resolve' decides it.")
+    }
+  }
+}
+
+extension ConflictsShowCommand {
+  /// Who decided a conflict, why and when.
+  private func decidingEntry(
+    of row: ConflictRow, _ session: StoreSession
+  ) throws(CommandFailure) -> (authorship: Authorship, at: Timestamp)? {
+    guard row.record.decision != nil else { return nil }
+    do throws(JournalError) {
+      return try session.journal.entry(at: row.changedAt).map {
+        ($0.draft.authorship, $0.orderedAt)
+      }
+    } catch {
+      throw CommandFailure(error)
     }
   }
 }
@@ -94,7 +119,10 @@ struct ConflictsResolveCommand: ParsableCommand {
   @Flag(help: "No cell has it: it gets no mapping.") var unmapped = false
 
   func validate() throws {
-    guard (cell == nil) == unmapped else { throw ValidationError("Give --cell or --unmapped.") }
+    guard cell == nil || !unmapped else {
+      throw ValidationError("Give --cell or --unmapped, not both: it has one cell, or none.")
+    }
+    guard cell != nil || unmapped else { throw ValidationError("Give --cell or --unmapped.") }
   }
 
   func run() throws {

@@ -25,25 +25,18 @@ struct HostListCommand: ParsableCommand {
     let map = try session.view(past)
     var only: CellID?
     if let cell { only = try map.cell(named: cell).id }
-    let names = Dictionary(
-      uniqueKeysWithValues: try map.cells().map { ($0.id, $0.row.record.name) })
+    let names = try map.names()
     let hosts = try map.hosts().filter { only == nil || $0.row.record.cell == only }
     if !store.json { map.announce() }
     var table = Table("HOST", "CELL", "CELL UUID")
     for (name, row) in hosts {
       let cell = row.record.cell
       if store.json {
-        let fields: [String: JSONValue] = [
-          "host": .text(name.string), "cell": .printed(cell),
-          "cell_name": .printed(names[cell] ?? nil),
-          "created_at": .printed(row.record.row.createdAt),
-          "changed_at": .number(row.changedAt),
-        ]
+        let object = HostOutput.fields(name, row, names, map)
         let observed = ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)
-        Console.print(
-          JSONValue.object(fields.merging(map.label) { $1 }.merging(observed) { $1 }).line)
+        Console.print(JSONValue.object(object.merging(observed) { $1 }).line)
       } else {
-        table.add(name.string, names[cell]??.string, cell.description)
+        table.add(name.string, names[cell], cell.description)
       }
     }
     if !store.json { table.print(empty: "There are no such hosts.") }

@@ -111,7 +111,9 @@ struct InstanceRemapCommand: ParsableCommand {
   func run() throws {
     let id = try argument.id()
     let session = try StoreSession(store)
-    let target = cell == "none" ? nil : try session.cell(named: cell, change).id
+    let target =
+      cell == "none"
+      ? try session.map().cellOrNone(named: cell) : try session.cell(named: cell, change).id
     try InstanceChange.finish(
       session, store, change, id, .remapInstance(id, to: target), done: "Moved instance \(id).")
   }

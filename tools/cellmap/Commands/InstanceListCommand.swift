@@ -111,7 +111,7 @@ struct InstanceListCommand: ParsableCommand {
 
   private func scope(_ map: MapReading) throws -> InstanceQuery.Scope {
     guard let cell else { return .all }
-    return cell == "none" ? .noCell : .cell(try map.cell(named: cell).id)
+    return try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell
   }
 
   private func cursor() throws -> InstanceID? {
@@ -124,11 +124,14 @@ struct InstanceListCommand: ParsableCommand {
 
   private func printCount(_ map: MapReading, _ query: InstanceQuery) throws {
     let count = try query.count(in: map)
+    let gaps = try map.gaps()
     if store.json {
-      let object: [String: JSONValue] = ["count": .number(count)]
-      Console.print(JSONValue.object(object.merging(map.label) { $1 }).line)
+      let fields: [String: JSONValue] = ["count": .number(count)]
+      let all = fields.merging(map.label) { $1 }.merging(gaps.json) { first, _ in first }
+      Console.print(JSONValue.object(all).line)
     } else {
       Console.print("\(count)")
+      gaps.warn("not counted")
     }
   }
 }

@@ -16,6 +16,10 @@ struct PublishCommand: ParsableCommand {
       each only if it is still as it was seen; rows that the map doesn't have stay. Beside a running \
       Nova, what the database learned later than the map stays too; --nova-stopped lets the map win, \
       and is refused if Nova is seen to run.
+
+      --request-specs, --flavors and --keypairs read the cells, too, and add the rows that the database \
+      lacks; what is there stays as it is. A cell that can't be read leaves its part out (exit code 5): \
+      give the same command again.
       """)
 
   @OptionGroup var store: StoreOptions
@@ -29,6 +33,11 @@ struct PublishCommand: ParsableCommand {
       "With --nova-stopped: how long the database is watched for changes first.",
       valueName: "seconds"))
   var settle = 5
+  @Flag(help: "Adds a request spec for each instance that has none, made of what its cell has.")
+  var requestSpecs = false
+  @Flag(help: "Adds the flavors that instances have and the database hasn't.") var flavors = false
+  @Flag(help: "Adds the key pairs that instances have and the database hasn't.") var keypairs =
+    false
   @Flag(help: "Shows what would change; nothing is written.") var dryRun = false
   @Option(
     name: .customLong("emit-sql"),
@@ -50,6 +59,14 @@ struct PublishCommand: ParsableCommand {
 
   private var writes: Bool { !dryRun && script == nil }
 
+  private var globals: GlobalTables {
+    var tables: GlobalTables = []
+    if requestSpecs { tables.insert(.requestSpecs) }
+    if flavors { tables.insert(.flavors) }
+    if keypairs { tables.insert(.keyPairs) }
+    return tables
+  }
+
   func run() throws {
     // Not only by the registry, which is asked once the rows are written.
     if writes {
@@ -67,7 +84,7 @@ struct PublishCommand: ParsableCommand {
     let target = try openTarget()
     let options = PublicationOptions(
       authorship: change.authorship, request: change.request, isNovaStopped: novaStopped,
-      isRetry: writes && change.trace.requestID != nil)
+      isRetry: writes && change.trace.requestID != nil, globals: globals)
     if writes, let answer = try session.earlierAnswer(to: options.title(of: target), change) {
       return change.report(
         answer, store, done: "Published to \(target.publicForm).",
@@ -77,35 +94,59 @@ struct PublishCommand: ParsableCommand {
         ])
     }
     let index = try session.caughtUpIndex()
+    let gaps = try session.map().gaps()
+    gaps.warn("not published")
     let registry = try session.writer()
     do throws(ProjectionError) { try index.beginSnapshot() } catch { throw CommandFailure(error) }
+    let addressBase = try database.choice(base).addressBase()
+    let router =
+      !globals.isEmpty || (writes && novaStopped) ? try session.router(addressBase) : nil
     let publication = MapPublication(
       of: index, journal: session.journal, keys: try session.keys(), into: target,
-      options: options)
-    let (plan, outcome) = try work(publication, session, registry)
+      options: options, globals: try router.flatMap { try source($0, session) })
+    let cells = writes && novaStopped ? router.map { LiveCells($0, addressBase) } : nil
+    let (plan, outcome) = try work(publication, cells, registry)
     session.close()
     let output = PublishOutput(
-      database: target.publicForm, plan: plan, outcome: outcome, isDryRun: dryRun, script: script)
+      database: target.publicForm, plan: plan, globals: globals, outcome: outcome,
+      isDryRun: dryRun, script: script, gaps: gaps)
     if store.json { Console.print(output.json(change.request).line) } else { output.print() }
-    if plan.leftCount > 0 { throw ExitCode(ExitStatus.partial.rawValue) }
+    if plan.leftCount > 0 || !plan.unreadCells.isEmpty {
+      throw ExitCode(ExitStatus.partial.rawValue)
+    }
   }
 
   private func openTarget() throws(CommandFailure) -> PublicationTarget {
     let address = try database.choice(base).databaseAddress()
     do throws(PublicationError) {
-      return try PublicationTarget(address, relativeTo: base.folder)
+      return try PublicationTarget(address, relativeTo: base.folder, globals: globals)
+    } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  private static func line(_ verb: String, _ plan: PublicationPlan) -> String {
+    let specs = plan.requestSpecs.same + plan.requestSpecs.written
+    return "\(verb): \(plan.instances.found + plan.instances.added) instances, "
+      + "\(plan.instances.written) to write"
+      + (specs > 0 ? ", \(specs) request specs" : "")
+  }
+
+  private func source(
+    _ router: CellRouter, _ session: StoreSession
+  ) throws(CommandFailure) -> GlobalSource? {
+    guard !globals.isEmpty else { return nil }
+    do throws(PublicationError) {
+      return try GlobalSource(router, stagingIn: session.files.directory)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
   }
 
   private func work(
-    _ publication: MapPublication, _ session: StoreSession, _ registry: MapRegistry
+    _ publication: MapPublication, _ cells: LiveCells?, _ registry: MapRegistry
   ) throws(CommandFailure) -> (PublicationPlan, Outcome?) {
     defer { Console.endProgress() }
-    let addressBase = try database.choice(base).addressBase()
-    let cells =
-      writes && novaStopped ? LiveCells(try session.router(addressBase), addressBase) : nil
     do throws(PublicationError) {
       if let cells {
         try publication.requireStopped(pause: .seconds(settle)) { () throws(CellWitnessError) in
@@ -118,16 +159,16 @@ struct PublishCommand: ParsableCommand {
           }
         }
       }
-      let plan = try publication.plan { Console.progress("comparing: \($0.instances.found) rows") }
+      let plan = try publication.plan { Console.progress(Self.line("comparing", $0)) }
       if dryRun { return (plan, nil) }
       if let script {
         let written = try publication.writeScript(plan, to: script, revealing: reveal) {
-          Console.progress("writing statements: \($0.instances.written) instances")
+          Console.progress(Self.line("writing statements", $0))
         }
         return (written, nil)
       }
       let result = try publication.apply(plan, through: registry) {
-        Console.progress("publishing: \($0.instances.written) instances")
+        Console.progress(Self.line("publishing", $0))
       }
       return (result.done, result.outcome)
     } catch {

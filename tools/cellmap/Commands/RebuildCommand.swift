@@ -41,6 +41,12 @@ struct RebuildCommand: ParsableCommand {
   var cell0: String?
   @Option(
     help: ArgumentHelp(
+      "An old Nova API database, as a backup: itself, - for a line of standard input, or @FILE. It says "
+        + "what cells can't: cells' UUIDs and names, instances in no cell yet, missing owners.",
+      valueName: "address"))
+  var withOld: String?
+  @Option(
+    help: ArgumentHelp(
       "The highest epoch that is known of a store that was lost; the new store's is above it.",
       valueName: "epoch"))
   var epochAbove: UInt32 = 0
@@ -59,10 +65,13 @@ struct RebuildCommand: ParsableCommand {
   }
 
   private static let title: ByteText = "rebuild"
+  private static let censusTime = Duration.seconds(60)
 
   func run() throws {
     if !dryRun { try change.requireReason() }
-    let given = try givenCells()
+    let old = try openOld()
+    var given = try givenCells()
+    if let old { given = try OldCells(old, try base.addressBase()).complete(given, in: store) }
     let place = try RebuildPlace(store, given, isTrial: dryRun, epochAbove: epochAbove, change)
     defer { place.end() }
     let session = place.session
@@ -71,15 +80,16 @@ struct RebuildCommand: ParsableCommand {
         answer, store, done: "Rebuilt the map.",
         json: ["instances": .number(answer.finished?.instances ?? 0)])
     }
-    if place.takesCells { try take(given, session, by: place.authorship) }
-    let rebuild = try open(session, in: place.staging)
+    let made = place.takesCells ? try take(given, session, by: place.authorship) : []
+    let rebuild = try open(session, old, in: place.staging)
     rebuild.scan(settings) { Console.progress(Self.line($0)) }
     Console.endProgress()
     let (plan, outcome) = try work(rebuild, session)
     rebuild.discardScan()
     session.close()
     let output = RebuildOutput(
-      plan: plan, outcome: outcome, names: try session.map().names(), isDryRun: dryRun)
+      plan: plan, outcome: outcome, names: try session.map().names(), isDryRun: dryRun,
+      madeCells: made)
     if store.json {
       Console.print(output.json(request: change.request, at: session.journal.head.position).line)
     } else {
@@ -99,6 +109,15 @@ struct RebuildCommand: ParsableCommand {
   private static func line(_ states: [CellScanState]) -> String {
     "reading: \(states.reduce(0) { $0 + $1.rows }) instances, "
       + "\(states.filter { $0.isFinished || $0.failure != nil }.count) of \(states.count) cells done"
+  }
+
+  private func openOld() throws(CommandFailure) -> OldMap? {
+    guard let withOld else { return nil }
+    let database = try APIDatabaseChoice(address: withOld, novaConf: [], base: base)
+      .open(change.request)
+    do throws(AdoptionError) { return try OldMap(database) } catch {
+      throw CommandFailure(error, request: change.request)
+    }
   }
 
   // MARK: Cells
@@ -133,20 +152,26 @@ struct RebuildCommand: ParsableCommand {
   }
 
   /// Makes the map hold the cells as they are given; those that aren't stay.
+  ///
+  /// - Returns: The cells that nobody had a UUID for, with the new ones.
   private func take(
     _ given: [GivenCell], _ session: StoreSession, by authorship: Authorship
-  ) throws(CommandFailure) {
-    guard !given.isEmpty else { return }
+  ) throws(CommandFailure) -> [CellID] {
+    guard !given.isEmpty else { return [] }
+    var made: [CellID] = []
     let known = try session.map()
+    let (keys, basis) = (try session.keys(), session.journal.head.position)
     var observations: [Observation] = []
     for cell in given {
-      let id = try id(of: cell, in: known)
+      let (id, isNew) = try id(of: cell, in: known)
+      if isNew { made.append(id) }
       let before = try known.cell(id)?.record
       let draft = CellDraft(
         name: cell.name ?? before?.name, addresses: cell.addresses,
         disabled: cell.disabled ?? (before == nil ? false : before?.disabled),
-        row: before?.row ?? .unknown)
-      observations.append(Observation(.cell(id, draft), evidence: nil))
+        row: before?.row ?? cell.old?.novaRow ?? .unknown)
+      observations.append(
+        Observation(.cell(id, draft), evidence: cell.old?.evidence(keys: keys, basis: basis)))
     }
     let names = observations.map { $0.entity.description }.sorted()
     var command = change.command(.take(observations))
@@ -159,29 +184,34 @@ struct RebuildCommand: ParsableCommand {
     do throws(RegistryError) { _ = try registry.submit(command) } catch {
       throw CommandFailure(error, request: change.request)
     }
+    return made
   }
 
-  private func id(of cell: GivenCell, in map: MapReading) throws(CommandFailure) -> CellID {
-    if let id = cell.id { return id }
+  /// The UUID of a cell that was given, and whether it was made up for it.
+  private func id(
+    of cell: GivenCell, in map: MapReading
+  ) throws(CommandFailure) -> (CellID, isNew: Bool) {
+    if let id = cell.id, cell.old == nil { return (id, false) }
     let named = try map.cells().filter { $0.row.record.name == cell.name }
     guard named.count <= 1 else {
       throw CommandFailure(
         .refused, "\(named.count) cells are named \(cell.name?.string ?? "nothing"). Give UUIDs.")
     }
-    return named.first?.id ?? CellID(.random())
+    if let id = named.first?.id ?? cell.id { return (id, false) }
+    return (CellID(.random()), true)
   }
 
   // MARK: Work
 
   private func open(
-    _ session: StoreSession, in folder: String
+    _ session: StoreSession, _ old: OldMap?, in folder: String
   ) throws(CommandFailure) -> MapRebuild {
     let router = try session.router(try base.addressBase())
     let keys = try session.keys()
     do throws(RebuildError) {
       return try MapRebuild(
         cells: router, journal: session.journal, keys: keys, stagingIn: folder,
-        isTrial: dryRun)
+        isTrial: dryRun, old: old)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
@@ -196,6 +226,8 @@ struct RebuildCommand: ParsableCommand {
       var plan = try rebuild.plan(on: index, head: session.journal.head.position) {
         if $0 % 1000 == 0 { Console.progress("comparing: \($0) instances") }
       }
+      Console.progress("counting what the cells have of Nova's global tables")
+      plan.census = rebuild.census(time: Self.censusTime)
       guard !dryRun else { return (plan, nil) }
       let outcome = try rebuild.apply(
         &plan, title: Self.title, by: change.authorship, request: change.request, on: index,

@@ -24,7 +24,11 @@ struct ReconcileCommand: ParsableCommand {
       cell doesn't know.
       """)
 
-  private var apply: [FindingKind] { classes.compactMap { FindingKind(rawValue: $0) } }
+  private var apply: [FindingKind] { givenClasses.compactMap { FindingKind(rawValue: $0) } }
+  /// Words, or several in one with commas between.
+  private var givenClasses: [String] {
+    classes.flatMap { $0.split(separator: ",").map(String.init) }
+  }
 
   private static let mendable = FindingKind.allCases.filter(\.isMendable).map(\.rawValue)
     .joined(separator: ", ")
@@ -87,7 +91,7 @@ struct ReconcileCommand: ParsableCommand {
     if let rate, rate < 1 { throw ValidationError("--rate must be at least 1 row a second.") }
     let modes = [!uuids.isEmpty, lost != nil, !apply.isEmpty].filter(\.self).count
     if modes > 1 { throw ValidationError("Give UUIDs, --lost or --apply; not several of them.") }
-    for name in classes where FindingKind(rawValue: name)?.isMendable != true {
+    for name in givenClasses where FindingKind(rawValue: name)?.isMendable != true {
       let why = FindingKind(rawValue: name) == nil ? "is no class" : "is only shown"
       throw ValidationError(
         "'\(name.prefix(80))' \(why) of findings; these can be mended: \(Self.mendable).")

@@ -80,18 +80,28 @@ struct ReplayCommand: ParsableCommand {
         + "in \(String(format: "%.2f", seconds / .seconds(1))) s: \(found?.path ?? "").")
   }
 
+  private func index(of text: String, in journal: EventJournal) throws -> UInt64 {
+    let given = Position(text)
+    guard let index = UInt64(text) ?? given?.index, index > 0,
+      index <= journal.head.position.index
+    else {
+      throw CommandFailure(
+        .usage,
+        "--to \(text.prefix(80)): the journal's positions go up to \(journal.head.position).")
+    }
+    guard let given else { return index }
+    let there: Position?
+    do throws(JournalError) { there = try journal.entry(at: index)?.position } catch {
+      throw CommandFailure(error)
+    }
+    guard let there, there != given else { return index }
+    throw CommandFailure(.usage, "--to \(given): the entry \(index) of this journal is \(there).")
+  }
+
   private func replay(_ session: StoreSession) throws {
     var last: UInt64?
     if let to {
-      guard let index = UInt64(to) ?? Position(to)?.index, index > 0,
-        index <= session.journal.head.position.index
-      else {
-        throw CommandFailure(
-          .usage,
-          "--to \(to.prefix(80)): the journal's positions go up to "
-            + "\(session.journal.head.position).")
-      }
-      last = index
+      last = try index(of: to, in: session.journal)
     }
     let replacement = IndexReplacement(session)
     let result =

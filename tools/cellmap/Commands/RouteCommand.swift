@@ -70,16 +70,14 @@ struct RouteCommand: ParsableCommand {
   }
 
   private func stream(_ asking: RouterAsking, _ printer: RouteOutput) throws {
-    var waiting: [String] = []
-    while let line = readLine() {
-      if line.allSatisfy(\.isWhitespace) { continue }
-      waiting.append(line)
-      if waiting.count == RouteCommand.batch {
-        try answer(waiting, asking, printer)
-        waiting.removeAll(keepingCapacity: true)
-      }
+    while true {
+      let lines = try StandardInput.lines(limit: RouteCommand.batch)
+      if lines.isEmpty { return }
+      // What isn't UTF-8 is no UUID either.
+      let questions = lines.map { String(decoding: $0, as: UTF8.self) }
+        .filter { !$0.allSatisfy(\.isWhitespace) }
+      if !questions.isEmpty { try answer(questions, asking, printer) }
     }
-    if !waiting.isEmpty { try answer(waiting, asking, printer) }
   }
 
   /// Answers in the order of the questions, malformed ones among them.

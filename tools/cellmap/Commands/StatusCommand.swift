@@ -33,20 +33,20 @@ struct StatusCommand: ParsableCommand {
     }
     let ahead = try instancesAhead(of: map)
     let cells = try map.cells()
-    let incomplete = cells.filter { !$0.row.record.isCovered }.count
+    let gaps = try map.gaps()
     var fields: [String: JSONValue] = [
       "store": .printed(session.journal.store), "folder": .text(session.files.directory),
       "position": .printed(map.head), "root": .printed(session.journal.head.root),
       "index": .text((index.path as NSString).lastPathComponent),
       "index_position": .printed(state.checkpoint.position), "cells": .number(cells.count),
-      "cells_with_incomplete_coverage": .number(incomplete),
       "hosts": .number(try map.hosts().count),
       "instances": .number(state.instances + ahead.all),
       "instances_without_cell": .number(state.unmapped + ahead.unmapped),
       "journal_bytes": .number(size(session.files.journal)),
-      "index_bytes": .number(size(index.path)),
+      "index_bytes": .number(size(index.path) + size(index.path + "-wal")),
     ]
     try addHistory(session, to: &fields)
+    fields.merge(gaps.json) { first, _ in first }
     let limits = PoolOutput.limits(CellPoolSettings())
     let queueLimits = PoolOutput.limits(QueuePoolSettings())
     let conditions = live ? try askCells(session) : []
@@ -72,8 +72,8 @@ struct StatusCommand: ParsableCommand {
   /// What people look for first comes first.
   private static let order = [
     "store", "folder", "position", "root", "index", "index_position", "history", "history_position",
-    "cells", "cells_with_incomplete_coverage", "hosts", "instances", "instances_without_cell",
-    "journal_bytes", "index_bytes", "history_bytes",
+    "cells", "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances",
+    "instances_without_cell", "journal_bytes", "index_bytes", "history_bytes",
   ]
 
   /// The history is made by the first question about the past; without one there is none.

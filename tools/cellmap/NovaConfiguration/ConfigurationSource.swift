@@ -1,4 +1,5 @@
 import Glibc
+import Journal
 
 /// Finds and reads configuration files.
 enum ConfigurationSource {
@@ -26,18 +27,9 @@ enum ConfigurationSource {
 
   /// The bytes of a file.
   static func contents(of path: String) throws(NovaConfigurationError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw unreadable(path) }
-    defer { close(descriptor) }
-    var contents: [UInt8] = []
-    var block = [UInt8](repeating: 0, count: 65536)
-    while true {
-      let count = read(descriptor, &block, block.count)
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 { throw unreadable(path) }
-      if count == 0 { return contents }
-      contents += block[..<count]
-      if contents.count > limitBytes { throw .tooLarge(path: path, limitBytes: limitBytes) }
+    do throws(FileError) { return try SmallFile.read(path, limit: limitBytes) } catch {
+      if error.isFull { throw .tooLarge(path: path, limitBytes: limitBytes) }
+      throw .unreadable(path: path, reason: error.reason)
     }
   }
 

@@ -58,16 +58,17 @@ enum NovaFiles {
 enum AddressArgument {
   static func secret(_ argument: String) throws(CommandFailure) -> Secret {
     if argument == "-" {
-      guard let line = readLine() else {
+      guard let line = try StandardInput.line() else {
         throw CommandFailure(.usage, "Standard input has no line with an address.")
       }
-      return Secret(line)
+      guard let text = String(validating: line, as: UTF8.self) else {
+        throw CommandFailure(.usage, "The address on standard input is not UTF-8.")
+      }
+      return Secret(text)
     }
     guard argument.hasPrefix("@") else { return Secret(argument) }
     let path = String(argument.dropFirst())
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw CommandFailure(.usage, "The file \(path) with the address can't be read.")
-    }
+    let text = try GivenFile.text(path, with: "the address")
     let line = text.prefix { !$0.isNewline }
     return Secret(String(line))
   }

@@ -10,6 +10,8 @@ struct CellsFile: Decodable {
     var name: String?
     var database: String?
     var queue: String?
+    /// As `cell show --json` has them: how the servers are connected to (TLS, …), a JSON object.
+    var options: String?
     var disabled: Bool?
   }
 
@@ -19,9 +21,7 @@ struct CellsFile: Decodable {
   ///
   /// - Throws: What is wrong with it, and in which entry; no secret is shown.
   static func read(_ path: String) throws(CommandFailure) -> [GivenCell] {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw CommandFailure(.usage, "The file '\(path)' with the cells can't be read.")
-    }
+    let text = try GivenFile.text(path, with: "the cells")
     let file: CellsFile
     do { file = try YAMLDecoder().decode(CellsFile.self, from: text) } catch {
       // The decoder's words may have a piece of an address in them.
@@ -48,6 +48,8 @@ struct GivenCell {
   var name: ByteText?
   var addresses: AddressDraft
   var disabled: Bool?
+  /// The row of an old API database that the UUID, or all of it, is from.
+  var old: OldCells.Cell?
 
   init(name: ByteText?, addresses: AddressDraft) {
     self.name = name
@@ -67,6 +69,12 @@ struct GivenCell {
     addresses = AddressDraft()
     addresses.database = try Self.address(entry.database, .database, place)
     addresses.queue = try Self.address(entry.queue, .queue, place)
+    if let text = entry.options {
+      do throws(AddressError) { _ = try ConnectionOptions(parsing: ByteText(text)) } catch {
+        throw CommandFailure(.usage, "\(place), 'options': \(error)")
+      }
+      addresses.options = ByteText(text)
+    }
     guard addresses.database != nil else {
       throw CommandFailure(.usage, "\(place) has no 'database', from which it could be read.")
     }

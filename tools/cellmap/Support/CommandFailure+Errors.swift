@@ -91,6 +91,17 @@ extension CommandFailure {
     }
   }
 
+  init(_ error: ExportError) {
+    switch error {
+    case .targetExists: self.init(.refused, error.description)
+    case .beingMade: self.init(.locked, error.description)
+    case .notAnExport, .newerFormat, .newerEntry, .file: self.init(.storage, error.description)
+    case .line: self.init(.integrity, error.description)
+    case .notComplete: self.init(.usage, error.description)
+    case .journal(let error): self.init(error)
+    }
+  }
+
   init(_ error: AddressError) { self.init(.usage, error.description) }
 
   init(_ error: RouterError) {

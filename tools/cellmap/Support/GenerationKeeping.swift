@@ -39,9 +39,14 @@ struct GenerationKeeping {
       throw CommandFailure(
         .usage, "The store has no index \(number). 'cellmap replay --list' shows those it has.")
     }
-    try projections { () throws(ProjectionError) in
+    let held = try projections { () throws(ProjectionError) in
+      let held = try session.index.claim(number)
       try session.index.check(number, store: session.journal.store)
+      // Others write meanwhile; under the lease little is left.
+      try session.index.prepareSwitchBack(to: number, with: session.journal)
+      return held
     }
+    defer { withExtendedLifetime(held) {} }
     let reached = try session.withLease(Cellmap.words) { () throws(CommandFailure) in
       try projections { () throws(ProjectionError) in
         try session.index.switchBack(to: number, with: session.journal)

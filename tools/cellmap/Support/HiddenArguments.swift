@@ -53,7 +53,9 @@ struct HiddenArguments {
       if argument.hasPrefix("@") { pieces.append(String(argument.dropFirst())) }
     }
     var result = message
-    for piece in pieces.filter(isHidden).sorted(by: { $0.utf8.count > $1.utf8.count }) {
+    // A piece of white space alone hides nothing, and stands between all words.
+    let hidden = pieces.filter { isHidden($0) && !$0.allSatisfy(\.isWhitespace) }
+    for piece in hidden.sorted(by: { $0.utf8.count > $1.utf8.count }) {
       result = result.replacing(piece, with: "…")
       result = result.replacing(String(piece.prefix(80)), with: "…")
     }

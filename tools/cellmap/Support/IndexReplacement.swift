@@ -50,7 +50,7 @@ struct IndexReplacement {
   }
 
   /// The number of the new generation; its file is this process's until it serves.
-  private func reserve() throws(CommandFailure) -> NewGeneration {
+  private func reserve() throws(CommandFailure) -> HeldGeneration {
     do throws(ProjectionError) { return try session.index.reserve() } catch {
       throw CommandFailure(error)
     }
@@ -74,11 +74,15 @@ struct IndexReplacement {
   /// Under the lease: takes in what was appended meanwhile, and switches; a generation that is not
   /// needed, or can't serve, goes again.
   private func serve(
-    _ new: NewGeneration, if isNeeded: () -> Bool
+    _ new: HeldGeneration, if isNeeded: () -> Bool
   ) throws(CommandFailure) {
     let number = new.number
     defer { withExtendedLifetime(new) {} }
     do throws(CommandFailure) {
+      // What came meanwhile may be much, and others write beside it.
+      _ = try projections { () throws(ProjectionError) in
+        try session.index.catchUp(number, with: session.journal)
+      }
       try session.withLease(Cellmap.words) { () throws(CommandFailure) in
         session.index.removeAbandonedScratch()
         guard isNeeded() else {
@@ -92,7 +96,7 @@ struct IndexReplacement {
         }
       }
     } catch {
-      if (try? session.index.current())?.number != number { try? session.index.remove(number) }
+      if (try? session.index.current())?.number != number { try? session.index.discard(number) }
       throw error
     }
   }

@@ -6,9 +6,11 @@ import Registry
 struct PublishOutput {
   let database: ByteText
   let plan: PublicationPlan
+  let globals: GlobalTables
   let outcome: Outcome?
   let isDryRun: Bool
   let script: String?
+  let gaps: MapGaps
 
   /// What holds the cells in memory, and so doesn't see what was written until it is begun anew.
   static let toRestart = [
@@ -22,6 +24,29 @@ struct PublishOutput {
     [("cells", plan.cells), ("hosts", plan.hosts), ("instances", plan.instances)]
   }
 
+  private var globalTables: [(name: String, count: PublicationPlan.Count)] {
+    [
+      (GlobalTables.flavors, "flavors", plan.flavors),
+      (.keyPairs, "keypairs", plan.keyPairs), (.requestSpecs, "request_specs", plan.requestSpecs),
+    ].compactMap { table, name, count in globals.contains(table) ? (name, count) : nil }
+  }
+
+  private func printGlobals() {
+    guard !globals.isEmpty else { return }
+    var table = Table("OF THE CELLS", "NEW", "THERE ALREADY", "REPLACED SINCE", "LEFT")
+    for (name, count) in globalTables {
+      table.add(
+        name, "\(count.added)", "\(count.same)",
+        name == "flavors" ? "\(count.surplus)" : "-", "\(count.left)")
+    }
+    table.print(empty: "")
+    for (cell, why) in plan.unreadCells.sorted(by: { $0.key < $1.key }) {
+      Console.note(
+        "cellmap: cell \(cell) was not read: \(Console.safe(why)) What it has is left out; give the "
+          + "same command again.")
+    }
+  }
+
   func print() {
     var table = Table(
       "ROWS", "FOUND", "NEW", "CHANGED", "AS IN THE MAP", "LEFT", "ONLY IN THE DATABASE")
@@ -31,6 +56,7 @@ struct PublishOutput {
         "\(count.left)", "\(count.surplus)")
     }
     table.print(empty: "")
+    printGlobals()
     if outcome == nil { for difference in plan.differences { Console.say(line(difference)) } }
     for finding in plan.findings {
       Console.note(
@@ -113,6 +139,16 @@ struct PublishOutput {
         "left": .number(count.left), "surplus": .number(count.surplus),
       ])
     }
+    for (name, count) in globalTables {
+      object[name] = .object([
+        "new": .number(count.added), "same": .number(count.same), "left": .number(count.left),
+        "replaced": .number(count.surplus),
+      ])
+    }
+    object.merge(gaps.json) { first, _ in first }
+    object["unread"] = .object(
+      Dictionary(
+        uniqueKeysWithValues: plan.unreadCells.map { ($0.key.description, .text($0.value)) }))
     return .object(object)
   }
 
@@ -143,6 +179,7 @@ extension CommandFailure {
       self.init(.refused, error.description)
     case .script: self.init(.storage, error.description)
     case .map(let error): self.init(error)
+    case .cells(let why): self.init(.cell, why)
     case .journal(let error): self.init(error)
     case .registry(let error): self.init(error, request: request)
     }

@@ -8,10 +8,18 @@ struct RebuildOutput {
   let outcome: Outcome?
   let names: [CellID: String]
   let isDryRun: Bool
+  /// Cells whose UUIDs nobody knew.
+  let madeCells: [CellID]
 
   private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
 
   func print() {
+    if !isDryRun {
+      for cell in madeCells {
+        Console.say(
+          "Made the UUID \(cell) for cell \(name(cell)): nobody gave the one that it had in Nova.")
+      }
+    }
     printCells()
     printRules()
     printFindings()
@@ -72,11 +80,23 @@ struct RebuildOutput {
       let more = found.count > 3 ? ", …" : ""
       Console.print("\(found.count) instances \(text): \(first)\(more)")
     }
+    printOld()
     if plan.pending > 0 {
       Console.print("\(plan.pending) records of cells that were not read stay as they are.")
     }
     if plan.settled > 0 { Console.print("\(plan.settled) earlier conflicts are settled.") }
     if plan.decided > 0 { Console.print("\(plan.decided) conflicts stand as they were decided.") }
+  }
+
+  private func printOld() {
+    for (found, text) in [
+      (plan.unscheduled, "are in no cell yet, says the old database"),
+      (plan.ownersCompleted, "have their owner from the old database"),
+      (plan.stale, "are in a cell that hasn't them, says the old database; they are left out"),
+    ] where found.count > 0 {
+      let first = found.first.prefix(3).joined(separator: ", ")
+      Console.print("\(found.count) instances \(text): \(first)\(found.count > 3 ? ", …" : "")")
+    }
   }
 
   private func printConflicts() {
@@ -89,28 +109,23 @@ struct RebuildOutput {
     if plan.conflictCount > 20 { Console.print("… 'conflicts list' shows all of them.") }
   }
 
-  /// What becomes of each table of Nova's API database.
   private func printNovaTables() {
     Console.print("")
     var table = Table("NOVA'S API DATABASE", "", "RECORDS", "WITHOUT IT")
-    let placed = plan.rules.values.reduce(0, +)
-    let hosts = plan.hosts.added + plan.hosts.changed + plan.hosts.same
-    table.add("cell_mappings", "recovered", "\(plan.cells.count)", "-")
-    let state = plan.isComplete && !plan.hasFindings ? "recovered" : "partly"
-    table.add("host_mappings", state, "\(hosts)", "-")
-    table.add("instance_mappings", state, "\(placed)", "-")
-    for (name, state, effect) in Self.otherTables { table.add(name, state, "-", effect) }
+    for item in NovaTableOutcome.all(of: plan) {
+      table.add(item.name, item.state, item.count.map { "\($0)" } ?? "-", item.effect)
+    }
     table.print(empty: "")
+    if let census = plan.census, !census.uncounted.isEmpty {
+      for (cell, why) in census.uncounted.sorted(by: { $0.key < $1.key }) {
+        Console.note(
+          "cellmap: not counted in cell \(Console.safe(name(cell))): \(Console.safe(why))")
+      }
+    }
+    Console.print(
+      "'publish' writes what is recovered; with --request-specs, --flavors and --keypairs also what "
+        + "the cells have of those.")
   }
-
-  private static let otherTables = [
-    ("build_requests", "lost", "servers that were accepted and not in a cell yet are lost"),
-    ("request_specs", "lost", "resize, migrate, unshelve, rebuild and evacuate fail"),
-    ("flavors", "lost", "no new servers until they are made again"),
-    ("key_pairs", "lost", "users upload their keys again"),
-    ("aggregates, server groups", "lost", "availability zones and affinity are gone"),
-    ("quotas", "lost", "the defaults hold"),
-  ]
 
   // MARK: JSON
 
@@ -136,6 +151,18 @@ struct RebuildOutput {
       "settled": .number(plan.settled), "decided": .number(plan.decided),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "pending": .number(plan.pending),
+      "made_cells": .list(isDryRun ? [] : madeCells.map { .printed($0) }),
+      "old": .object([
+        "unscheduled": object(plan.unscheduled), "owners": object(plan.ownersCompleted),
+        "stale": object(plan.stale),
+      ]),
+      "nova_tables": .list(
+        NovaTableOutcome.all(of: plan).map {
+          .object([
+            "table": .text($0.name), "state": .text($0.state),
+            "count": $0.count.map { .number($0) } ?? .null, "without": .text($0.effect),
+          ])
+        }),
       "unreadable": .list(plan.unreadable.map { .text($0) }),
       "refused": object(plan.refused),
       "overtaken": .number(plan.overtaken), "changed": .flag(outcome != nil),

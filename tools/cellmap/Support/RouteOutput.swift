@@ -107,11 +107,36 @@ final class RouteOutput {
       answer.state = "unknown"
       answer.error = unknown(route.instance, search)
       fill(&answer, search)
+      if let kind = openConflict(about: route.instance, router) {
+        answer.state = "in conflict"
+        answer.fields["conflict"] = .printed(kind)
+        answer.error = (
+          .unknown,
+          "Instance \(route.instance) is in conflict and has no mapping: \(kind). 'conflicts show "
+            + "\(route.instance)' shows its rows, 'conflicts resolve' decides."
+        )
+      }
     case .foundBySearch(let live, let search):
       try fill(&answer, live)
+      if let kind = openConflict(about: route.instance, router) {
+        answer.fields["conflict"] = .printed(kind)
+        if !json {
+          Console.note(
+            "cellmap: Instance \(route.instance) is in conflict: \(kind). 'conflicts show "
+              + "\(route.instance)' shows its rows.")
+        }
+      }
       fill(&answer, search)
     }
     return answer
+  }
+
+  /// Why nobody has decided where an instance is; nil where there is no open conflict about it.
+  private func openConflict(about id: InstanceID, _ router: CellRouter) -> ByteText? {
+    guard let record = (try? router.conflict(of: id))?.record, record.decision == nil else {
+      return nil
+    }
+    return record.kind
   }
 
   /// What the map itself holds of the instance.

@@ -292,6 +292,18 @@ struct MapReading: MapView {
     }
   }
 
+  /// What keeps the map from being whole.
+  func gaps() throws(CommandFailure) -> MapGaps {
+    let open = try reading { () throws(ProjectionError) in
+      var conflicts = Dictionary(
+        uniqueKeysWithValues: try map.index.conflicts().map { ($0.entity, $0.row) })
+      for (entity, row) in map.overlay.changedConflicts { conflicts[entity] = row }
+      return conflicts.values.count { $0.record.decision == nil }
+    }
+    return MapGaps(
+      openConflicts: open, uncoveredCells: try cells().filter { !$0.row.record.isCovered })
+  }
+
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
     try reading { () throws(ProjectionError) in try map.instance(id) }
   }

@@ -45,6 +45,9 @@ struct FieldReader {
     return (tag, cursor..<offset)
   }
 
+  /// The next field, whatever it is; there has to be one.
+  mutating func nextField() throws(EntryError) -> (tag: UInt8, value: Range<Int>) { try next() }
+
   /// Passes over fields below a tag.
   mutating func skip(below tag: FieldTag) throws(EntryError) {
     while offset < end, bytes[offset] < tag.rawValue { _ = try next() }

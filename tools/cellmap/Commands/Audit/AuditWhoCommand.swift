@@ -54,11 +54,15 @@ struct AuditWhoCommand: ParsableCommand {
     for group in groups {
       let cell = naming.flatMap { naming in CellID(group.key).map { naming.name(of: $0) } }
       table.add(
-        "\(group.count)", cell ?? group.key, "\(group.first)", "\(group.last)", "\(group.firstAt)",
+        "\(group.count)", cell ?? (isNone(group) ? "-" : group.key), "\(group.first)",
+        "\(group.last)", "\(group.firstAt)",
         kinds(group), group.authorship.actor.string, group.authorship.reason?.string)
     }
     table.print(empty: "No entry is in question.")
   }
+
+  /// Entries that nobody asked for, such as a store's first ones, belong to no request.
+  private func isNone(_ group: ChangeGroup) -> Bool { by == .request && group.request == .none }
 
   private func kinds(_ group: ChangeGroup) -> String {
     group.kinds.sorted { $0.value == $1.value ? $0.key.name < $1.key.name : $0.value > $1.value }
@@ -69,7 +73,7 @@ struct AuditWhoCommand: ParsableCommand {
     var kinds: [String: JSONValue] = [:]
     for (kind, count) in group.kinds { kinds[kind.name] = .number(count) }
     let fields: [String: JSONValue] = [
-      by.rawValue: .text(group.key), "entries": .number(group.count),
+      by.rawValue: isNone(group) ? .null : .text(group.key), "entries": .number(group.count),
       "first": .printed(group.first), "first_at": .printed(group.firstAt),
       "last": .printed(group.last), "last_at": .printed(group.lastAt), "events": .object(kinds),
     ]

@@ -43,29 +43,38 @@ extension MapView {
   /// The cell that a name or UUID means; an ambiguous name is refused, with the UUIDs.
   func cell(named text: String) throws(CommandFailure) -> (id: CellID, row: CellRow) {
     let cells = try cells()
-    let then = past.map { " at \($0.position)" } ?? ""
-    if let id = CellID(text) {
-      guard let found = cells.first(where: { $0.id == id }) else {
-        if past == nil { throw CommandFailure(Refusal.unknownCell(id)) }
-        throw CommandFailure(.unknown, "There was no cell \(id)\(then).")
-      }
-      return found
-    }
-    let name = ByteText(text)
-    let named = cells.filter { $0.row.record.name == name }
+    let (id, name) = (CellID(text), ByteText(text))
+    // A cell may be named as another's UUID.
+    let named = cells.filter { $0.id == id || $0.row.record.name == name }
     guard let found = named.first else {
-      throw CommandFailure(
-        .unknown,
-        past == nil
-          ? "There is no cell named \(text). 'cell list' shows the cells."
-          : "There was no cell named \(text)\(then). 'cell list --at' shows those of then.")
+      if let past {
+        throw CommandFailure(
+          .unknown,
+          "There was no cell \(text) at \(past.position). 'cell list --at' shows those of then.")
+      }
+      if let id { throw CommandFailure(Refusal.unknownCell(id)) }
+      throw CommandFailure(.unknown, "There is no cell named \(text). 'cell list' shows the cells.")
     }
     guard named.count == 1 else {
       let ids = named.map(\.id.description).joined(separator: ", ")
       throw CommandFailure(
-        .refused, "\(named.count) cells are named \(text): \(ids). Give the UUID.")
+        .refused,
+        "\(text) is the name or UUID of \(named.count) cells: \(ids). "
+          + "Give the UUID, or rename the cell that is named so.")
     }
     return found
+  }
+
+  /// The same, or nil for 'none'.
+  func cellOrNone(named text: String) throws(CommandFailure) -> CellID? {
+    guard text == "none" else { return try cell(named: text).id }
+    if let named = try cells().first(where: { $0.row.record.name == "none" }) {
+      throw CommandFailure(
+        .refused,
+        "'none' is no cell, and cell \(named.id) is named so. Rename it with 'cell rename', or give "
+          + "its UUID.")
+    }
+    return nil
   }
 }
 

@@ -1,9 +1,14 @@
 internal import Cells
 internal import Journal
 
-/// One of the three tables that a map is published to, and its columns beside id and times.
-enum MappingTable: Int, CaseIterable, Sendable {
+/// A table that is published to, and its columns beside id and times.
+enum PublishedTable: Int, Sendable {
   case cells, hosts, instances
+  /// What is made of the cells' copies; rows are only added.
+  case requestSpecs, flavors, flavorExtraSpecs, keyPairs
+
+  /// The three that the map itself is published to.
+  static let mapped: [PublishedTable] = [.cells, .hosts, .instances]
 
   struct Column: Sendable {
     let name: String
@@ -15,10 +20,19 @@ enum MappingTable: Int, CaseIterable, Sendable {
     case .cells: .cellMappings
     case .hosts: .hostMappings
     case .instances: .instanceMappings
+    case .requestSpecs: .requestSpecs
+    case .flavors: .flavors
+    case .flavorExtraSpecs: .flavorExtraSpecs
+    case .keyPairs: .keyPairs
     }
   }
 
-  /// The columns that a map says something of; the first one is the key.
+  /// How many of the first columns are the key, by which a row is there or isn't.
+  var keyColumns: ArraySlice<Column> {
+    columns.prefix(self == .flavorExtraSpecs || self == .keyPairs ? 2 : 1)
+  }
+
+  /// The columns that are published; the first one is the key, or its beginning.
   var columns: [Column] {
     switch self {
     case .cells:
@@ -34,6 +48,28 @@ enum MappingTable: Int, CaseIterable, Sendable {
         Column(name: "instance_uuid", kind: .text), Column(name: "cell_id", kind: .number),
         Column(name: "project_id", kind: .text), Column(name: "user_id", kind: .text),
         Column(name: "queued_for_delete", kind: .flag),
+      ]
+    case .requestSpecs:
+      [Column(name: "instance_uuid", kind: .text), Column(name: "spec", kind: .text)]
+    case .flavors:
+      [
+        Column(name: "flavorid", kind: .text), Column(name: "name", kind: .text),
+        Column(name: "memory_mb", kind: .number), Column(name: "vcpus", kind: .number),
+        Column(name: "root_gb", kind: .number), Column(name: "ephemeral_gb", kind: .number),
+        Column(name: "swap", kind: .number), Column(name: "rxtx_factor", kind: .real),
+        Column(name: "vcpu_weight", kind: .number), Column(name: "disabled", kind: .flag),
+        Column(name: "is_public", kind: .flag), Column(name: "description", kind: .text),
+      ]
+    case .flavorExtraSpecs:
+      [
+        Column(name: "flavor_id", kind: .number), Column(name: "key", kind: .text),
+        Column(name: "value", kind: .text),
+      ]
+    case .keyPairs:
+      [
+        Column(name: "user_id", kind: .text), Column(name: "name", kind: .text),
+        Column(name: "fingerprint", kind: .text), Column(name: "public_key", kind: .text),
+        Column(name: "type", kind: .word(ofType: "keypair_types")),
       ]
     }
   }
@@ -59,6 +95,9 @@ enum MappingTable: Int, CaseIterable, Sendable {
     case .null: return "NULL"
     case .integer(let number): return "\(number)"
     case .text(let text):
+      if column.name == "spec" || column.name == "public_key" {
+        return "(\(text.string.utf8.count) bytes)"
+      }
       guard let field else { return text.string }
       return (try? field.publicForm(of: Secret(text.string)).string) ?? "an unreadable address"
     }
@@ -66,14 +105,16 @@ enum MappingTable: Int, CaseIterable, Sendable {
 
   /// Whether a value is an address that shows a secret when it is written out.
   func holdsSecret(_ value: SQLValue, of column: Column) -> Bool {
-    guard case .text(let text) = value else { return false }
+    guard case .text(let text) = value,
+      column.name == "transport_url" || column.name == "database_connection"
+    else { return false }
     return shown(value, of: column) != text.string
   }
 }
 
 /// A row of one of them: flags are 0 and 1 whatever the engine, and no value is ever printed but by
-/// `MappingTable.shown`.
-struct MappingRow: Sendable, CustomStringConvertible {
+/// `PublishedTable.shown`.
+struct PublishedRow: Hashable, Sendable, CustomStringConvertible {
   /// The numeric id; nil for a row that isn't there and may have any.
   var number: UInt64?
   /// In the order of the table's columns.
@@ -100,10 +141,10 @@ extension SQLValue {
   init(_ flag: Bool?) { self = flag.map { .integer($0 ? 1 : 0) } ?? .null }
 }
 
-extension MappingRow {
+extension PublishedRow {
   /// Whether a row of `instance_mappings` is one of Nova's own marker rows.
   var isMarker: Bool {
-    guard case .text(let project) = values[MappingTable.instances.place(of: "project_id")] else {
+    guard case .text(let project) = values[PublishedTable.instances.place(of: "project_id")] else {
       return false
     }
     return NovaInstanceRow(

@@ -4,10 +4,12 @@ import Glibc
 import Synchronization
 
 /// A TCP listener between a client and a server that does what networks do at their worst.
-final class FaultProxy: Sendable {
-  enum Fault: Sendable {
+public final class FaultProxy: Sendable {
+  public enum Fault: Sendable {
     /// Passes everything on.
     case none
+    /// Takes connections and closes them at once, as a balancer does that has no server left.
+    case refuses
     /// Takes connections and never says a word.
     case silent
     /// Passes on that many bytes from the server, then closes both sides.
@@ -20,17 +22,40 @@ final class FaultProxy: Sendable {
     case answers([UInt8], times: Int)
   }
 
-  let port: Int
+  public let port: Int
   private let listener: Int32
   private let target: Int
-  private let fault: Mutex<Fault>
+  private let state: Mutex<State>
   /// Bytes that came from the server over the last connection.
   private let passed = Mutex(0)
-  private let sockets = Mutex<[Int32]>([])
 
-  init(to target: Int, _ fault: Fault) throws {
+  private struct State {
+    var fault: Fault
+    var passages: [Passage] = []
+    var count = 0
+  }
+
+  /// Both ends of a connection; closed once nobody uses them any more.
+  private final class Passage: Sendable {
+    let client: Int32
+    let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+
+    init(from client: Int32) { self.client = client }
+
+    deinit {
+      Glibc.close(client)
+      Glibc.close(server)
+    }
+
+    func end() {
+      shutdown(client, Int32(SHUT_RDWR))
+      shutdown(server, Int32(SHUT_RDWR))
+    }
+  }
+
+  public init(to target: Int, _ fault: Fault) throws {
     self.target = target
-    self.fault = Mutex(fault)
+    state = Mutex(State(fault: fault))
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = Self.loopback(0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -46,24 +71,36 @@ final class FaultProxy: Sendable {
     Thread.detachNewThread { [self] in accept() }
   }
 
-  func stop() {
+  public func stop() {
     shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
-    sockets.withLock { for socket in $0 { shutdown(socket, Int32(SHUT_RDWR)) } }
+    Glibc.close(listener)
+    disconnect()
   }
 
   /// Ends every connection.
-  func disconnect() {
-    sockets.withLock { sockets in
-      for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
-      sockets = []
+  public func disconnect() { state.withLock { Self.endAll(&$0) } }
+
+  /// Does something else with new connections.
+  public func change(to new: Fault) { state.withLock { $0.fault = new } }
+
+  /// Ends every connection, and does something else with new ones; none slips through in between.
+  public func disconnect(andChangeTo new: Fault) {
+    state.withLock { state in
+      state.fault = new
+      Self.endAll(&state)
     }
   }
 
-  func change(to new: Fault) { fault.withLock { $0 = new } }
+  private static func endAll(_ state: inout State) {
+    for passage in state.passages { passage.end() }
+    state.passages = []
+  }
 
   /// How many bytes the server has sent over the last connection.
-  var passedBytes: Int { passed.withLock(\.self) }
+  public var passedBytes: Int { passed.withLock(\.self) }
+
+  /// How many connections were taken.
+  public var connectionCount: Int { state.withLock(\.count) }
 
   private static func loopback(_ port: Int) -> sockaddr_in {
     var address = sockaddr_in()
@@ -77,16 +114,22 @@ final class FaultProxy: Sendable {
     while true {
       let client = Glibc.accept(listener, nil, nil)
       guard client >= 0 else { return }
-      let fault = fault.withLock(\.self)
+      let passage = Passage(from: client)
+      let fault = state.withLock { state in
+        state.passages.append(passage)
+        state.count += 1
+        return state.fault
+      }
       passed.withLock { $0 = 0 }
-      Thread.detachNewThread { [self] in serve(client, fault) }
+      Thread.detachNewThread { [self] in serve(passage, fault) }
     }
   }
 
-  private func serve(_ client: Int32, _ fault: Fault) {
-    sockets.withLock { $0.append(client) }
+  private func serve(_ passage: Passage, _ fault: Fault) {
+    let (client, server) = (passage.client, passage.server)
     switch fault {
     case .silent: return
+    case .refuses: return close(passage)
     case .answers(let bytes, let times):
       for _ in 0..<times where send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL)) < 0 {
         break
@@ -95,7 +138,6 @@ final class FaultProxy: Sendable {
       return
     default: break
     }
-    let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = Self.loopback(target)
     let isConnected = withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -106,13 +148,16 @@ final class FaultProxy: Sendable {
     var one: Int32 = 1
     setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
     Thread.detachNewThread {
-      Self.copy(from: client, to: server) { _ in true }
-      shutdown(server, Int32(SHUT_WR))
+      Self.copy(from: passage.client, to: passage.server) { _ in true }
+      shutdown(passage.server, Int32(SHUT_WR))
     }
     copyFaulty(from: server, to: client, fault)
-    shutdown(server, Int32(SHUT_RDWR))
-    shutdown(client, Int32(SHUT_RDWR))
-    close(server)
+    close(passage)
+  }
+
+  private func close(_ passage: Passage) {
+    passage.end()
+    state.withLock { state in state.passages.removeAll { $0 === passage } }
   }
 
   private func copyFaulty(from server: Int32, to client: Int32, _ fault: Fault) {

@@ -1,0 +1,132 @@
+/// Some tiles in a row, each entry of them checked, from what the journal says stands before them.
+struct TileRun: Sendable {
+  /// The end of the tiles before, as the journal has it: who checks those compares it.
+  let before: JournalTip
+  private(set) var after: JournalTip
+  /// Commits that end within.
+  private(set) var commits: UInt64 = 0
+
+  private let last: UInt64
+  private let witness: HeadWitness?
+
+  /// Checks the entries of tiles, up to entry `last`.
+  ///
+  /// - Throws: The first thing that is wrong.
+  init(
+    _ tiles: Range<UInt64>, through last: UInt64, witness: HeadWitness?, of file: PageFile
+  ) throws(JournalError) {
+    self.last = last
+    self.witness = witness
+    let before = try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+      try JournalTip(beforeTile: tiles.lowerBound, of: snapshot)
+    }
+    self.before = before
+    after = before
+    for tile in tiles {
+      let (tip, count) = (after, commits)
+      // A tile at a time: a longer reading would be overtaken by a busy writer again and again.
+      try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        (after, commits) = (tip, count)
+        try check(tile, of: snapshot)
+      }
+    }
+  }
+
+  private mutating func check(
+    _ tile: UInt64, of snapshot: JournalSnapshot
+  ) throws(JournalError) {
+    let width = UInt64(TileLayout.width)
+    let first = tile * width + 1
+    // The leaf hashes that the entries of a complete tile should have; none of the unfinished one.
+    var leaves: [Digest] = []
+    if tile < snapshot.entries.entryCount / width {
+      var reader = TileReader(snapshot)
+      leaves = try reader.storedLeaves(ofTile: tile)
+    }
+    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    guard try cursor.seek(first) else { throw .missingEntry(index: first) }
+    for index in first...min(last, first + width - 1) {
+      if index > first { guard try cursor.next() else { throw .missingEntry(index: index) } }
+      try checkEntry(cursor, leaves, of: snapshot)
+    }
+  }
+
+  // Hot path: once an entry.
+  private mutating func checkEntry(
+    _ cursor: TreeCursor, _ leaves: [Digest], of snapshot: JournalSnapshot
+  ) throws(JournalError) {
+    let (header, root) = try after.chain.accept(
+      cursor.bytes, in: cursor.range, key: cursor.key, path: snapshot.file.path)
+    let start = cursor.range.lowerBound
+    let leaf = TreeHash.leaf(cursor.bytes, in: start..<start + Int(header.entryLength))
+    let place = after.openTile.count
+    guard place >= leaves.count || leaf == leaves[place] else {
+      throw .damagedEntry(
+        index: after.position.index, what: "its digest is not that in the tree")
+    }
+    var subtrees: [(level: Int, root: Digest)] = []
+    let isTileFull = after.append(leaf) { level, root in
+      if level >= TileLayout.rootLevel { subtrees.append((level, root)) }
+    }
+    if isTileFull {
+      try checkRoots(subtrees, of: snapshot)
+      after.openTile.removeAll(keepingCapacity: true)
+    }
+    if let root { try check(root) }
+  }
+
+  /// The root behind an entry is that of all entries up to it, and what HEAD saw there.
+  private mutating func check(_ root: Digest) throws(JournalError) {
+    guard root == after.frontier.root else {
+      throw .damagedTree(
+        index: after.position.index, what: "the root behind that entry is another")
+    }
+    after.root = root
+    commits += 1
+    guard let witness, witness.position.index == after.position.index else { return }
+    guard witness.position.epoch == after.position.epoch, witness.root == root else {
+      throw .divergedFromWitness(witness: witness.position)
+    }
+  }
+
+  private func checkRoots(
+    _ subtrees: [(level: Int, root: Digest)], of snapshot: JournalSnapshot
+  ) throws(JournalError) {
+    let tile = after.position.index / UInt64(TileLayout.width) - 1
+    var reader = TileReader(snapshot)
+    for (level, root) in subtrees {
+      guard let key = TileLayout.key(ofRootAt: level, endingWith: tile),
+        try reader.root(at: level, key: key) == root
+      else {
+        throw .damagedTree(
+          index: after.position.index, what: "the root of level \(level) there is another")
+      }
+    }
+  }
+}
+
+/// The tree above complete tiles.
+enum TreeCheck {
+  /// Checks that each root of a larger subtree is made of the roots of the first `tiles` tiles.
+  ///
+  /// - Throws: `damagedTree` for the first that isn't.
+  static func run(tiles: UInt64, of snapshot: JournalSnapshot) throws(JournalError) {
+    var reader = TileReader(snapshot)
+    var frontier = TreeFrontier()
+    for tile in 0..<tiles {
+      let key = TileLayout.key(ofTile: tile) + 1
+      var subtrees: [(height: Int, root: Digest)] = []
+      frontier.append(try reader.root(at: TileLayout.rootLevel, key: key)) { height, root in
+        subtrees.append((height, root))
+      }
+      for (height, root) in subtrees {
+        let level = TileLayout.rootLevel + height
+        guard try reader.root(at: level, key: key + UInt64(height)) == root else {
+          throw .damagedTree(
+            index: (tile + 1) * UInt64(TileLayout.width),
+            what: "the root of level \(level) there is another")
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Journal
+import TestSupport
+import Testing
+
+/// What is given on the command line and on standard input: bytes, names that mean two things, and
+/// questions that come one at a time.
+@Suite struct CommandArgumentTests {
+  @Test func `what is not UTF-8 is refused, and nothing of it is stored`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let head = try bed.done("status", "--json").object["position"] as? String
+      let command = "exec '\(CommandBed.program)'"
+      for words in [
+        "cell add $'c\\xff' --database sqlite:///c.sqlite --queue none:/// --reason t",
+        "cell add c --database $'mysql://u:p\\xffw@h/db' --queue none:/// --reason t",
+        "cell disable alpha --reason $'\\xc3('", "--store $'s\\xff' status",
+        "cell add c --database - --queue none:/// --reason t <<< $'mysql://u:p\\xffw@h/db'",
+      ] {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", "\(command) \(words)"]
+        process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
+        process.environment = ["CELLMAP_STORE": "store", "PATH": "/usr/bin:/bin"]
+        let said = Pipe()
+        process.standardError = said
+        process.standardOutput = said
+        try process.run()
+        let text = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 64 && text.contains("UTF-8"), "\(words): \(text)")
+      }
+      #expect(try bed.done("status", "--json").object["position"] as? String == head)
+    }
+  }
+
+  @Test func `a question on standard input is answered before the next is asked`() throws {
+    try withCommand { bed in
+      _ = try bed.makeAdoptedStore()
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: CommandBed.program)
+      process.arguments = ["route", "-", "--json"]
+      process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
+      process.environment = ["CELLMAP_STORE": "store", "PATH": "/usr/bin:/bin"]
+      let (input, output) = (Pipe(), Pipe())
+      process.standardInput = input
+      process.standardOutput = output
+      try process.run()
+      // A command that waited for the end of its input would hang here.
+      for number in 0..<3 {
+        input.fileHandleForWriting.write(Data("\(instance(number))\n".utf8))
+        let answer = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        #expect(answer.contains("\(instance(number))"), "\(answer)")
+      }
+      try input.fileHandleForWriting.close()
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0)
+    }
+  }
+
+  @Test func `a name that is another cell's UUID, or 'none', means nothing by itself`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let words = ["--queue", "none:///", "--reason", "t"]
+      try bed.done(
+        ["cell", "add", "\(cell(1))", "--uuid", "\(cell(7))", "--database", "sqlite:///7.sqlite"]
+          + words)
+      for arguments in [
+        ["cell", "show", "\(cell(1))"], ["cell", "rename", "\(cell(1))", "x", "--reason", "t"],
+      ] {
+        let ran = try bed.run(arguments)
+        #expect(ran.status == 9 && ran.err.contains("\(cell(7))"), "\(ran)")
+      }
+      #expect(try bed.done("cell", "show", "\(cell(7))", "--json").object["cell"] != nil)
+      // One that is nobody's UUID is a name like any other.
+      try bed.done(["cell", "add", "\(cell(8))", "--database", "sqlite:///8.sqlite"] + words)
+      try bed.done("cell", "show", "\(cell(8))")
+      try bed.done(
+        "instance", "map", "\(instance(1))", "--cell", "alpha", "--project", "p", "--reason", "t")
+      try bed.done(["cell", "add", "none", "--database", "sqlite:///n.sqlite"] + words)
+      let ran = try bed.run(
+        "instance", "remap", "\(instance(1))", "--cell", "none", "--reason", "t")
+      #expect(ran.status == 9 && ran.err.contains("cell rename"), "\(ran)")
+      #expect(try bed.run("instance", "list", "--cell", "none").status == 9)
+      let shown = try bed.done("instance", "show", "\(instance(1))", "--json").object
+      #expect(shown["cell"] as? String == "\(cell(1))")
+    }
+  }
+
+  @Test func `an export carries the options of the connections`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      try bed.write(
+        "[DEFAULT]\ntransport_url = none:///\n[database]\nconnection = sqlite:///gamma.sqlite\n"
+          + "[oslo_messaging_rabbit]\nssl = true\nssl_ca_file = /etc/ssl/ca.pem\n", to: "gamma.conf"
+      )
+      _ = try NovaCellFile.make(at: bed.path("gamma.sqlite"))
+      try bed.done("cell", "add", "gamma", "--nova-conf", "gamma.conf", "--reason", "t")
+      let before = try bed.done("cell", "show", "gamma", "--json").object["options"] as? String
+      #expect(before?.contains("ca.pem") == true)
+      try bed.done("cell", "export", "cells.yaml", "--reveal")
+      try bed.done("--store", "new", "rebuild", "--cells", "cells.yaml", "--reason", "t")
+      let after = try bed.done("--store", "new", "cell", "show", "gamma", "--json").object
+      #expect(after["options"] as? String == before)
+    }
+  }
+
+  @Test func `a position of another epoch is refused by replay`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let ran = try bed.run("replay", "--into", "past.sqlite", "--to", "2:3")
+      #expect(ran.status == 64 && ran.err.contains("1:3"), "\(ran)")
+      try bed.done("replay", "--into", "past.sqlite", "--to", "1:3")
+    }
+  }
+
+  @Test func `a reason of blanks is missing, and said in whole words`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let ran = try bed.run("cell", "disable", "alpha", "--reason", "   ")
+      #expect(ran.status == 64 && ran.err.contains("Give --reason TEXT"), "\(ran)")
+    }
+  }
+}

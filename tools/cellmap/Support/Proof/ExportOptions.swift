@@ -1,0 +1,88 @@
+import ArgumentParser
+import Foundation
+import Journal
+
+/// Which entries are exported.
+struct ExportOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "From an entry (42 or 1:42) or a time (2026-01-31T12:00:00Z) on.",
+      valueName: "position|time"))
+  var from: String?
+  @Option(
+    help: ArgumentHelp(
+      "Up to an entry or a time; the tree is that of the entries up to it.",
+      valueName: "position|time"))
+  var to: String?
+  @Option(help: "Only entries about this cell (name or UUID); may be repeated.")
+  var cell: [String] = []
+  @Option(help: "Only entries about this host; may be repeated.") var host: [String] = []
+  @Option(help: "Only entries about this instance (UUID); may be repeated.")
+  var instance: [String] = []
+
+  func validate() throws {
+    for text in [from, to].compactMap(\.self) where PastMoment(text) == nil {
+      throw ValidationError("'\(text.prefix(80))' is \(OpenJournal.momentWanted).")
+    }
+    for text in instance where InstanceID(text) == nil {
+      throw ValidationError("--instance wants a UUID of 36 characters.")
+    }
+  }
+
+  var isEverything: Bool { from == nil && to == nil && isAboutEverything }
+  private var isAboutEverything: Bool { cell.isEmpty && host.isEmpty && instance.isEmpty }
+
+  /// The words for the hidden half, with cells by their UUIDs.
+  func words(_ session: StoreSession) throws(CommandFailure) -> [String] {
+    var words: [String] = []
+    if let from { words.append("--from=\(from)") }
+    if let to { words.append("--to=\(to)") }
+    for text in cell {
+      // A cell that is gone has its UUID still.
+      let id: CellID
+      if let given = CellID(text) {
+        id = given
+      } else {
+        id = try session.map().cell(named: text).id
+      }
+      words.append("--cell=\(id)")
+    }
+    words += host.map { "--host=\($0)" } + instance.map { "--instance=\($0)" }
+    return words
+  }
+
+  /// The entries, in a journal that knows its head.
+  func selection(in journal: EventJournal) throws(CommandFailure) -> ExportSelection {
+    let last = try to.map { (text) throws(CommandFailure) in
+      try OpenJournal.position(text, in: journal).index
+    }
+    let first = try from.map { (text) throws(CommandFailure) in
+      try firstIndex(text, in: journal)
+    }
+    let (low, high) = (first ?? 1, last ?? journal.head.position.index)
+    guard low <= high else {
+      throw CommandFailure(.usage, "There are no entries from \(low) to \(high). Nothing was made.")
+    }
+    guard !isAboutEverything else { return ExportSelection(indexes: low...high) }
+    let entities =
+      cell.compactMap { CellID($0) }.map { EntityKey.cell($0) }
+      + host.map { .host(ByteText($0)) }
+      + instance.compactMap { InstanceID($0) }.map { .instance($0) }
+    return ExportSelection(indexes: low...high, entities: Set(entities))
+  }
+
+  /// The entry itself, or the first one that is not earlier than a time.
+  private func firstIndex(
+    _ text: String, in journal: EventJournal
+  ) throws(CommandFailure) -> UInt64 {
+    guard case .time(let time)? = PastMoment(text) else {
+      return try OpenJournal.position(text, in: journal).index
+    }
+    let before = Timestamp(microseconds: time.microseconds - 1)
+    do throws(JournalError) {
+      return (try journal.position(at: .time(before))?.index ?? 0) + 1
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+}
