@@ -22,6 +22,52 @@ extension EventJournal {
     return entries
   }
 
+  /// The entries at some indexes, each checked as by `entry(at:)`; those of one tile are read together.
+  ///
+  /// - Parameter indexes: Ascending, from 1, none beyond the head that this process knows.
+  /// - Throws: As `entry(at:)`.
+  public func entries(at indexes: [UInt64]) throws(JournalError) -> [Entry] {
+    let tip = self.tip
+    precondition(
+      (indexes.first ?? 1) > 0 && indexes.last ?? 0 <= tip.position.index, "entries that are there")
+    var entries: [Entry] = []
+    entries.reserveCapacity(indexes.count)
+    var rest = indexes[...]
+    while !rest.isEmpty {
+      let part = rest.prefix(Self.seeksOfOneSnapshot)
+      entries += try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+        try self.entries(at: part, in: snapshot, tip: tip)
+      }
+      rest = rest.dropFirst(part.count)
+    }
+    return entries
+  }
+
+  /// A busy writer would overtake a reader who looked for more.
+  private static let seeksOfOneSnapshot = 64
+
+  private func entries(
+    at indexes: ArraySlice<UInt64>, in snapshot: JournalSnapshot, tip: JournalTip
+  ) throws(JournalError) -> [Entry] {
+    var entries: [Entry] = []
+    var chunk = EntryChunk()
+    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var rest = indexes
+    while let first = rest.first {
+      let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
+      let part = rest.prefix { $0 <= tileEnd }
+      try chunk.read(part, from: snapshot, by: &cursor, tip: tip, known: verifiedTiles)
+      for place in 0..<chunk.count {
+        entries.append(
+          try readable(at: chunk.headers[place].position.index) { () throws(EntryError) in
+            try Entry(decoding: chunk.bytes, at: chunk.starts[place])
+          })
+      }
+      rest = rest.dropFirst(part.count)
+    }
+    return entries
+  }
+
   /// The changes of the entries after `index`, as projections fold them; as `entries(after:limit:)`.
   public func changes(after index: UInt64, limit: Int) throws(JournalError) -> [EntryChange] {
     var changes: [EntryChange] = []
@@ -100,7 +146,8 @@ extension EventJournal {
   ) throws(JournalError) {
     let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
     try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-      try chunk.read(first...min(last, tileEnd), from: snapshot, tip: tip)
+      var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+      try chunk.read(first...min(last, tileEnd), from: snapshot, by: &cursor, tip: tip)
     }
   }
 
@@ -145,7 +192,7 @@ extension EventJournal {
     }
   }
 
-  private func readable<Value>(
+  func readable<Value>(
     at index: UInt64, _ read: () throws(EntryError) -> Value
   ) throws(JournalError) -> Value {
     do throws(EntryError) {
@@ -187,29 +234,38 @@ public struct EntryChunk: Sendable {
   private static let usualEntryBytes = 384
 
   /// Reads entries that lie in one tile, and compares their leaf hashes with the tile's.
+  ///
+  /// - Parameters:
+  ///   - indexes: At least one, ascending.
+  ///   - cursor: Of the snapshot's entries.
+  ///   - known: Tiles that were read before; nil for whoever reads each tile once.
   mutating func read(
-    _ range: ClosedRange<UInt64>, from snapshot: JournalSnapshot, tip: JournalTip
+    _ indexes: some Collection<UInt64>, from snapshot: JournalSnapshot,
+    by cursor: inout TreeCursor, tip: JournalTip, known: VerifiedTiles? = nil
   ) throws(JournalError) {
+    guard let first = indexes.first else { return }
     bytes.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
     headers.removeAll(keepingCapacity: true)
-    starts.reserveCapacity(range.count)
-    headers.reserveCapacity(range.count)
-    bytes.reserveCapacity(range.count * Self.usualEntryBytes)
+    starts.reserveCapacity(indexes.count)
+    headers.reserveCapacity(indexes.count)
+    bytes.reserveCapacity(indexes.count * Self.usualEntryBytes)
     let width = UInt64(TileLayout.width)
-    let tile = (range.lowerBound - 1) / width
+    let tile = (first - 1) / width
     var leaves = tip.openTile
     if tile < tip.position.index / width {
-      var reader = TileReader(snapshot)
-      leaves = try reader.leaves(ofTile: tile)
-    }
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
-    guard try cursor.seek(range.lowerBound) else { throw .missingEntry(index: range.lowerBound) }
-    for index in range {
-      if index > range.lowerBound {
-        guard try cursor.next() else { throw .missingEntry(index: index) }
+      func read() throws(JournalError) -> [Digest] {
+        var reader = TileReader(snapshot)
+        return try reader.leaves(ofTile: tile)
       }
-      guard cursor.key == index else { throw .missingEntry(index: index) }
+      if let known { leaves = try known.leaves(ofTile: tile, read) } else { leaves = try read() }
+    }
+    var before: UInt64 = 0
+    for index in indexes {
+      let isThere =
+        index == before + 1 && index > first ? try cursor.next() : try cursor.seek(index)
+      before = index
+      guard isThere, cursor.key == index else { throw .missingEntry(index: index) }
       try take(cursor, leaf: leaves[Int((index - 1) % width)], path: snapshot.file.path)
     }
   }

@@ -32,6 +32,7 @@ public final class EventJournal: Sendable {
   let options: Options
   let file: PageFile
   let headSlots: HeadSlots
+  let verifiedTiles = VerifiedTiles()
   /// Held by a writer for the length of a commit.
   let state: Mutex<State>
   /// The end that readers go by, so that none of them waits behind a flush to the disk.

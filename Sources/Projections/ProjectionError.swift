@@ -63,12 +63,12 @@ extension ProjectionError: CustomStringConvertible {
     case .fileExists(let path):
       "\(path) exists already. Choose another name; nothing was changed."
     case .damaged(let path, let what):
-      "The index \(path) is damaged: \(what). Make it again with 'cellmap replay'."
+      "The \(Self.kind(path)) is damaged: \(what). \(Self.remedy(path))"
     case .notAnIndex(let path):
       "\(path) is not an index of cellmap. Make one with 'cellmap replay'."
     case .otherVersion(let path, let found, let expected):
-      "The index \(path) has version \(found); this program reads \(expected). "
-        + "Make it again with 'cellmap replay'."
+      "The \(Self.kind(path)) has version \(found); this program reads \(expected). "
+        + Self.remedy(path)
     case .outOfOrder(let path, let expected, let found):
       "Entry \(found) can't follow in the index \(path), which awaits entry \(expected). "
         + "Make it again with 'cellmap replay'."
@@ -80,5 +80,18 @@ extension ProjectionError: CustomStringConvertible {
     case .unusablePath(let path):
       "'\(path)' can't name a SQLite file. Give a path without NUL bytes."
     }
+  }
+
+  /// Both projections meet the same faults: the file's name tells which one it is.
+  private static func isHistory(_ path: String) -> Bool {
+    path.split(separator: "/").last?.hasPrefix("history-") == true
+  }
+
+  private static func kind(_ path: String) -> String {
+    "\(isHistory(path) ? "history" : "index") \(path)"
+  }
+
+  private static func remedy(_ path: String) -> String {
+    "Make it again with 'cellmap replay\(isHistory(path) ? " --history" : "")'."
   }
 }

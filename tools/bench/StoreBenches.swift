@@ -35,6 +35,9 @@ enum StoreBenches {
     let fresh = try store.replay()
     let index = try bytes(of: fresh.path)
     try store.generations.remove(fresh.number)
+    guard try MapHistory.makeAgain(of: store.journal),
+      let history = try MapHistory.find(of: store.journal)
+    else { throw BenchError.unexpected("no history was made") }
     return [
       SizeReading(
         name: "journal, per entry", bytes: journal / entries,
@@ -42,6 +45,9 @@ enum StoreBenches {
       SizeReading(
         name: "index, per instance", bytes: index / Double(fixtures.instances),
         explanation: "a replayed index by its instances: two secondary indexes included"),
+      SizeReading(
+        name: "history, per entry", bytes: try bytes(of: history.path) / entries,
+        explanation: "a history made at once, by the journal's entries"),
     ]
   }
 

@@ -22,6 +22,28 @@ public enum PastMoment: Hashable, Sendable {
   }
 }
 
+extension PastMoment {
+  /// The same, or an age: `90s ago`, `15m ago`, `2h ago`, `3d ago`; 'ago' may be left out.
+  ///
+  /// - Parameter now: What ages are counted from.
+  public init?(_ text: String, now: Timestamp) {
+    if let moment = PastMoment(text) {
+      self = moment
+      return
+    }
+    let age = text.hasSuffix(" ago") ? text.dropLast(4) : text[...]
+    let seconds: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+    guard let unit = age.last.flatMap({ seconds[$0] }),
+      age.dropLast().utf8.allSatisfy({ (48...57).contains($0) }),
+      let count = Int64(age.dropLast()), count <= Self.longestAge / unit
+    else { return nil }
+    self = .time(Timestamp(microseconds: now.microseconds - count * unit * 1_000_000))
+  }
+
+  /// A thousand years, in seconds.
+  private static let longestAge: Int64 = 1000 * 366 * 86_400
+}
+
 extension PastMoment: CustomStringConvertible {
   public var description: String {
     switch self {
@@ -46,6 +68,22 @@ extension EventJournal {
     }
   }
 
+  /// The same with its time, and what the clocks of those who wrote say against it.
+  ///
+  /// - Throws: The errors of damage.
+  public func point(at moment: PastMoment) throws(JournalError) -> PastPoint? {
+    guard let position = try position(at: moment), let header = try header(at: position.index)
+    else {
+      return nil
+    }
+    var point = PastPoint(position: position, orderedAt: header.orderedAt, latecomers: 0)
+    guard case .time(let time) = moment else { return point }
+    try forEachEntry(after: position.index, limit: PastPoint.entriesLookedAt) { (header, _, _) in
+      if header.observedAt <= time { point.latecomers += 1 }
+    }
+    return point
+  }
+
   /// Order times never fall, so that the entry is found by halving.
   private func position(at time: Timestamp) throws(JournalError) -> Position? {
     var (low, high) = (UInt64(0), head.position.index)
@@ -61,4 +99,17 @@ extension EventJournal {
     guard index > 0, index <= head.position.index else { return nil }
     return try chunk(from: index, through: index).headers[0]
   }
+}
+
+/// An entry of the past, up to which a question is asked.
+public struct PastPoint: Hashable, Sendable {
+  public let position: Position
+  /// The entry's order time.
+  public let orderedAt: Timestamp
+  /// Entries behind it which their writers' clocks place at or before the time that was asked for: a
+  /// clock stood behind an earlier one, and the order counts. Looked for among the next
+  /// `entriesLookedAt`; 0 where no time was asked for.
+  public internal(set) var latecomers: UInt64
+
+  public static let entriesLookedAt = 256
 }

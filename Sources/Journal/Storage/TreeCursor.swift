@@ -84,7 +84,8 @@ struct TreeCursor {
     guard number >= 2, number <= tree.lastPage else {
       throw file.corrupt("a tree leads to page \(number) of \(tree.lastPage)")
     }
-    try path[level].load(number, of: file)
+    // A page of a snapshot stays what it is: seeking in order, few are read twice.
+    if path[level].number != number { try path[level].load(number, of: file) }
     guard path[level].isLeaf == (level == tree.depth - 1) else {
       throw file.corrupt("page \(number) is at the wrong depth of its tree")
     }

@@ -1,32 +1,13 @@
-internal import Crypto
 public import Journal
 
 extension IndexReader {
   /// The digest of the index's content: equal for equal history, whatever the batches, the machine,
   /// or whether it was projected or replayed.
   ///
-  /// SHA-256 over the buckets that aren't empty, each as its number (4 bytes), count (8) and sum
-  /// (16), most significant first. The checkpoint isn't part of it.
+  /// The checkpoint isn't part of it.
   public func contentDigest() throws(ProjectionError) -> Journal.Digest {
     let buckets = try IndexBuckets.read(from: connection)
-    return Self.digest(of: buckets)
-  }
-
-  private static func digest(of buckets: IndexBuckets) -> Journal.Digest {
-    var hasher = SHA256()
-    for (number, bucket) in buckets.values.enumerated() where bucket != Bucket() {
-      var bytes: [UInt8] = []
-      bytes.reserveCapacity(28)
-      bytes.append(word: UInt64(number), bytes: 4)
-      bytes.append(word: bucket.count, bytes: 8)
-      bytes.append(word: bucket.sumHalves.high, bytes: 8)
-      bytes.append(word: bucket.sumHalves.low, bytes: 8)
-      hasher.update(data: bytes)
-    }
-    guard let digest = Journal.Digest(bytes: Array(hasher.finalize())) else {
-      preconditionFailure("SHA-256 has 32 bytes")
-    }
-    return digest
+    return BucketDigest.of(buckets.values)
   }
 
   /// Reads the whole index and compares every row with its checksum and every bucket with its rows,
@@ -57,7 +38,7 @@ extension IndexReader {
           what: "bucket \(number) counts \(stored.values[number].count) rows and holds "
             + "\(counted.values[number].count), or others")
       }
-      return Self.digest(of: counted)
+      return BucketDigest.of(counted.values)
     }
   }
 
@@ -70,14 +51,6 @@ extension IndexReader {
         of: table, statement, hashedColumns: Table.hashedColumnCount)
       guard let bucket = Table.bucket(of: key) else { continue }
       buckets.change(bucket, removing: nil, adding: stored.hash)
-    }
-  }
-}
-
-extension [UInt8] {
-  fileprivate mutating func append(word: UInt64, bytes: Int) {
-    for place in (0..<bytes).reversed() {
-      append(UInt8(truncatingIfNeeded: word >> UInt64(8 * place)))
     }
   }
 }

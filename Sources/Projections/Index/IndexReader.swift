@@ -1,4 +1,3 @@
-internal import GRDBSQLite
 public import Journal
 
 /// What routing needs of an instance.
@@ -55,22 +54,8 @@ public final class IndexReader {
   public convenience init(
     path: String, trust: IndexTrust = IndexTrust()
   ) throws(ProjectionError) {
-    do throws(ProjectionError) {
-      let connection = try BusyWait.retrying { () throws(ProjectionError) in
-        let connection = try SQLiteConnection(path: path, mode: .readOnly, holdsIndex: true)
-        try IndexFile.checkVersion(connection)
-        return connection
-      }
-      try self.init(connection, trust: trust)
-    } catch {
-      // Which of the two it is depends on whether the file or the folder refuses first.
-      guard case .sqlite(let code, _, _, _) = error,
-        code == SQLITE_CANTOPEN || code == SQLITE_READONLY, !FileSize.isPositive(path + "-wal"),
-        FileSize.isPositive(path)
-      else { throw error }
-      try self.init(
-        SQLiteConnection(path: path, mode: .immutable, holdsIndex: true), trust: trust)
-    }
+    try self.init(
+      SQLiteConnection.reading(path, check: IndexFile.checkVersion), trust: trust)
   }
 
   private init(_ connection: SQLiteConnection, trust: IndexTrust) throws(ProjectionError) {

@@ -20,12 +20,15 @@ struct EntryRuns {
     var endsRun = false
   }
 
-  /// - Parameter last: At most the head that the journal knows.
-  init(of journal: EventJournal, through last: UInt64) {
+  /// - Parameters:
+  ///   - index: Entries up to it aren't wanted; a run in which it stands is given whole.
+  ///   - last: At most the head that the journal knows.
+  init(of journal: EventJournal, after index: UInt64 = 0, through last: UInt64) {
     let length = UInt64(Self.tiles * TileLayout.width)
     let count = UInt64(2)
+    let start = index / length * length
     readers = (0..<count).map { place in
-      let reader = Reader(first: place * length + 1, last: last)
+      let reader = Reader(first: start + place * length + 1, last: last)
       return Lookahead(ahead: Self.ahead) {
         do throws(ProjectionError) {
           return .success(try reader.piece(of: journal, run: length, of: count))

@@ -1,10 +1,12 @@
 import ArgumentParser
 
-/// `cellmap audit …`: the journal checked against itself, and proven to others.
+/// `cellmap audit …`: questions about the past, the journal checked against itself, and proven to others.
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "audit", abstract: "Checks the past, and proves it.",
+    commandName: "audit", abstract: "Asks about the past, checks it, and proves it.",
     subcommands: [
+      AuditHistoryCommand.self, AuditAtCommand.self, AuditDiffCommand.self,
+      AuditExplainCommand.self, AuditWhoCommand.self, AuditStatsCommand.self,
       AuditVerifyCommand.self, AuditProveCommand.self, AuditCheckpointCommand.self,
       AuditExportCommand.self, AuditImportCommand.self,
     ])

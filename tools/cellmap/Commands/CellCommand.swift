@@ -20,6 +20,7 @@ struct CellListCommand: ParsableCommand {
     commandName: "list", abstract: "Lists the cells.")
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @Flag(help: "Shows the whole addresses, secrets and all.") var reveal = false
   @Flag(
     name: .customLong("for-builds"),
@@ -28,8 +29,9 @@ struct CellListCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     let cells = try map.cells().filter { !forBuilds || $0.row.record.takesBuilds(id: $0.id) }
+    if !store.json { map.announce() }
     var table = Table("NAME", "UUID", "STATE", "COVERAGE", "DATABASE", "QUEUE")
     for (id, row) in cells {
       var fields = CellOutput.fields(id, row, map)
@@ -55,12 +57,13 @@ struct CellShowCommand: ParsableCommand {
     commandName: "show", abstract: "Shows one cell.")
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @Argument(help: "The cell's name or UUID.") var cell: String
   @Flag(help: "Shows the whole addresses, secrets and all.") var reveal = false
 
   func run() throws {
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     let (id, row) = try map.cell(named: cell)
     var object = CellOutput.fields(id, row, map)
     object.merge(ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)) { $1 }
@@ -70,6 +73,7 @@ struct CellShowCommand: ParsableCommand {
       }
     }
     if store.json { return Console.print(JSONValue.object(object).line) }
+    map.announce()
     CellOutput.printFields(object)
   }
 }

@@ -17,15 +17,17 @@ struct HostListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the hosts and their cells.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var past: PastOptions
   @Option(help: "Only those of one cell: its name or UUID.") var cell: String?
 
   func run() throws {
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     var only: CellID?
     if let cell { only = try map.cell(named: cell).id }
     let names = try map.names()
     let hosts = try map.hosts().filter { only == nil || $0.row.record.cell == only }
+    if !store.json { map.announce() }
     var table = Table("HOST", "CELL", "CELL UUID")
     for (name, row) in hosts {
       let cell = row.record.cell

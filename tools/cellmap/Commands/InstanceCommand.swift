@@ -30,15 +30,25 @@ struct InstanceShowCommand: ParsableCommand {
     commandName: "show", abstract: "Shows an instance's mapping, and with --live its record.")
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @OptionGroup var argument: InstanceArgument
   @Flag(help: "Also the record, read from the cell's database now.") var live = false
+
+  func validate() throws {
+    guard !live || past.at == nil else {
+      throw ValidationError("--live reads the cell now: leave --at out.")
+    }
+  }
 
   func run() throws {
     let id = try argument.id()
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     guard let row = try map.instance(id) else {
-      throw CommandFailure(Refusal.unknownInstance(id))
+      if past.at == nil { throw CommandFailure(Refusal.unknownInstance(id)) }
+      throw CommandFailure(
+        .unknown,
+        "There was no mapping of instance \(id) at \(map.head). 'audit history \(id)' shows when.")
     }
     var object = try InstanceOutput.fields(id, row, map)
     object.merge(ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)) { $1 }
@@ -48,6 +58,7 @@ struct InstanceShowCommand: ParsableCommand {
       object["live"] = try cells.record(of: id, in: row.record.cell)
     }
     if store.json { return Console.print(JSONValue.object(object).line) }
+    map.announce()
     if case .object(let record)? = object.removeValue(forKey: "live") {
       CellOutput.printFields(object)
       Console.print("\nThe record in the cell, read now:")

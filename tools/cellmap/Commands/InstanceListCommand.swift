@@ -16,6 +16,7 @@ struct InstanceListCommand: ParsableCommand {
       """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @OptionGroup(title: "With --live") var live: LiveListOptions
   @Option(help: "Only those of one project.") var project: String?
   @Option(help: "Only those of one user.") var user: String?
@@ -30,6 +31,9 @@ struct InstanceListCommand: ParsableCommand {
 
   func validate() throws {
     guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
+    guard !live.isLive || past.at == nil else {
+      throw ValidationError("--live asks the cells now: leave --at out.")
+    }
     guard live.isLive else { return try live.refuseWithoutLive() }
     guard (1...InstanceListRequest.maximumLimit).contains(limit) else {
       throw ValidationError("--limit must be 1 to 10000 with --live.")
@@ -43,12 +47,13 @@ struct InstanceListCommand: ParsableCommand {
   func run() throws {
     let session = try StoreSession(store)
     if live.isLive { return try listLive(session) }
-    let map = try session.map()
+    let map = try session.wholeMap(past)
     let scope = try scope(map)
     let cursor = try cursor()
     let query = InstanceQuery(
       project: project.map { ByteText($0) }, user: user.map { ByteText($0) },
       cell: scope, isQueuedForDelete: queuedForDelete, after: cursor)
+    if !store.json { map.announce() }
     if count { return try printCount(map, query) }
     var table = Table("INSTANCE", "CELL", "PROJECT", "USER", "QUEUED FOR DELETE", "LAST SEEN ON")
     let names = Dictionary(
@@ -75,10 +80,8 @@ struct InstanceListCommand: ParsableCommand {
     }
     let next = isCut ? last : nil
     if store.json {
-      return Console.print(
-        JSONValue.object([
-          "count": .number(printed), "next": .printed(next), "position": .printed(map.head),
-        ]).line)
+      let end: [String: JSONValue] = ["count": .number(printed), "next": .printed(next)]
+      return Console.print(JSONValue.object(end.merging(map.label) { $1 }).line)
     }
     table.print(empty: "There are no such instances.")
     if let next { Console.remark("There are more: give --after \(next), or a larger --limit.") }
@@ -123,8 +126,9 @@ struct InstanceListCommand: ParsableCommand {
     let count = try query.count(in: map)
     let gaps = try map.gaps()
     if store.json {
-      let fields: [String: JSONValue] = ["count": .number(count), "position": .printed(map.head)]
-      Console.print(JSONValue.object(fields.merging(gaps.json) { first, _ in first }).line)
+      let fields: [String: JSONValue] = ["count": .number(count)]
+      let all = fields.merging(map.label) { $1 }.merging(gaps.json) { first, _ in first }
+      Console.print(JSONValue.object(all).line)
     } else {
       Console.print("\(count)")
       gaps.warn("not counted")

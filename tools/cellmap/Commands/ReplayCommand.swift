@@ -17,6 +17,7 @@ struct ReplayCommand: ParsableCommand {
   @Option(help: "Only up to an entry (an index or a position such as 1:42); wants --into.")
   var to: String?
 
+  @Flag(help: "Makes the history again instead, which answers about the past.") var history = false
   @Flag(help: "Shows the index files of the store; nothing is made.") var list = false
   @Option(
     name: .customLong("switch-to"),
@@ -29,9 +30,9 @@ struct ReplayCommand: ParsableCommand {
   @Option(help: "With --prune: how many files stay that could serve again (1).") var keep: Int?
 
   func validate() throws {
-    let modes = [into != nil, list, switchTo != nil, prune].filter(\.self)
+    let modes = [into != nil, history, list, switchTo != nil, prune].filter(\.self)
     guard modes.count <= 1 else {
-      throw ValidationError("Give one of --into, --list, --switch-to and --prune.")
+      throw ValidationError("Give one of --into, --history, --list, --switch-to and --prune.")
     }
     guard keep == nil || prune, (keep ?? 0) >= 0 else {
       throw ValidationError("--keep wants --prune, and a number from 0.")
@@ -44,10 +45,39 @@ struct ReplayCommand: ParsableCommand {
   func run() throws {
     let session = try StoreSession(store)
     let keeping = GenerationKeeping(session, json: store.json)
+    if history { return try replayHistory(session) }
     if list { return try keeping.list() }
     if let switchTo { return try keeping.switchBack(to: switchTo) }
     if prune { return try keeping.prune(keep: keep ?? 1) }
     try replay(session)
+  }
+
+  private func replayHistory(_ session: StoreSession) throws {
+    let began = ContinuousClock.now
+    let head = session.journal.head.position.index
+    let isMade = try historical { () throws(ProjectionError) in
+      defer { Console.endProgress() }
+      return try MapHistory.makeAgain(of: session.journal) { index in
+        Console.progress("Reading entries for the history: \(index) of \(head)")
+      }
+    }
+    guard isMade else {
+      throw CommandFailure(.locked, "Another process writes the history now. Try again later.")
+    }
+    let found = try historical { () throws(ProjectionError) in
+      try MapHistory.find(of: session.journal)
+    }
+    let seconds = ContinuousClock.now - began
+    if store.json {
+      let fields: [String: JSONValue] = [
+        "history": .text(found?.path), "position": .printed(found?.checkpoint.position),
+        "seconds": .seconds(seconds),
+      ]
+      return Console.print(JSONValue.object(fields).line)
+    }
+    Console.say(
+      "Made the history again, up to \(found.map { "\($0.checkpoint.position)" } ?? "-"), "
+        + "in \(String(format: "%.2f", seconds / .seconds(1))) s: \(found?.path ?? "").")
   }
 
   private func index(of text: String, in journal: EventJournal) throws -> UInt64 {

@@ -12,10 +12,12 @@ struct RouteCommand: ParsableCommand {
       The host is read from the cell in this call. If the cell can't be read, cell and addresses are \
       the map's, the host is null, and the last known host is named. With several instances, or '-' \
       for one UUID a line on standard input, each failing one carries its own error, and the exit \
-      code is 5.
+      code is 5. With --at no cell is asked: cell and addresses are those of then, the host is null, and \
+      the one that had been seen by then is named.
       """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @Argument(help: "UUIDs of instances, or - to read them from standard input.")
   var instances: [String]
   @Flag(help: "Shows the whole addresses, secrets and all.") var reveal = false
@@ -36,6 +38,7 @@ struct RouteCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
+    if let moment = past.moment { return try answerPast(moment, session) }
     let asking = RouterAsking(session: session, base: try base.addressBase())
     let printer = RouteOutput(reveal: reveal, json: store.json)
     if instances == ["-"] {
@@ -45,6 +48,23 @@ struct RouteCommand: ParsableCommand {
     }
     printer.end()
     if let status = printer.status(isBatch: instances.count > 1 || instances == ["-"]) {
+      throw ExitCode(status.rawValue)
+    }
+  }
+
+  private func answerPast(_ moment: PastMoment, _ session: StoreSession) throws {
+    let routes = try PastRoutes(
+      session, at: session.point(at: moment), base, reveal: reveal, json: store.json)
+    let isStream = instances == ["-"]
+    if isStream {
+      while let line = readLine() {
+        if !line.allSatisfy(\.isWhitespace) { try routes.answer(line) }
+      }
+    } else {
+      for text in instances { try routes.answer(text) }
+    }
+    routes.end()
+    if let status = routes.status(isBatch: instances.count > 1 || isStream) {
       throw ExitCode(status.rawValue)
     }
   }

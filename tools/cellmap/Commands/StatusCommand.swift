@@ -45,6 +45,7 @@ struct StatusCommand: ParsableCommand {
       "journal_bytes": .number(size(session.files.journal)),
       "index_bytes": .number(size(index.path) + size(index.path + "-wal")),
     ]
+    try addHistory(session, to: &fields)
     fields.merge(gaps.json) { first, _ in first }
     let limits = PoolOutput.limits(CellPoolSettings())
     let queueLimits = PoolOutput.limits(QueuePoolSettings())
@@ -70,11 +71,22 @@ struct StatusCommand: ParsableCommand {
 
   /// What people look for first comes first.
   private static let order = [
-    "store", "folder", "position", "root", "index", "index_position", "cells",
-    "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances",
-    "instances_without_cell",
-    "journal_bytes", "index_bytes",
+    "store", "folder", "position", "root", "index", "index_position", "history", "history_position",
+    "cells", "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances",
+    "instances_without_cell", "journal_bytes", "index_bytes", "history_bytes",
   ]
+
+  /// The history is made by the first question about the past; without one there is none.
+  private func addHistory(
+    _ session: StoreSession, to fields: inout [String: JSONValue]
+  ) throws(CommandFailure) {
+    let found = try historical { () throws(ProjectionError) in
+      try MapHistory.find(of: session.journal)
+    }
+    fields["history"] = .text(found.map { ($0.path as NSString).lastPathComponent })
+    fields["history_position"] = .printed(found?.checkpoint.position)
+    fields["history_bytes"] = found.map { .number(size($0.path)) } ?? .null
+  }
 
   private func askCells(_ session: StoreSession) throws -> [CellCondition] {
     let asking = RouterAsking(session: session, base: try base.addressBase())

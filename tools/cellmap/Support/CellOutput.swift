@@ -5,10 +5,10 @@ import Router
 /// How cells are printed.
 enum CellOutput {
   static func fields(
-    _ id: CellID, _ row: CellRow, _ map: MapReading
+    _ id: CellID, _ row: CellRow, _ map: some MapView
   ) -> [String: JSONValue] {
     let record = row.record
-    return [
+    let fields: [String: JSONValue] = [
       "cell": .printed(id), "cell_name": .printed(record.name),
       "database": .printed(record.database?.publicForm),
       "queue": .printed(record.queue?.publicForm), "options": .printed(record.options),
@@ -16,8 +16,8 @@ enum CellOutput {
       "coverage": .text(record.isCovered ? "complete" : "incomplete"),
       "row": record.row.number.map { .number($0) } ?? .null,
       "created_at": .printed(record.row.createdAt), "changed_at": .number(row.changedAt),
-      "position": .printed(map.head),
     ]
+    return fields.merging(map.label) { $1 }
   }
 
   static func publicAddresses(_ row: CellRow) -> [String: String] {

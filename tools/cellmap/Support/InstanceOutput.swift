@@ -4,12 +4,12 @@ import Projections
 /// How mappings of instances are printed.
 enum InstanceOutput {
   static func fields(
-    _ id: InstanceID, _ row: InstanceRow, _ map: MapReading
+    _ id: InstanceID, _ row: InstanceRow, _ map: some MapView
   ) throws(CommandFailure) -> [String: JSONValue] {
     let record = row.record
     var cell: CellRow?
     if let id = record.cell { cell = try map.cell(id) }
-    return [
+    let fields: [String: JSONValue] = [
       "instance": .printed(id), "cell": .printed(record.cell),
       "cell_name": .printed(cell?.record.name), "project": .text(record.owner.project.shown),
       "user": .text(record.owner.user.shown),
@@ -17,20 +17,8 @@ enum InstanceOutput {
       "created_at": .printed(record.row.createdAt),
       "last_known_host": .printed(record.lastSeen?.host),
       "last_known_host_at": .printed(record.lastSeen?.at), "changed_at": .number(row.changedAt),
-      "position": .printed(map.head),
     ]
-  }
-}
-
-extension PersonalText? {
-  /// The text, or what stands for one that can't be read.
-  var shown: String? {
-    switch self {
-    case nil: nil
-    case .clear(let text): text.string
-    case .sealed(let key, _): "sealed:\(key)"
-    case .shredded(let key): "shredded:\(key)"
-    }
+    return fields.merging(map.label) { $1 }
   }
 }
 

@@ -12,6 +12,11 @@ enum ObservedOutput {
     guard let entry = try? journal.entry(at: index), entry.draft.authorship.isObserved else {
       return [:]
     }
+    return fields(of: entry)
+  }
+
+  /// The same of the entry itself, which is an observed one.
+  static func fields(of entry: Entry) -> [String: JSONValue] {
     let interval = ObservedInterval(of: entry)
     return [
       "observed": .flag(true), "observed_from": .printed(interval?.from),

@@ -40,6 +40,18 @@ final class StoreSession {
     }
   }
 
+  /// What opens addresses; without it cells are named, and not asked.
+  private func addressKeys() -> AddressKeys? {
+    do throws(KeyError) {
+      return try AddressKeys.open(in: files.keys, store: journal.store)
+    } catch {
+      // Where there are none at all, the answer about each cell says so.
+      if case .missing = error { return nil }
+      Console.note("cellmap: \(error)")
+      return nil
+    }
+  }
+
   // MARK: Reading
 
   /// The map at the head of the journal.
@@ -100,7 +112,7 @@ final class StoreSession {
   ) throws(CommandFailure) -> CellRouter {
     do throws(RouterError) {
       return try CellRouter(
-        journal: journal, index: index, keys: try? keys(), base: base, options: options)
+        journal: journal, index: index, keys: addressKeys(), base: base, options: options)
     } catch {
       throw CommandFailure(error)
     }
@@ -268,9 +280,12 @@ final class StoreSession {
 }
 
 /// The map as it was read, and where it is true.
-struct MapReading {
+struct MapReading: MapView {
   let map: LiveMap
   let head: Position
+  var past: PastPoint?
+  /// The file of a map of the past, which lasts as long as it is read.
+  var scratch: ScratchIndex?
 
   func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
     try reading { () throws(ProjectionError) in try map.cell(id) }
@@ -279,13 +294,6 @@ struct MapReading {
   func cells() throws(CommandFailure) -> [(id: CellID, row: CellRow)] {
     let all = try reading { () throws(ProjectionError) in try map.allCells() }
     return all.map { ($0.key, $0.value) }.sorted { $0.id < $1.id }
-  }
-
-  /// The names of the cells that have one, for people.
-  func names() throws(CommandFailure) -> [CellID: String] {
-    var names: [CellID: String] = [:]
-    for (id, row) in try cells() { names[id] = row.record.name?.string }
-    return names
   }
 
   func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)] {
@@ -316,38 +324,6 @@ struct MapReading {
     _ body: () throws(ProjectionError) -> Value
   ) throws(CommandFailure) -> Value {
     do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
-  }
-
-  /// The cell that a name or UUID means; an ambiguous name is refused, with the UUIDs.
-  func cell(named text: String) throws(CommandFailure) -> (id: CellID, row: CellRow) {
-    let cells = try cells()
-    let (id, name) = (CellID(text), ByteText(text))
-    // A cell may be named as another's UUID.
-    let named = cells.filter { $0.id == id || $0.row.record.name == name }
-    guard let found = named.first else {
-      if let id { throw CommandFailure(Refusal.unknownCell(id)) }
-      throw CommandFailure(.unknown, "There is no cell named \(text). 'cell list' shows the cells.")
-    }
-    guard named.count == 1 else {
-      let ids = named.map(\.id.description).joined(separator: ", ")
-      throw CommandFailure(
-        .refused,
-        "\(text) is the name or UUID of \(named.count) cells: \(ids). "
-          + "Give the UUID, or rename the cell that is named so.")
-    }
-    return found
-  }
-
-  /// The same, or nil for 'none'.
-  func cellOrNone(named text: String) throws(CommandFailure) -> CellID? {
-    guard text == "none" else { return try cell(named: text).id }
-    if let named = try cells().first(where: { $0.row.record.name == "none" }) {
-      throw CommandFailure(
-        .refused,
-        "'none' is no cell, and cell \(named.id) is named so. Rename it with 'cell rename', or give "
-          + "its UUID.")
-    }
-    return nil
   }
 }
 

@@ -10,7 +10,7 @@ struct AuditVerifyCommand: ParsableCommand {
       Reads the entries since the last verification, or with --full every entry: dense positions, \
       epochs and times in order, each entry's digest in the tree, each tile, each root behind a \
       commit, HEAD; then replays the journal, which compares every entry with the tree, and compares \
-      the result with the index, row by row. With --checkpoint also that the journal goes on from a \
+      the result with the index, row by row, and the history with the entries. With --checkpoint also that the journal goes on from a \
       checkpoint that was kept elsewhere. Exit 4 names the first thing that is wrong.
       """)
   @OptionGroup var store: StoreOptions
@@ -77,6 +77,11 @@ struct VerifyWorkerCommand: ParsableCommand {
     if !journalOnly {
       do throws(CommandFailure) {
         answer["index_digest"] = .printed(try verifyIndex(of: journal))
+        let history = try historical { () throws(ProjectionError) in
+          try MapHistory.check(of: journal)
+        }
+        answer["history_digest"] = .printed(history?.digest)
+        answer["history_position"] = .printed(history?.checkpoint.position)
       } catch {
         throw CommandFailure(
           error.status,

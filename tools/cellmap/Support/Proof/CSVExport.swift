@@ -104,13 +104,13 @@ struct CSVExport {
 /// How hosts are printed.
 enum HostOutput {
   static func fields(
-    _ name: ByteText, _ row: HostRow, _ names: [CellID: String], _ map: MapReading
+    _ name: ByteText, _ row: HostRow, _ names: [CellID: String], _ map: some MapView
   ) -> [String: JSONValue] {
-    [
+    let fields: [String: JSONValue] = [
       "host": .printed(name), "cell": .printed(row.record.cell),
       "cell_name": .text(names[row.record.cell]),
       "created_at": .printed(row.record.row.createdAt), "changed_at": .number(row.changedAt),
-      "position": .printed(map.head),
     ]
+    return fields.merging(map.label) { $1 }
   }
 }

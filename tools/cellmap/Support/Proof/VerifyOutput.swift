@@ -14,7 +14,8 @@ enum VerifyOutput {
       "first_read": .number(verified.firstRead), "verified_at": .printed(now),
       "full_at": .printed(isFull ? now : point?.fullAt),
       "full_position": .printed(isFull ? verified.head.position : point?.fullPosition),
-      "index_digest": .null, "checkpoint": .null,
+      "index_digest": .null, "history_digest": .null, "history_position": .null,
+      "checkpoint": .null,
     ]
   }
 
@@ -46,6 +47,9 @@ enum VerifyOutput {
     }
     if let digest = answer["index_digest"]?.string {
       Console.print("The index is what the journal says: content digest \(digest).")
+    }
+    if let position = answer["history_position"]?.string {
+      Console.print("The history is what the journal says, up to \(position).")
     }
     if let checkpoint = answer["checkpoint"], checkpoint != .null {
       Console.print(

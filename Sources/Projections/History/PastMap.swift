@@ -1,0 +1,67 @@
+public import Journal
+
+/// The map as it stood after an entry: single things, all cells and all hosts, from the history.
+///
+/// Lists of instances are read from an index that is replayed up to that entry.
+public struct PastMap {
+  public let history: MapHistory
+  /// The position at which answers are true.
+  public let position: Position
+
+  /// - Parameter position: At most the history's head.
+  public init(_ history: MapHistory, at position: Position) {
+    precondition(position.index <= history.head.index, "the past ends at the head")
+    self.history = history
+    self.position = position
+  }
+
+  public func cell(_ id: CellID) throws(ProjectionError) -> CellRow? {
+    try history.row(of: .cell(id), at: position.index)?.cell
+  }
+
+  public func host(_ name: ByteText) throws(ProjectionError) -> HostRow? {
+    try history.row(of: .host(name), at: position.index)?.host
+  }
+
+  public func instance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow? {
+    try history.row(of: .instance(id), at: position.index)?.instance
+  }
+
+  /// All cells that there were, by their UUID.
+  public func cells() throws(ProjectionError) -> [(id: CellID, row: CellRow)] {
+    let entities = try history.cellsEver(upTo: position.index).map { EntityKey.cell($0) }
+    var cells: [(id: CellID, row: CellRow)] = []
+    for case (.cell(let id), .cell(let row)) in try history.rows(of: entities, at: position.index) {
+      cells.append((id, row))
+    }
+    return cells.sorted { $0.id < $1.id }
+  }
+
+  /// All hosts that there were, by their name.
+  public func hosts() throws(ProjectionError) -> [(name: ByteText, row: HostRow)] {
+    var names: Set<ByteText> = []
+    for entry in try history.arrivals(of: .host, upTo: position.index) {
+      if case .host(let name, .mapped) = entry.event { names.insert(name) }
+    }
+    let entities = names.map { EntityKey.host($0) }
+    var hosts: [(name: ByteText, row: HostRow)] = []
+    for case (.host(let name), .host(let row)) in try history.rows(of: entities, at: position.index)
+    {
+      hosts.append((name, row))
+    }
+    return hosts.sorted { $0.name < $1.name }
+  }
+}
+
+extension MapHistory {
+  /// Every cell that the map held up to the entry at `last`, by its UUID, those too that are gone.
+  ///
+  /// - Throws: As `init`.
+  public func cellsEver(upTo last: UInt64? = nil) throws(ProjectionError) -> [CellID] {
+    var ids: Set<CellID> = []
+    for entry in try arrivals(of: .cell, upTo: last ?? head.index) {
+      if case .cell(let id, .added) = entry.event { ids.insert(id) }
+    }
+    return ids.sorted()
+  }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+
+/// `cellmap audit at WHEN COMMAND…`: a read command, as the map stood then.
+struct AuditAtCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "at", abstract: "Answers a read command as the map stood then.",
+    discussion: """
+      WHEN is an entry (42 or 1:42), a time (2026-01-31T14:03:00Z) or an age ('2h ago'); COMMAND is \
+      'route', 'instance show', 'instance list', 'cell list', 'cell show' or 'host list' with its \
+      options. It is the same as --at WHEN behind that command.
+
+        cellmap audit at 2026-01-31T14:03:00Z route 00362c73-3663-435a-98a7-1b33c690f5c4
+      """)
+  @Argument(
+    parsing: .captureForPassthrough,
+    help: ArgumentHelp("When, and the command.", valueName: "when command"))
+  var words: [String]
+
+  private static let readers = [
+    "route", "instance show", "instance list", "cell list", "cell show", "host list",
+  ]
+
+  func run() throws {
+    if words.first == "--help" || words.first == "-h" { throw CleanExit.helpRequest(self) }
+    guard words.count > 1, words[0].first != "-" else {
+      throw ValidationError("Give when, and a command: audit at '2h ago' route UUID.")
+    }
+    _ = try PastWhen.moment(words[0], "WHEN")
+    let command = Array(words.dropFirst())
+    let name = command.prefix(2).joined(separator: " ")
+    guard Self.readers.contains(name) || Self.readers.contains(command[0]) else {
+      throw ValidationError(
+        "'audit at' answers \(Self.readers.joined(separator: ", ")); nothing else has a past.")
+    }
+    // Ahead of the command's own arguments, which may end with what takes all that is left.
+    let length = Self.readers.contains(command[0]) ? 1 : 2
+    var reader = try Cellmap.parseAsRoot(
+      command[..<length] + ["--at", words[0]] + command[length...])
+    try reader.run()
+  }
+}

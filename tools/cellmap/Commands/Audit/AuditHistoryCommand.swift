@@ -1,0 +1,65 @@
+import ArgumentParser
+import Journal
+import Projections
+
+/// `cellmap audit history`: the lives of things.
+struct AuditHistoryCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "history",
+    abstract: "Shows every entry about an instance, a host, a cell or the store itself.",
+    discussion: """
+      Each entry with its time, author and reason, and what it changed. With --json a line is a \
+      version: it holds from 'position' up to 'until', which is null for the last one.
+      """)
+  @OptionGroup var store: StoreOptions
+  @Argument(help: ArgumentHelp(EntityArgument.help, valueName: "entity")) var entities: [String]
+  @Option(help: "Only entries up to then: an entry, a time or an age.") var until: String?
+
+  func run() throws {
+    let session = try StoreSession(store)
+    let moment = try until.map { text throws(CommandFailure) in
+      try PastWhen.moment(text, "--until")
+    }
+    let history = try session.history()
+    var last: UInt64?
+    if let moment { last = try session.point(at: moment).position.index }
+    let naming = CellNaming(history)
+    for (place, text) in entities.enumerated() {
+      let entity = try EntityArgument.entity(text, history)
+      let versions = try historical { () throws(ProjectionError) in
+        try history.versions(of: entity, upTo: last)
+      }
+      if store.json {
+        for version in versions { Console.print(json(version, naming).line) }
+      } else {
+        if place > 0 { Console.print("") }
+        tell(entity, versions, naming, history)
+      }
+    }
+  }
+
+  private func tell(
+    _ entity: EntityKey, _ versions: [EntityVersion], _ naming: CellNaming, _ history: MapHistory
+  ) {
+    Console.say("\(entity)")
+    var table = Table("POSITION", "TIME", "WHAT", "BY", "WHY")
+    for version in versions {
+      let entry = version.entry
+      table.add(
+        "\(entry.position)", "\(entry.orderedAt)", EntryOutput.sentence(entry.event, naming),
+        EntryOutput.author(of: entry), entry.draft.authorship.reason?.string)
+    }
+    table.print(empty: "No entry was about it then.")
+    Console.print("True at \(history.head).")
+  }
+
+  private func json(_ version: EntityVersion, _ naming: CellNaming) -> JSONValue {
+    var fields = EntryOutput.fields(of: version.entry)
+    fields.merge(version.entry.event.entity.fields) { $1 }
+    fields["until"] = .printed(version.until)
+    fields["text"] = .text(EntryOutput.sentence(version.entry.event, naming))
+    fields["changes"] = DifferenceOutput.fields(version.changes)
+    fields["record"] = DifferenceOutput.record(version.after)
+    return .object(fields)
+  }
+}

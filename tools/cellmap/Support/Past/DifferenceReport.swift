@@ -1,0 +1,114 @@
+import Journal
+import Projections
+
+/// How the difference between two moments is printed.
+struct DifferenceReport {
+  private let from: PastPoint
+  private let to: PastPoint
+  private let naming: CellNaming
+  private let unchanged: Int
+  private let shown: [EntityDifference]
+  private var cells: [String: Flow] = [:]
+  private var projects: [String: Flow] = [:]
+
+  /// Instances that came to a cell or project, left it, or changed within it.
+  private struct Flow {
+    var came = 0
+    var left = 0
+    var changed = 0
+  }
+
+  init(
+    _ difference: MapDifference, _ selection: DifferenceSelection, from: PastPoint, to: PastPoint,
+    naming: CellNaming
+  ) {
+    self.from = from
+    self.to = to
+    self.naming = naming
+    unchanged = difference.unchanged
+    shown = difference.differences.filter { selection.holds($0) }
+    for difference in shown where difference.entity.kind == .instance {
+      Self.count(
+        difference, in: &cells, { row in row.place.map { naming.name(of: $0) } ?? "(no cell)" })
+      Self.count(
+        difference, in: &projects, { $0.instance?.record.owner.project.shown ?? "(no project)" })
+    }
+  }
+
+  private static func count(
+    _ difference: EntityDifference, in flows: inout [String: Flow], _ name: (EntityRow) -> String
+  ) {
+    let (old, new) = (difference.before.map(name), difference.after.map(name))
+    if let old, old == new {
+      flows[old, default: Flow()].changed += 1
+      return
+    }
+    if let old { flows[old, default: Flow()].left += 1 }
+    if let new { flows[new, default: Flow()].came += 1 }
+  }
+
+  func print(limit: Int) {
+    Console.print(
+      "From \(from.position) (\(from.orderedAt)) to \(to.position) (\(to.orderedAt)):")
+    summary("CELL", cells)
+    summary("PROJECT", projects)
+    var table = Table("THING", "CHANGE", "WHAT", "ENTRIES")
+    var instances = 0
+    for difference in shown {
+      if difference.entity.kind == .instance {
+        instances += 1
+        if limit > 0, instances > limit { continue }
+      }
+      let entries = difference.entries.map(\.description)
+      let more = entries.count > 5 ? " and \(entries.count - 5) more" : ""
+      table.add(
+        name(of: difference.entity), DifferenceOutput.verb(difference.before, difference.after),
+        DifferenceOutput.sentence(difference.changes, naming),
+        entries.prefix(5).joined(separator: " ") + more)
+    }
+    table.print(empty: "Nothing is different.")
+    if limit > 0, instances > limit {
+      Console.remark("\(instances - limit) more instances: give a larger --limit, or 0 for all.")
+    }
+    if unchanged > 0 { Console.print("\(unchanged) things changed and are what they were.") }
+  }
+
+  private func summary(_ title: String, _ flows: [String: Flow]) {
+    guard !flows.isEmpty else { return }
+    var table = Table(title, "CAME", "LEFT", "CHANGED")
+    for (name, flow) in flows.sorted(by: { $0.key < $1.key }) {
+      table.add(name, "\(flow.came)", "\(flow.left)", "\(flow.changed)")
+    }
+    table.print(empty: "")
+    Console.print("")
+  }
+
+  private func name(of entity: EntityKey) -> String {
+    if case .cell(let id) = entity { return "cell \(naming.name(of: id))" }
+    return entity.description
+  }
+
+  func printJSON() {
+    for difference in shown {
+      var fields = difference.entity.fields
+      fields["change"] = .text(DifferenceOutput.verb(difference.before, difference.after))
+      fields["changes"] = DifferenceOutput.fields(difference.changes)
+      fields["entries"] = .list(difference.entries.map { .printed($0) })
+      Console.print(JSONValue.object(fields).line)
+    }
+    let fields: [String: JSONValue] = [
+      "from": .printed(from.position), "from_time": .printed(from.orderedAt),
+      "to": .printed(to.position), "to_time": .printed(to.orderedAt),
+      "different": .number(shown.count), "as_before": .number(unchanged),
+      "cells": .object(cells.mapValues(Self.object)),
+      "projects": .object(projects.mapValues(Self.object)), "position": .printed(to.position),
+    ]
+    Console.print(JSONValue.object(fields).line)
+  }
+
+  private static func object(_ flow: Flow) -> JSONValue {
+    .object([
+      "came": .number(flow.came), "left": .number(flow.left), "changed": .number(flow.changed),
+    ])
+  }
+}

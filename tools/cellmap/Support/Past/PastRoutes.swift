@@ -1,0 +1,98 @@
+import Journal
+import Projections
+
+/// Routes as the map had them: database and queue exactly; of the host what had been seen by then,
+/// since nobody can ask a cell about the past.
+final class PastRoutes {
+  private let session: StoreSession
+  private let map: PastReading
+  private let base: BaseOptions
+  private let reveal: Bool
+  private let json: Bool
+  private var table = Table("INSTANCE", "CELL", "DATABASE", "QUEUE", "LAST KNOWN HOST", "STATE")
+  private var cells: [CellID: CellRow?] = [:]
+  private var worst: ExitStatus?
+
+  init(
+    _ session: StoreSession, at point: PastPoint, _ base: BaseOptions, reveal: Bool, json: Bool
+  ) throws(CommandFailure) {
+    self.session = session
+    self.base = base
+    self.reveal = reveal
+    self.json = json
+    map = try session.view(at: point, session.history())
+    if !json { map.announce() }
+  }
+
+  func answer(_ text: String) throws(CommandFailure) {
+    guard let id = InstanceID(text) else {
+      let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
+      return show(
+        ["instance": .text(shown)], state: nil,
+        error: CommandFailure(.usage, UUIDArgument.complaint(about: text)))
+    }
+    guard let row = try map.instance(id) else {
+      return show(
+        ["instance": .printed(id)], state: "unknown then",
+        error: CommandFailure(
+          .unknown,
+          "There was no mapping of instance \(id) at \(map.head). 'audit history \(id)' shows when."
+        ))
+    }
+    var fields = try InstanceOutput.fields(id, row, map)
+    var error: CommandFailure?
+    var state = row.record.isQueuedForDelete == true ? "queued for delete" : "mapped"
+    if let cell = row.record.cell {
+      if let found = try self.cell(cell) {
+        for (name, address) in CellOutput.publicAddresses(found) { fields[name] = .text(address) }
+        if reveal {
+          for (name, address) in try CellOutput.revealed(cell, found, session, base) {
+            fields[name] = .text(address)
+          }
+        }
+      } else {
+        state = "no such cell"
+        error = CommandFailure(
+          .finding, "Instance \(id) was mapped to cell \(cell), which the map did not hold.")
+      }
+    } else {
+      state = "no cell yet"
+    }
+    show(fields, state: state, error: error)
+  }
+
+  private func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
+    if let known = cells[id] { return known }
+    let row = try map.cell(id)
+    cells.updateValue(row, forKey: id)
+    return row
+  }
+
+  private func show(
+    _ known: [String: JSONValue], state: String?, error: CommandFailure?
+  ) {
+    var fields: [String: JSONValue] = [:]
+    for name in [
+      "cell", "cell_name", "database", "queue", "host", "last_known_host", "last_known_host_at",
+      "project", "user", "queued_for_delete", "created_at", "state",
+    ] { fields[name] = .null }
+    fields.merge(known) { $1 }
+    fields.merge(map.label) { $1 }
+    if let error {
+      worst = worst ?? error.status
+      fields["error"] = .text(CellNames.spoken(error.message))
+      if !json { Console.remark(error.message) }
+    }
+    if json { return Console.print(JSONValue.object(fields).line) }
+    table.add(
+      fields.text("instance"), fields.text("cell_name") ?? fields.text("cell"),
+      fields.text("database"), fields.text("queue"), fields.text("last_known_host"), state)
+  }
+
+  func end() {
+    if !json { table.print(empty: "Nothing was asked.") }
+  }
+
+  /// The exit code: that of the one question, or 5 if some of many failed.
+  func status(isBatch: Bool) -> ExitStatus? { worst == nil ? nil : (isBatch ? .partial : worst) }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import Journal
+import Projections
+import Registry
+
+extension StoreSession {
+  /// The history, brought up to the head.
+  func history() throws(CommandFailure) -> MapHistory {
+    let head = journal.head.position.index
+    let history: MapHistory
+    do throws(ProjectionError) {
+      history = try MapHistory(of: journal) { index in
+        Console.progress("Reading entries for the history: \(index) of \(head)")
+      }
+    } catch {
+      Console.endProgress()
+      throw CommandFailure(error)
+    }
+    Console.endProgress()
+    if let failure = history.failure {
+      Console.remark("The history can't be kept, so the journal is read each time: \(failure)")
+    }
+    return history
+  }
+
+  /// The entry of the past that a moment means.
+  func point(at moment: PastMoment) throws(CommandFailure) -> PastPoint {
+    let (found, first): (PastPoint?, PastPoint?)
+    do throws(JournalError) {
+      found = try journal.point(at: moment)
+      first = found == nil ? try journal.point(at: .index(1)) : nil
+    } catch {
+      throw CommandFailure(error)
+    }
+    guard let point = found else {
+      let beginning = first.map { "from \($0.position) (\($0.orderedAt)) " } ?? ""
+      throw CommandFailure(
+        .usage,
+        "The journal has nothing at \(moment): it goes \(beginning)to \(journal.head.position) "
+          + "(\(journal.head.orderedAt)).")
+    }
+    if point.latecomers > 0 {
+      Console.remark(
+        "\(point.latecomers) of the entries behind \(point.position) bear an earlier time of their "
+          + "writer's clock; the order of the journal counts.")
+    }
+    return point
+  }
+
+  /// Cells, hosts and single instances: now, or of the past.
+  func view(_ options: PastOptions) throws(CommandFailure) -> any MapView {
+    guard let moment = options.moment else { return try map() }
+    return try view(at: point(at: moment), history())
+  }
+
+  func view(at point: PastPoint, _ history: MapHistory) throws(CommandFailure) -> PastReading {
+    PastReading(map: PastMap(history, at: point.position), past: point)
+  }
+
+  /// The whole map: now, or replayed up to an entry of the past into a file that goes with this
+  /// process.
+  func wholeMap(_ options: PastOptions) throws(CommandFailure) -> MapReading {
+    guard let moment = options.moment else { return try map() }
+    let point = try point(at: moment)
+    let scratch = ScratchIndex(index.scratchPath)
+    Console.progress("Replaying \(point.position.index) entries…")
+    defer { Console.endProgress() }
+    _ = try IndexReplacement(self).run(into: scratch.path, through: point.position.index)
+    do throws(ProjectionError) {
+      let reader = try IndexReader(path: scratch.path)
+      return MapReading(
+        map: LiveMap(over: reader), head: point.position, past: point, scratch: scratch)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+}
+
+/// An index of the past; its file is gone when nobody reads it any more.
+final class ScratchIndex {
+  let path: String
+
+  init(_ path: String) { self.path = path }
+
+  deinit { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }
+}
