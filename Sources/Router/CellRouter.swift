@@ -36,7 +36,7 @@ public final class CellRouter: Sendable {
   /// - Throws: `journal` if the journal can't be read. An index that can't be used throws at each
   ///   question, until one is there that can.
   public init(
-    journal: EventJournal, index: IndexGenerations, keys: KeyRing?, base: AddressBase,
+    journal: EventJournal, index: IndexGenerations, keys: AddressKeys?, base: AddressBase,
     options: Options = Options()
   ) throws(RouterError) {
     let knowledge = MapKnowledge()

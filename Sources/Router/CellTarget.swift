@@ -200,7 +200,7 @@ public final class CellTarget: Sendable {
 
 /// What the targets of a router share.
 struct TargetContext: Sendable {
-  let keys: KeyRing?
+  let keys: AddressKeys?
   let base: AddressBase
   let pool: CellPoolSettings
   let queue: QueuePoolSettings

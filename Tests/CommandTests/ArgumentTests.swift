@@ -114,6 +114,27 @@ import Testing
     }
   }
 
+  @Test func `a damaged HMAC key is told, and no request is taken for another`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let again = ["cell", "disable", "alpha", "--reason", "t", "--request-id", "\(instance(9))"]
+      try bed.done(again)
+      let path = bed.path("store/keys/hmac")
+      let whole = try #require(FileManager.default.contents(atPath: path))
+      var bytes = whole
+      bytes[40] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: path))
+      for arguments in [again, ["cell", "disable", "beta", "--reason", "t"]] {
+        let ran = try bed.run(arguments)
+        #expect(ran.status == 4 && ran.err.contains("keys"), "\(ran)")
+      }
+      // Routes need no HMAC key.
+      #expect(try bed.run("route", "\(instance(1))").status == 2)
+      try whole.write(to: URL(fileURLWithPath: path))
+      try bed.done(again)
+    }
+  }
+
   @Test func `a reason of blanks is missing, and said in whole words`() throws {
     try withCommand { bed in
       try bed.makeStore()

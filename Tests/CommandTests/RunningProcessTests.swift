@@ -67,7 +67,7 @@ import Testing
       let journal = try EventJournal.open(store)
       let router = try CellRouter(
         journal: journal, index: IndexGenerations(folder: store),
-        keys: KeyRing.open(in: journal.files.keys, store: journal.store),
+        keys: AddressKeys.open(in: journal.files.keys, store: journal.store),
         base: AddressBase(folder: bed.folder))
       let watch = Watch()
       let isOver = Atomic<Bool>(false)

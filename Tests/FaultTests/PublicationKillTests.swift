@@ -7,7 +7,10 @@ import Testing
 /// `publish` killed at any moment: every row of the target is as before or as after, and the same
 /// command ends where an undisturbed one does.
 @Suite struct PublicationKillTests {
-  private static let tables = ["cell_mappings", "host_mappings", "instance_mappings"]
+  private static let tables = [
+    "cell_mappings", "host_mappings", "instance_mappings", "request_specs", "flavors",
+    "flavor_extra_specs",
+  ]
 
   private func sqlite(_ path: String, _ sql: String) throws -> String {
     try TestServer.run(
@@ -27,18 +30,23 @@ import Testing
       DELETE FROM instance_mappings WHERE id % 3 = 0 AND cell_id IS NOT NULL;
       UPDATE instance_mappings SET user_id = 'other' WHERE id % 3 = 1;
       DELETE FROM host_mappings WHERE id > 1;
+      DELETE FROM request_specs;
       """)
   }
 
   /// The rows of a table, without the time of their last change.
   private func rows(_ path: String, _ table: String) throws -> Set<String> {
     let columns = [
-      "cell_mappings": "uuid, name, transport_url, database_connection, disabled",
-      "host_mappings": "host, cell_id",
-      "instance_mappings": "instance_uuid, cell_id, project_id, user_id, queued_for_delete",
+      "cell_mappings": "created_at, uuid, name, transport_url, database_connection, disabled",
+      "host_mappings": "created_at, host, cell_id",
+      "instance_mappings":
+        "created_at, instance_uuid, cell_id, project_id, user_id, queued_for_delete",
+      // Made now, so their times differ.
+      "request_specs": "instance_uuid, spec", "flavors": "flavorid, name, memory_mb",
+      "flavor_extra_specs": "flavor_id, key, value",
     ]
     let text = try sqlite(
-      path, "SELECT id, created_at, \(columns[table] ?? "") FROM \(table) ORDER BY id;")
+      path, "SELECT id, \(columns[table] ?? "") FROM \(table) ORDER BY id;")
     return Set(text.split(separator: "\n").map(String.init))
   }
 
@@ -52,6 +60,7 @@ import Testing
       func words(_ path: String, _ request: UUID) -> [String] {
         [
           "publish", "sqlite:///\(path)", "--store", sample.store, "--reason", "test", "--json",
+          "--request-specs", "--flavors",
           "--base-directory", sample.cloud.folder, "--request-id",
           request.uuidString.lowercased(),
         ]

@@ -61,6 +61,66 @@ import Testing
     }
   }
 
+  @Test func `a changed key, or another store's, is refused before it signs or seals`() throws {
+    try withRing { ring in
+      _ = try sealed(ring)
+      _ = try CheckpointSigner.make(in: folder, store: store, by: "t")
+      let other = folder + "-other"
+      defer { try? FileManager.default.removeItem(atPath: other) }
+      _ = try KeyRing.create(in: other, store: StoreID(.random()))
+      func expectDamaged(_ name: String) {
+        #expect(throws: KeyError.damaged("\(folder)/\(name)"), "\(name)") {
+          _ = try KeyRing.open(in: folder, store: store)
+          _ = try CheckpointSigner.open(in: folder, store: store)
+        }
+      }
+      for name in ["master", "hmac", "checkpoint"] {
+        let path = "\(folder)/\(name)"
+        let whole = try #require(FileManager.default.contents(atPath: path))
+        for place in whole.indices {
+          var bytes = whole
+          bytes[place] ^= 4
+          try bytes.write(to: URL(fileURLWithPath: path))
+          expectDamaged(name)
+        }
+        for length in [0, 8, whole.count - 1] {
+          try whole.prefix(length).write(to: URL(fileURLWithPath: path))
+          expectDamaged(name)
+        }
+        if let foreign = FileManager.default.contents(atPath: "\(other)/\(name)") {
+          try foreign.write(to: URL(fileURLWithPath: path))
+          expectDamaged(name)
+        }
+        // As they were written before there was a check.
+        var bare = whole.prefix(56)
+        bare.replaceSubrange(0..<8, with: Data("CELLKEY1".utf8))
+        try bare.write(to: URL(fileURLWithPath: path))
+        #expect(try KeyRing.open(in: folder, store: store).digest(of: [1]) == ring.digest(of: [1]))
+        try whole.write(to: URL(fileURLWithPath: path))
+      }
+      #expect(try CheckpointSigner.open(in: folder, store: store) != nil)
+    }
+  }
+
+  @Test func `a damaged data key takes away its own cell alone`() throws {
+    try withRing { ring in
+      let address = try sealed(ring)
+      let other = try ring.seal(secret, publicForm: "x", of: Samples.other, .database)
+      let path = "\(folder)/data-\(address.key)"
+      var bytes = try #require(FileManager.default.contents(atPath: path))
+      bytes[70] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: path))
+      try FileManager.default.removeItem(atPath: folder + "/hmac")
+      // Routes want no HMAC key.
+      let keys = try AddressKeys.open(in: folder, store: store)
+      #expect(try keys.open(other, of: Samples.other, .database) == secret)
+      #expect(throws: KeyError.damaged(path)) {
+        try keys.open(address, of: Samples.cell, .database)
+      }
+      #expect(throws: KeyError.damaged(path)) { try keys.check() }
+    }
+  }
+
   @Test func `says that the master is missing`() throws {
     try withRing { _ in
       try FileManager.default.removeItem(atPath: folder + "/master")

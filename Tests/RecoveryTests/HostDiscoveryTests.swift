@@ -34,7 +34,8 @@ import Testing
     let index = try generations.open(store: journal.store).reader
     let basis = try journal.refresh().position
     let cells = try CellRouter(
-      journal: journal, index: generations, keys: bed.keys, base: AddressBase(folder: bed.folder)
+      journal: journal, index: generations, keys: bed.keys.addresses,
+      base: AddressBase(folder: bed.folder)
     ).computeHosts(until: .now + .seconds(30))
     var discovery = try HostDiscovery(of: cells, on: index, basis: basis, keys: bed.keys)
     try meanwhile()

@@ -107,7 +107,7 @@ final class ReconciliationBed {
   func open(_ journal: EventJournal, _ generations: IndexGenerations) throws -> MapReconciliation {
     _ = try journal.refresh()
     let router = try CellRouter(
-      journal: journal, index: generations, keys: map.keys,
+      journal: journal, index: generations, keys: map.keys.addresses,
       base: AddressBase(folder: map.folder), options: MapReconciliation.routerOptions)
     return try MapReconciliation(
       cells: router, journal: journal, keys: map.keys, stagingIn: journal.files.directory)

@@ -73,8 +73,10 @@ import Testing
           == "unavailable \(CellUnavailable.withoutKeys(cell))")
       let otherKeys = try KeyRing.create(in: store.folder + "/other", store: store.journal.store)
       guard
-        case .cellUnavailable(_, _, .key(.shredded), _) = try store.router(keys: otherKeys)
-          .outcome(id)
+        case .cellUnavailable(_, _, .key(.shredded), _) = try store.router(
+          keys: otherKeys.addresses
+        )
+        .outcome(id)
       else {
         Issue.record("the data key isn't there")
         return

@@ -165,11 +165,12 @@ final class TestStore {
 
   /// A router on an opening of its own.
   func router(
-    base: AddressBase? = nil, keys: KeyRing?? = nil, options: CellRouter.Options = .init()
+    base: AddressBase? = nil, keys: AddressKeys?? = nil, options: CellRouter.Options = .init()
   ) throws -> CellRouter {
     try CellRouter(
       journal: EventJournal.open(folder + "/store"), index: generations,
-      keys: keys ?? self.keys, base: base ?? AddressBase(folder: folder), options: options)
+      keys: keys ?? self.keys.addresses, base: base ?? AddressBase(folder: folder), options: options
+    )
   }
 }
 

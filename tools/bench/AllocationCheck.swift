@@ -67,7 +67,7 @@ struct AllocationCheck {
   private static func cacheHit(_ fixtures: Fixtures) throws -> Double {
     let store = try fixtures.populatedStore()
     let router = try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys,
+      journal: store.journal, index: store.generations, keys: store.keys.addresses,
       base: AddressBase(folder: store.cellFolder))
     return try fewest(of: 4, operations: instances) { _ in
       for number in 0..<instances { _ = try router.mapping(of: Workload.instance(number)) }

@@ -22,7 +22,7 @@ enum ListBenches {
 
   private static func router(_ store: BenchStore) throws -> CellRouter {
     try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys,
+      journal: store.journal, index: store.generations, keys: store.keys.addresses,
       base: AddressBase(folder: store.cellFolder))
   }
 
@@ -129,7 +129,7 @@ enum ListBenches {
     var options = CellRouter.Options()
     options.pool.breaker.firstPause = .seconds(600)
     let degraded = try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys,
+      journal: store.journal, index: store.generations, keys: store.keys.addresses,
       base: AddressBase(folder: store.cellFolder), options: options)
     // The file is away while the other router, which has it open, reads on.
     let path = store.cellDatabase(1)

@@ -11,7 +11,7 @@ enum RouterBenches {
     var options = CellRouter.Options()
     options.cacheCapacity = cache
     return try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys,
+      journal: store.journal, index: store.generations, keys: store.keys.addresses,
       base: AddressBase(folder: store.cellFolder), options: options)
   }
 

@@ -46,7 +46,7 @@ struct ServerCells {
     var options = CellRouter.Options()
     change(&options)
     return try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys,
+      journal: store.journal, index: store.generations, keys: store.keys.addresses,
       base: AddressBase(folder: store.cellFolder), options: options)
   }
 

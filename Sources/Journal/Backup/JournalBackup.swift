@@ -79,7 +79,7 @@ extension JournalBackup {
     if withKeys {
       do throws(KeyError) {
         try KeyRing.copy(from: journal.files.keys, to: work.keys)
-        _ = try KeyRing.open(in: work.keys, store: journal.store)
+        try KeyRing.open(in: work.keys, store: journal.store).addresses.check()
       } catch {
         throw .keys(error)
       }

@@ -23,7 +23,9 @@ public final class CheckpointSigner: Sendable {
     guard KeyRing.holdsKeys(folder) else { throw .missing(folder + "/master") }
     let path = folder + "/checkpoint"
     let stored: StoredKey
-    do throws(KeyError) { stored = try StoredKey(readFrom: path) } catch {
+    do throws(KeyError) {
+      stored = try StoredKey(.checkpoint, in: folder, of: store)
+    } catch {
       if case .missing = error { return nil }
       throw error
     }
@@ -73,14 +75,11 @@ public final class CheckpointSigner: Sendable {
       // The public half first: a key that signs can always be checked.
       try SmallFile.replace(
         folder + "/" + CheckpointKey.prefix + key.id.description, with: Array(note.content.utf8))
-      try SmallFile.replace(
-        folder + "/checkpoint",
-        with: StoredKey(
-          id: key.id, key: SymmetricKey(data: secret.rawRepresentation)
-        ).fileBytes)
     } catch {
       throw .file(error)
     }
+    try StoredKey(.checkpoint, id: key.id, key: SymmetricKey(data: secret.rawRepresentation))
+      .write(to: folder, of: store)
     return made
   }
 

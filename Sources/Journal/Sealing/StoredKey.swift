@@ -1,36 +1,66 @@
 internal import Crypto
 
 /// A key in a file of its own.
+///
+/// The file says which store's key it is and for what, under a checksum: a changed one, or another
+/// store's, is damaged, and never a key that signs or seals what nobody can check or open later.
 struct StoredKey {
+  /// What a key is for; also the name of its file.
+  enum Use: String {
+    case master, hmac, checkpoint
+  }
+
+  let use: Use
   let id: KeyID
   /// 32 bytes.
   let key: SymmetricKey
 
-  private static let magic = Array("CELLKEY1".utf8)
+  private static let magic = Array("CELLKEY2".utf8)
+  /// Files of before there was a checksum.
+  private static let bareMagic = Array("CELLKEY1".utf8)
   private static let secretBytes = 32
+  private static let checksumBytes = 16
 
-  static func random() -> StoredKey {
-    StoredKey(id: KeyID(.timeOrdered(at: .now)), key: SymmetricKey(size: .bits256))
+  static func random(_ use: Use) -> StoredKey {
+    StoredKey(use, id: KeyID(.timeOrdered(at: .now)), key: SymmetricKey(size: .bits256))
   }
 
-  init(id: KeyID, key: SymmetricKey) {
+  init(_ use: Use, id: KeyID, key: SymmetricKey) {
     precondition(key.bitCount == 8 * Self.secretBytes, "a key has 256 bits")
+    self.use = use
     self.id = id
     self.key = key
   }
 
-  /// - Throws: `missing`, `damaged` for a file that is no key, `file`.
-  init(readFrom path: String) throws(KeyError) {
+  /// Reads the key of a store.
+  ///
+  /// - Throws: `missing`, `damaged` for a file that is no key or not this one, `file`.
+  init(_ use: Use, in folder: String, of store: StoreID) throws(KeyError) {
+    let path = folder + "/" + use.rawValue
     let bytes = try StoredKey.bytes(of: path)
-    guard bytes.count == 24 + Self.secretBytes, Array(bytes[0..<8]) == StoredKey.magic,
-      let id = UUID128(bytes: bytes[8..<24])
-    else { throw .damaged(path) }
-    self.init(id: KeyID(id), key: SymmetricKey(data: Array(bytes[24...])))
+    let end = 24 + Self.secretBytes
+    guard bytes.count >= end, let id = UUID128(bytes: bytes[8..<24]) else { throw .damaged(path) }
+    self.init(use, id: KeyID(id), key: SymmetricKey(data: Array(bytes[24..<end])))
+    let isBare = bytes.count == end && Array(bytes[0..<8]) == Self.bareMagic
+    guard isBare || bytes == fileBytes(of: store) else { throw .damaged(path) }
   }
 
-  var fileBytes: [UInt8] {
+  /// Writes the key's file; durable once this returns.
+  ///
+  /// - Throws: `file`.
+  func write(to folder: String, of store: StoreID) throws(KeyError) {
+    do throws(FileError) {
+      try SmallFile.replace(folder + "/" + use.rawValue, with: fileBytes(of: store))
+    } catch {
+      throw .file(error)
+    }
+  }
+
+  private func fileBytes(of store: StoreID) -> [UInt8] {
     let secret = unsafe key.withUnsafeBytes { unsafe Array($0) }
-    return StoredKey.magic + id.uuid.bytes + secret
+    let named = Self.magic + id.uuid.bytes + secret
+    let checked = Array("cellmap \(use.rawValue)".utf8) + store.uuid.bytes + named
+    return named + SHA256.hash(data: checked).prefix(Self.checksumBytes)
   }
 
   static func bytes(of path: String) throws(KeyError) -> [UInt8] {

@@ -72,7 +72,7 @@ private struct VerifyPass {
   /// Tiles of one run, which is checked by one thread.
   private static let tilesOfRun: UInt64 = 16
   /// Runs that are checked before their ends are compared.
-  private static let runsAtOnce: UInt64 = 16
+  private static let runsAtOnce: UInt64 = 64
 
   let file: PageFile
   let last: UInt64
@@ -87,7 +87,7 @@ private struct VerifyPass {
     self.tip = tip
   }
 
-  /// Checks the next entries, up to some ten thousand.
+  /// Checks the next entries, up to a quarter of a million.
   mutating func checkNext() throws(JournalError) {
     let width = UInt64(TileLayout.width)
     let first = tip.position.index / width

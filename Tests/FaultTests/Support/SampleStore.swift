@@ -73,7 +73,7 @@ struct SampleStore {
     let journal = try EventJournal.open(store)
     return try CellRouter(
       journal: journal, index: IndexGenerations(folder: store),
-      keys: KeyRing.open(in: journal.files.keys, store: journal.store),
+      keys: AddressKeys.open(in: journal.files.keys, store: journal.store),
       base: AddressBase(folder: cloud.folder))
   }
 

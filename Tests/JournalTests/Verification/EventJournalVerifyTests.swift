@@ -95,6 +95,27 @@ import Testing
     }
   }
 
+  @Test func `goes through beside a writer`() async throws {
+    let folder =
+      FileManager.default.temporaryDirectory.path + "/cellmap-verify-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let journal = try makeJournal(folder + "/s")
+    try journal.appendNow(Drafts.mappings(0..<3000))
+    async let written: Void = {
+      for _ in 0..<60 { try journal.appendNow(Drafts.mappings(0..<90)) }
+    }()
+    var last: UInt64 = 0
+    for _ in 0..<6 {
+      let verified = try EventJournal.open(folder + "/s").verify()
+      #expect(verified.head.position.index >= last)
+      last = verified.head.position.index
+    }
+    try await written
+    #expect(try journal.verify().head.position.index == 3002 + 60 * 90)
+  }
+
   @Test func `the point is kept in the store, and a damaged one counts for nothing`() throws {
     try withTemporaryJournal { journal in
       let point = Self.point(journal)

@@ -75,7 +75,8 @@ extension AdoptionBed {
         ? nil
         : try GlobalSource(
           CellRouter(
-            journal: journal, index: generations, keys: keys, base: AddressBase(folder: folder)),
+            journal: journal, index: generations, keys: keys.addresses,
+            base: AddressBase(folder: folder)),
           stagingIn: journal.files.directory))
     publication.beforeWriting = run.meanwhile
     return try body(publication, registry)

@@ -72,7 +72,7 @@ final class RebuildBed {
     let (journal, registry) = try open()
     defer { try? registry.close() }
     let router = try CellRouter(
-      journal: journal, index: generations, keys: keys, base: AddressBase(folder: folder))
+      journal: journal, index: generations, keys: keys.addresses, base: AddressBase(folder: folder))
     let rebuild = try MapRebuild(
       cells: router, journal: journal, keys: keys, stagingIn: journal.files.directory,
       isTrial: planOnly, old: old)

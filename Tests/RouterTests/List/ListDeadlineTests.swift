@@ -25,21 +25,6 @@ import Testing
     try world.add(samples)
   }
 
-  /// Locks a cell's file on a thread of its own, for so long.
-  private func lock(_ file: NovaCellFile, milliseconds: UInt32, _ group: DispatchGroup) {
-    let isLocked = DispatchSemaphore(value: 0)
-    group.enter()
-    OwnThread.start {
-      let writer = try? file.connect()
-      try? writer?.execute("BEGIN EXCLUSIVE")
-      isLocked.signal()
-      usleep(milliseconds * 1_000)
-      try? writer?.execute("COMMIT")
-      group.leave()
-    }
-    isLocked.wait()
-  }
-
   @Test func `a hung cell costs the deadline and no more, and nothing once its breaker is open`()
     throws
   {
@@ -105,21 +90,26 @@ import Testing
     try withWorld(cells: 2) { world in
       try fill(world, perCell: 300)
       let router = try world.router()
-      _ = try router.list(InstanceListRequest(), until: soon())
-      let group = DispatchGroup()
-      // The second cell is slow; meanwhile the first, which has answered, begins to hang.
-      lock(world.cells[1].file, milliseconds: 1_500, group)
-      let first = world.cells[0].file
-      group.enter()
+      // The second cell answers only once the first, which has, hangs; all before half the time.
+      let writers = try world.cells.map { try $0.file.connect() }
+      try writers[1].execute("BEGIN EXCLUSIVE")
+      let first = try router.cells()[1].pool()
+      let answer = Mutex<InstanceList?>(nil)
+      let done = DispatchSemaphore(value: 0)
       OwnThread.start {
-        usleep(700_000)
-        lock(first, milliseconds: 5_000, group)
-        group.leave()
+        var request = InstanceListRequest()
+        request.batching = .fixed(100)
+        let list = try? router.list(request, until: soon(8_000))
+        answer.withLock { $0 = list }
+        done.signal()
       }
-      var request = InstanceListRequest()
-      request.batching = .fixed(100)
-      let list = try router.list(request, until: soon(3_000))
-      group.wait()
+      #expect(eventually { first.condition.idle == 1 })
+      try writers[0].execute("BEGIN EXCLUSIVE")
+      try writers[1].execute("COMMIT")
+      done.wait()
+      try writers[0].execute("COMMIT")
+      let answered = answer.withLock(\.self)
+      let list = try #require(answered)
       guard case .timedOut = list.cells[1].outcome, list.cells[2].outcome.isAnswered else {
         Issue.record("\(list.cells.map(\.outcome))")
         return

@@ -40,6 +40,18 @@ final class StoreSession {
     }
   }
 
+  /// What opens addresses; without it cells are named, and not asked.
+  private func addressKeys() -> AddressKeys? {
+    do throws(KeyError) {
+      return try AddressKeys.open(in: files.keys, store: journal.store)
+    } catch {
+      // Where there are none at all, the answer about each cell says so.
+      if case .missing = error { return nil }
+      Console.note("cellmap: \(error)")
+      return nil
+    }
+  }
+
   // MARK: Reading
 
   /// The map at the head of the journal.
@@ -100,7 +112,7 @@ final class StoreSession {
   ) throws(CommandFailure) -> CellRouter {
     do throws(RouterError) {
       return try CellRouter(
-        journal: journal, index: index, keys: try? keys(), base: base, options: options)
+        journal: journal, index: index, keys: addressKeys(), base: base, options: options)
     } catch {
       throw CommandFailure(error)
     }
