@@ -81,6 +81,7 @@ import Testing
       #expect(try MapHistory.find(of: bed.journal) == nil)
       #expect(try MapHistory.check(of: bed.journal) == nil)
       try bed.ask(50, MapHistory(of: bed.journal), "unfinished")
+      #expect(try MapHistory.makeAgain(of: bed.journal))
       #expect(!FileManager.default.fileExists(atPath: path))
     }
   }

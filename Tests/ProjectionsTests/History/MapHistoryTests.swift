@@ -12,7 +12,7 @@ import Testing
   func `random questions about three epochs are answered as the model answers`(
     seed: UInt64
   ) throws {
-    let (entries, questions) = Self.isLarge ? (100_000, 10_000) : (6_000, 300)
+    let (entries, questions) = Self.isLarge ? (100_000, 10_000) : (5_000, 200)
     try withTemporaryFolder { folder in
       var known: Digest?
       var bed = try PastBed(
