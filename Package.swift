@@ -127,7 +127,7 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["cellmap", "Recovery", "Router", "TestServers", "TestSupport"],
+      dependencies: ["cellmap", "Recovery", "Router", "TestServers", "TestSupport", crypto],
       swiftSettings: common),
     .testTarget(
       name: "ServerTests",

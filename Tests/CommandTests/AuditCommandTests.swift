@@ -54,7 +54,15 @@ import Testing
       let then = try bed.done(
         "audit", "history", one, "--until", #require(places["mark"]), "--json"
       ).objects
-      #expect(then.count == 2)
+      #expect(then.count == 2 && then[1]["until"] is NSNull)
+      #expect(then[1]["read_up_to"] as? String == places["mark"])
+      #expect(
+        try bed.done("audit", "history", one, "--until", #require(places["mark"])).out
+          .contains("True at \(places["mark"] ?? "")."))
+      for words in [["route", one, "--at"], ["audit", "explain", one], ["audit", "diff"]] {
+        let ran = try bed.run(words + ["2999-01-01T00:00:00Z"])
+        #expect(ran.status == 64 && ran.err.contains("future"), "\(words): \(ran)")
+      }
       #expect(try bed.run("audit", "history", "nothing").status == 2)
       #expect(try bed.run("audit", "history", "\(instance(9))").status == 2)
     }
@@ -272,6 +280,8 @@ import Testing
         "instance", "map", one, "--cell", "alpha", "--project", "p", "--reason", "first")
       try bed.done("backup", "create", "b")
       try bed.done("instance", "remap", one, "--cell", "beta", "--reason", "left behind")
+      let leftAt =
+        try bed.done("audit", "history", one, "--json").objects.last?["ordered_at"] as? String
       #expect(try bed.done("audit", "history", one, "--json").objects.count == 2)
       try bed.done("backup", "restore", "b", "--reason", "back")
       try bed.done("instance", "delete-mark", one, "--reason", "after")
@@ -281,6 +291,16 @@ import Testing
       #expect(lines.compactMap { $0["reason"] as? String } == ["first", "after"])
       let then = try bed.done("route", one, "--at", positions[0], "--json").object
       #expect(then["cell_name"] as? String == "alpha")
+      // The map was in beta then; the journal has left that, and says so.
+      let time = try #require(leftAt)
+      let left = try bed.done("audit", "at", time, "route", one)
+      #expect(left.err.contains("left its entries") && left.err.contains("epoch 2"), "\(left)")
+      let at = try bed.done("audit", "at", positions[0], "route", one)
+      #expect(!at.err.contains("left its entries"))
+      // Restores belong to no request, and none is counted with another.
+      let who = try bed.done("audit", "who", "--json").objects.dropLast()
+      let lone = who.filter { $0["request"] is NSNull }
+      #expect(lone.contains { $0["reason"] as? String == "back" }, "\(who)")
       #expect(try bed.run("route", one, "--at", "1" + positions[1].dropFirst()).status == 64)
       #expect(try bed.done("audit", "history", "store").out.contains("epoch 2 opened: restored"))
     }

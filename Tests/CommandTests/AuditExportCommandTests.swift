@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import TestServers
 import TestSupport
@@ -101,6 +102,23 @@ import Testing
       let entries = try #require(all["entries"] as? Int)
       let some = try bed.done("audit", "export", "s", "--from", "3", "--to", "1:9", "--json").object
       #expect(some["entries"] as? Int == 7 && some["complete"] as? Bool == false)
+      // A range without a line of it is found, though nothing ties it to the tree.
+      #expect(try bed.check("s").status == 3)
+      var lines = try String(contentsOfFile: bed.path("s"), encoding: .utf8)
+        .split(separator: "\n").map(String.init)
+      lines.remove(at: 3)
+      lines.removeLast()
+      let rest = lines.map { $0 + "\n" }.joined()
+      let digest = SHA256.hash(data: Data(rest.utf8)).map { String(format: "%02x", $0) }.joined()
+      let end = #"{"entries":6,"kind":"cellmap export end","sha256":"\#(digest)"}"#
+      try bed.write(rest + end + "\n", to: "short")
+      let short = try bed.check("short")
+      #expect(short.status == 1 && short.out.contains("7 are due"), "\(short)")
+      #expect(try bed.check("s", "--key", "a+0+b").status == 2)
+      try bed.done("audit", "checkpoint")
+      try bed.write(try bed.done("audit", "checkpoint", "--keys").out, to: "keys")
+      let key = try bed.check("s", "--key", "keys")
+      #expect(key.status == 2 && key.out.contains("nothing to check"), "\(key)")
       let one = try bed.done(
         "audit", "export", "i", "--instance", "\(instance(3))", "--host", "beta-host", "--json"
       ).object

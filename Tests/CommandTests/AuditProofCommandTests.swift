@@ -76,6 +76,12 @@ import Testing
       try bed.write(try bed.done("audit", "prove", "7", "--in", size, "--json").out, to: "p")
       #expect(try bed.check("--proof", "p", "--key", key, "--checkpoint", "kept").status == 0)
       #expect(try bed.check("--proof", "p", "--key", other, "--checkpoint", "kept").status == 1)
+      // Keys may be given as they were printed into a file, all of them.
+      try bed.write(try bed.done("audit", "checkpoint", "--keys").out, to: "map.keys")
+      let both = try bed.check("--proof", "p", "--key", "map.keys", "--checkpoint", "kept")
+      #expect(both.status == 0, "\(both)")
+      let lines = try bed.done("audit", "checkpoint", "--keys").out.split(separator: "\n")
+      try bed.done("audit", "checkpoint", "--verify", "kept", "--key", String(lines[0]))
     }
   }
 

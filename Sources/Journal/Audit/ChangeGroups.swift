@@ -57,7 +57,10 @@ public struct ChangeGroups: Sendable {
   private static func texts(of entry: Entry, _ key: Key) -> [String] {
     let authorship = entry.draft.authorship
     switch key {
-    case .request: return [entry.draft.request.id.description]
+    case .request:
+      // What nobody asked for by a request is nobody else's.
+      let request = entry.draft.request.id
+      return [request == .none ? "\(entry.position)" : request.description]
     case .actor: return [authorship.actor.string]
     case .program: return [authorship.program.string]
     case .reason: return [authorship.reason?.string ?? ""]

@@ -76,8 +76,13 @@ extension EventJournal {
     else {
       return nil
     }
-    var point = PastPoint(position: position, orderedAt: header.orderedAt, latecomers: 0)
+    var point = PastPoint(position: position, orderedAt: header.orderedAt)
     guard case .time(let time) = moment else { return point }
+    if case .store(.epochOpened(let opening))? = try entry(at: position.index + 1)?.event,
+      opening.leftIndex > opening.commonIndex
+    {
+      point.left = opening
+    }
     try forEachEntry(after: position.index, limit: PastPoint.entriesLookedAt) { (header, _, _) in
       if header.observedAt <= time { point.latecomers += 1 }
     }
@@ -109,7 +114,10 @@ public struct PastPoint: Hashable, Sendable {
   /// Entries behind it which their writers' clocks place at or before the time that was asked for: a
   /// clock stood behind an earlier one, and the order counts. Looked for among the next
   /// `entriesLookedAt`; 0 where no time was asked for.
-  public internal(set) var latecomers: UInt64
+  public internal(set) var latecomers: UInt64 = 0
+  /// The epoch that begins right behind the entry and left entries behind: at the time that was asked
+  /// for, the map may have been what they said. nil where no time was asked for.
+  public internal(set) var left: EpochOpening?
 
   public static let entriesLookedAt = 256
 }

@@ -132,6 +132,12 @@ extension MapPublication {
         if known.contains(key) {
           run.plan.requestSpecs.same += 1
         } else if let cell = item.row.record.cell, !building.contains(key) {
+          guard item.row.record.owner.project != nil else {
+            run.plan.requestSpecs.left += 1
+            run.plan.note(
+              .unpublishable, .requestSpecs, key, "Nova's map can't hold it: it has no project")
+            continue
+          }
           missing[cell, default: []].append(item.id)
         }
       }

@@ -3,9 +3,12 @@ struct Table {
   private let header: [String]
   private var rows: [[String]] = []
 
-  init(_ header: String...) { self.header = header }
+  init(_ header: String...) { self.init(header) }
+  init(_ header: [String]) { self.header = header }
 
-  mutating func add(_ cells: String?...) {
+  mutating func add(_ cells: String?...) { add(cells) }
+
+  mutating func add(_ cells: [String?]) {
     precondition(cells.count == header.count, "a cell for each column")
     rows.append(cells.map { Console.safe($0 ?? "-") })
   }

@@ -9,7 +9,8 @@ struct AuditHistoryCommand: ParsableCommand {
     abstract: "Shows every entry about an instance, a host, a cell or the store itself.",
     discussion: """
       Each entry with its time, author and reason, and what it changed. With --json a line is a \
-      version: it holds from 'position' up to 'until', which is null for the last one.
+      version: it holds from 'position' up to 'until', which is null for the last one up to \
+      'read_up_to'.
       """)
   @OptionGroup var store: StoreOptions
   @Argument(help: ArgumentHelp(EntityArgument.help, valueName: "entity")) var entities: [String]
@@ -21,25 +22,29 @@ struct AuditHistoryCommand: ParsableCommand {
       try PastWhen.moment(text, "--until")
     }
     let history = try session.history()
-    var last: UInt64?
-    if let moment { last = try session.point(at: moment).position.index }
+    let last = try moment.map { moment throws(CommandFailure) in
+      try session.point(at: moment).position
+    }
     let naming = CellNaming(history)
     for (place, text) in entities.enumerated() {
       let entity = try EntityArgument.entity(text, history)
       let versions = try historical { () throws(ProjectionError) in
-        try history.versions(of: entity, upTo: last)
+        try history.versions(of: entity, upTo: last?.index)
       }
       if store.json {
-        for version in versions { Console.print(json(version, naming).line) }
+        for version in versions {
+          Console.print(json(version, naming, upTo: last ?? history.head).line)
+        }
       } else {
         if place > 0 { Console.print("") }
-        tell(entity, versions, naming, history)
+        tell(entity, versions, naming, upTo: last ?? history.head)
       }
     }
   }
 
   private func tell(
-    _ entity: EntityKey, _ versions: [EntityVersion], _ naming: CellNaming, _ history: MapHistory
+    _ entity: EntityKey, _ versions: [EntityVersion], _ naming: CellNaming,
+    upTo last: Position
   ) {
     Console.say("\(entity)")
     var table = Table("POSITION", "TIME", "WHAT", "BY", "WHY")
@@ -50,13 +55,16 @@ struct AuditHistoryCommand: ParsableCommand {
         EntryOutput.author(of: entry), entry.draft.authorship.reason?.string)
     }
     table.print(empty: "No entry was about it then.")
-    Console.print("True at \(history.head).")
+    Console.print("True at \(last).")
   }
 
-  private func json(_ version: EntityVersion, _ naming: CellNaming) -> JSONValue {
+  private func json(
+    _ version: EntityVersion, _ naming: CellNaming, upTo last: Position
+  ) -> JSONValue {
     var fields = EntryOutput.fields(of: version.entry)
     fields.merge(version.entry.event.entity.fields) { $1 }
     fields["until"] = .printed(version.until)
+    fields["read_up_to"] = .printed(last)
     fields["text"] = .text(EntryOutput.sentence(version.entry.event, naming))
     fields["changes"] = DifferenceOutput.fields(version.changes)
     fields["record"] = DifferenceOutput.record(version.after)

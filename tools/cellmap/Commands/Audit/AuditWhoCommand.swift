@@ -49,14 +49,18 @@ struct AuditWhoCommand: ParsableCommand {
 
   private func print(_ groups: ArraySlice<ChangeGroup>, _ session: StoreSession) throws {
     let title = by == .request ? "REQUEST" : by.rawValue.uppercased()
-    var table = Table("ENTRIES", title, "FIRST", "LAST", "TIME", "WHAT", "BY", "WHY")
+    // Of a whole group only what it shares is true, and of a request all of it.
+    let columns = ["ENTRIES", title, "FIRST", "LAST", "TIME", "WHAT"]
+    var table = by == .request ? Table(columns + ["BY", "WHY"]) : Table(columns)
     let naming = by == .cell ? CellNaming(try session.history()) : nil
     for group in groups {
       let cell = naming.flatMap { naming in CellID(group.key).map { naming.name(of: $0) } }
-      table.add(
+      let row: [String?] = [
         "\(group.count)", cell ?? (isNone(group) ? "-" : group.key), "\(group.first)",
-        "\(group.last)", "\(group.firstAt)",
-        kinds(group), group.authorship.actor.string, group.authorship.reason?.string)
+        "\(group.last)", "\(group.firstAt)", kinds(group),
+      ]
+      let author = [group.authorship.actor.string, group.authorship.reason?.string]
+      table.add(by == .request ? row + author : row)
     }
     table.print(empty: "No entry is in question.")
   }

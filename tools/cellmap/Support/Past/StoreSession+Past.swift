@@ -25,6 +25,9 @@ extension StoreSession {
 
   /// The entry of the past that a moment means.
   func point(at moment: PastMoment) throws(CommandFailure) -> PastPoint {
+    if case .time(let time) = moment, time > max(.now, journal.head.orderedAt) {
+      throw CommandFailure(.usage, "\(time) is in the future; the journal can't say what comes.")
+    }
     let (found, first): (PastPoint?, PastPoint?)
     do throws(JournalError) {
       found = try journal.point(at: moment)
@@ -43,6 +46,12 @@ extension StoreSession {
       Console.remark(
         "\(point.latecomers) of the entries behind \(point.position) bear an earlier time of their "
           + "writer's clock; the order of the journal counts.")
+    }
+    if let left = point.left {
+      Console.remark(
+        "Behind \(point.position) the store left its entries \(left.commonIndex + 1) to "
+          + "\(left.leftIndex) and began epoch \(left.epoch): what they said at that time is not in this "
+          + "journal any more. 'audit history store' shows who did it and why.")
     }
     return point
   }

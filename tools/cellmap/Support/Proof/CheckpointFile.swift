@@ -98,7 +98,9 @@ struct CheckpointFile {
   private static func key(
     _ text: String, for checkpoint: TreeCheckpoint
   ) throws(CommandFailure) -> NoteKey {
-    guard let key = NoteKey(text) else {
+    // A line of 'audit checkpoint --keys' says behind the key who made it, and when.
+    let verifier = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? text
+    guard let key = NoteKey(verifier) else {
       throw CommandFailure(
         .usage, "--key wants a public key as 'audit checkpoint --keys' prints it (NAME+HASH+KEY).")
     }
