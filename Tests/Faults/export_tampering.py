@@ -33,7 +33,7 @@ def load_checker():
 
 
 class Sample:
-    """An export, line by line, the checkpoint that was kept of its store, and the key that signed it."""
+    """An export, line by line, the checkpoint that was kept of its store, and the keys that sign."""
 
     def __init__(self, checker, store, name, *options):
         self.checker = checker
@@ -41,15 +41,17 @@ class Sample:
         store.run("audit", "export", str(path), *options)
         self.lines = path.read_bytes().splitlines(keepends=True)
         keys = store.run("audit", "checkpoint", "--keys", "--json")
-        self.key = checker.key_of(json.loads(keys)["key"])
+        self.keys = checker.keys_of(json.loads(keys)["key"])
         self.kept = checker.Checkpoint(store.run("audit", "checkpoint").encode())
         self.has_proofs = "--proofs" in options
 
     def accepts(self, data, with_checkpoint=True):
         """Whether the bytes are taken for an export of the store's history."""
         kept = self.kept if with_checkpoint else None
+        # A key that has nothing to check is refused.
+        keys = self.keys if with_checkpoint or self.has_proofs else ()
         try:
-            self.checker.check_export(data.splitlines(keepends=True), self.key, kept)
+            self.checker.check_export(data.splitlines(keepends=True), keys, kept)
         except (self.checker.Wrong, self.checker.Unusable):
             return False
         return True
