@@ -135,6 +135,34 @@ import Testing
     }
   }
 
+  @Test func `a password that the shell has broken is not shown in pieces`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let ran = try bed.run(
+        "cell", "add", "c", "--database", "mysql://u:SEK", "RETSEK", "X@h/db", "--queue",
+        "none:///",
+        "--reason", "t")
+      #expect(ran.status == 64 && ran.err.contains("'…'"), "\(ran)")
+      #expect(!ran.err.contains("RETSEK") && !ran.err.contains("SEK"), "\(ran)")
+      let other = try bed.run("cell", "list", "nonsense")
+      #expect(other.err.contains("nonsense"), "what is no address is shown")
+    }
+  }
+
+  @Test func `a replay that gets no lease leaves CURRENT as it is`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let path = bed.path("store/CURRENT")
+      let before = try FileManager.default.attributesOfItem(atPath: path)
+      let journal = try EventJournal.open(bed.path("store"))
+      let lease = try journal.lock.acquire(command: "the test's own")
+      defer { lease.release() }
+      #expect(try bed.run("replay").status == 3)
+      let after = try FileManager.default.attributesOfItem(atPath: path)
+      #expect(before[.systemFileNumber] as? Int == after[.systemFileNumber] as? Int)
+    }
+  }
+
   @Test func `a reason of blanks is missing, and said in whole words`() throws {
     try withCommand { bed in
       try bed.makeStore()

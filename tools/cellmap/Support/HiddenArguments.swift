@@ -16,7 +16,9 @@ struct HiddenArguments {
 
   /// A message about arguments that could not be understood: only plain words of it are shown.
   func masked(in message: String) -> String {
-    replacing(in: message) { argument in
+    var message = message
+    for piece in brokenOff { message = message.replacing("'\(piece)'", with: "'…'") }
+    return replacing(in: message) { argument in
       !argument.utf8.allSatisfy { byte in
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
@@ -24,6 +26,22 @@ struct HiddenArguments {
         }
       }
     }
+  }
+
+  /// Words that may be pieces of an address, which a space in its password has broken.
+  private var brokenOff: Set<String> {
+    var pieces: Set<String> = []
+    var isBehindAddress = false
+    for argument in arguments {
+      if argument.contains("://") {
+        isBehindAddress = true
+      } else if argument.hasPrefix("-") {
+        isBehindAddress = false
+      } else if isBehindAddress {
+        pieces.insert(argument)
+      }
+    }
+    return pieces
   }
 
   /// Any other message: what looks like an address is not shown.
