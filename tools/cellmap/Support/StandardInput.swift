@@ -8,7 +8,7 @@ enum StandardInput {
   static let maximumLine = 65_536
 
   // Used by the main thread alone.
-  nonisolated(unsafe) private static var ahead: [UInt8] = []
+  nonisolated(unsafe) private static var ahead: ArraySlice<UInt8> = []
   nonisolated(unsafe) private static var isAtEnd = false
   nonisolated(unsafe) private static var isSkipping = false
 
@@ -41,27 +41,24 @@ enum StandardInput {
     while true {
       let end = ahead.firstIndex(of: UInt8(ascii: "\n"))
       if isSkipping {
-        guard let end else {
-          ahead = []
-          return nil
-        }
-        ahead.removeFirst(end + 1)
+        ahead = ahead[(end.map { $0 + 1 } ?? ahead.endIndex)...]
+        if end == nil { return nil }
         isSkipping = false
         continue
       }
-      if let end, end <= maximumLine {
-        defer { ahead.removeFirst(end + 1) }
+      if let end, end - ahead.startIndex <= maximumLine {
         let line = ahead[..<end]
+        ahead = ahead[(end + 1)...]
         return Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
       }
       if ahead.count > maximumLine {
-        defer { ahead.removeFirst(maximumLine) }
         isSkipping = true
-        return Array(ahead[..<maximumLine])
+        defer { ahead = ahead.dropFirst(maximumLine) }
+        return Array(ahead.prefix(maximumLine))
       }
       guard isAtEnd, !ahead.isEmpty else { return nil }
       defer { ahead = [] }
-      return ahead
+      return Array(ahead)
     }
   }
 
@@ -75,7 +72,8 @@ enum StandardInput {
           .usage, "Standard input can't be read: \(String(cString: strerror(errno))).")
       }
       if count == 0 { isAtEnd = true }
-      ahead += block[..<count]
+      // What is left of a block is less than a line; what was taken of it goes here.
+      ahead = ahead + block[..<count]
       return
     }
   }
