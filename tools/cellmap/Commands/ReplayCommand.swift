@@ -55,7 +55,7 @@ struct ReplayCommand: ParsableCommand {
   private func replayHistory(_ session: StoreSession) throws {
     let began = ContinuousClock.now
     let head = session.journal.head.position.index
-    let isMade = try historical { () throws(ProjectionError) in
+    let isMade = try projections { () throws(ProjectionError) in
       defer { Console.endProgress() }
       return try MapHistory.makeAgain(of: session.journal) { index in
         Console.progress("Reading entries for the history: \(index) of \(head)")
@@ -64,7 +64,7 @@ struct ReplayCommand: ParsableCommand {
     guard isMade else {
       throw CommandFailure(.locked, "Another process writes the history now. Try again later.")
     }
-    let found = try historical { () throws(ProjectionError) in
+    let found = try projections { () throws(ProjectionError) in
       try MapHistory.find(of: session.journal)
     }
     let seconds = ContinuousClock.now - began

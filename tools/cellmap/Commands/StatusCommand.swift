@@ -80,7 +80,7 @@ struct StatusCommand: ParsableCommand {
   private func addHistory(
     _ session: StoreSession, to fields: inout [String: JSONValue]
   ) throws(CommandFailure) {
-    let found = try historical { () throws(ProjectionError) in
+    let found = try projections { () throws(ProjectionError) in
       try MapHistory.find(of: session.journal)
     }
     fields["history"] = .text(found.map { ($0.path as NSString).lastPathComponent })

@@ -137,3 +137,10 @@ extension CommandFailure {
     }
   }
 }
+
+/// Calls the room of projections, and gives its errors as the command reports them.
+func projections<Value>(
+  _ body: () throws(ProjectionError) -> Value
+) throws(CommandFailure) -> Value {
+  do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
+}

@@ -113,10 +113,4 @@ struct GenerationKeeping {
     case .unusable: "unusable"
     }
   }
-
-  private func projections<Value>(
-    _ body: () throws(ProjectionError) -> Value
-  ) throws(CommandFailure) -> Value {
-    do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
-  }
 }

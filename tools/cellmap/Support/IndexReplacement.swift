@@ -110,10 +110,4 @@ struct IndexReplacement {
     else { return nil }
     return (try? reader.checkIndex()).map { $0.description == result.digest }
   }
-
-  private func projections<Value>(
-    _ body: () throws(ProjectionError) -> Value
-  ) throws(CommandFailure) -> Value {
-    do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
-  }
 }

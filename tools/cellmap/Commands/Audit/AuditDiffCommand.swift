@@ -38,7 +38,7 @@ struct AuditDiffCommand: ParsableCommand {
       throw CommandFailure(
         .usage, "\(first.position) is later than \(second.position): give the earlier one first.")
     }
-    let found = try historical { () throws(ProjectionError) in
+    let found = try projections { () throws(ProjectionError) in
       try history.difference(from: first.position, to: second.position)
     }
     guard let difference = found else {

@@ -25,16 +25,16 @@ struct AuditExplainCommand: ParsableCommand {
     let history = try session.history()
     let point = try session.point(at: moment ?? .position(history.head))
     let index = point.position.index
-    let instance = try historical { () throws(ProjectionError) in
+    let instance = try projections { () throws(ProjectionError) in
       try history.origins(of: .instance(id), at: index)
     }
     guard !instance.isEmpty else { throw try unknown(id, point, history) }
-    let row = try historical { () throws(ProjectionError) in
+    let row = try projections { () throws(ProjectionError) in
       try history.row(of: .instance(id), at: index)
     }
     var cell: [FieldOrigin] = []
     if let place = row?.place {
-      cell = try historical { () throws(ProjectionError) in
+      cell = try projections { () throws(ProjectionError) in
         try history.origins(of: .cell(place), at: index)
       }
     }
@@ -83,7 +83,7 @@ struct AuditExplainCommand: ParsableCommand {
   private func unknown(
     _ id: InstanceID, _ point: PastPoint, _ history: MapHistory
   ) throws(CommandFailure) -> CommandFailure {
-    let entries = try historical { () throws(ProjectionError) in
+    let entries = try projections { () throws(ProjectionError) in
       try history.entries(of: .instance(id))
     }
     let before = entries.last { $0.position.index <= point.position.index }

@@ -28,7 +28,7 @@ struct AuditHistoryCommand: ParsableCommand {
     let naming = CellNaming(history)
     for (place, text) in entities.enumerated() {
       let entity = try EntityArgument.entity(text, history)
-      let versions = try historical { () throws(ProjectionError) in
+      let versions = try projections { () throws(ProjectionError) in
         try history.versions(of: entity, upTo: last?.index)
       }
       if store.json {

@@ -77,7 +77,7 @@ struct VerifyWorkerCommand: ParsableCommand {
     if !journalOnly {
       do throws(CommandFailure) {
         answer["index_digest"] = .printed(try verifyIndex(of: journal))
-        let history = try historical { () throws(ProjectionError) in
+        let history = try projections { () throws(ProjectionError) in
           try MapHistory.check(of: journal)
         }
         answer["history_digest"] = .printed(history?.digest)

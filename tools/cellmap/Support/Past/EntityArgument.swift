@@ -15,7 +15,8 @@ enum EntityArgument {
     let (kind, name) = split(text)
     var found: [EntityKey] = []
     for entity in try candidates(name) where kind == nil || entity.kind == kind {
-      let entries = try historical { () throws(ProjectionError) in try history.entries(of: entity) }
+      let entries = try projections { () throws(ProjectionError) in try history.entries(of: entity)
+      }
       if !entries.isEmpty { found.append(entity) }
     }
     if kind == nil || kind == .cell { found += try cells(bearing: ByteText(name), history) }
@@ -53,7 +54,7 @@ enum EntityArgument {
     bearing name: ByteText, _ history: MapHistory
   ) throws(CommandFailure) -> [EntityKey] {
     var (now, once): ([EntityKey], [EntityKey]) = ([], [])
-    try historical { () throws(ProjectionError) in
+    try projections { () throws(ProjectionError) in
       for id in try history.cellsEver() {
         let names = try history.versions(of: .cell(id)).map { $0.after?.cell?.record.name }
         if names.last == name { now.append(.cell(id)) }

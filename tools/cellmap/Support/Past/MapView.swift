@@ -86,22 +86,15 @@ struct PastReading: MapView {
   var head: Position { map.position }
 
   func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
-    try historical { () throws(ProjectionError) in try map.cell(id) }
+    try projections { () throws(ProjectionError) in try map.cell(id) }
   }
   func cells() throws(CommandFailure) -> [(id: CellID, row: CellRow)] {
-    try historical { () throws(ProjectionError) in try map.cells() }
+    try projections { () throws(ProjectionError) in try map.cells() }
   }
   func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)] {
-    try historical { () throws(ProjectionError) in try map.hosts() }
+    try projections { () throws(ProjectionError) in try map.hosts() }
   }
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
-    try historical { () throws(ProjectionError) in try map.instance(id) }
+    try projections { () throws(ProjectionError) in try map.instance(id) }
   }
-}
-
-/// Asks the history, and gives its errors as the command's.
-func historical<Value>(
-  _ body: () throws(ProjectionError) -> Value
-) throws(CommandFailure) -> Value {
-  do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
 }
