@@ -102,7 +102,9 @@ struct CellAddCommand: ParsableCommand {
       name: ByteText(name), addresses: try addresses.draft(), disabled: disabled)
     guard draft.addresses.database != nil, draft.addresses.queue != nil else {
       throw CommandFailure(
-        .usage, "A cell wants a database and a queue: give --database and --queue, or --nova-conf.")
+        .usage,
+        "A cell wants a database and a queue, and \(draft.addresses.lack): give --database and --queue, "
+          + "or by --nova-conf a file with '[database] connection' and '[DEFAULT] transport_url'.")
     }
     let session = try StoreSession(store)
     let outcome = try session.submit(.addCell(id: id, draft), change)
@@ -322,5 +324,13 @@ extension CellRecord {
 
   var state: String {
     isBeingRemoved ? "being removed" : (disabled == true ? "disabled" : "enabled")
+  }
+}
+
+extension AddressDraft {
+  /// Which of the two that a cell wants isn't given.
+  fileprivate var lack: String {
+    if database == nil, queue == nil { return "neither is given" }
+    return "the \(database == nil ? "database" : "queue") is missing"
   }
 }

@@ -57,7 +57,9 @@ struct ConflictsShowCommand: ParsableCommand {
     let map = try session.map()
     let entity = ConflictsCommand.entity(what)
     let row = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
-    guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
+    guard let row else {
+      throw CommandFailure(.unknown, Refusal.noConflict(entity).description)
+    }
     let decided = try decidingEntry(of: row, session)
     if store.json {
       guard case .object(var object) = ConflictItem(entity: entity, row: row).json else { return }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cells
+import Foundation
 import Journal
 import Projections
 import Router
@@ -74,8 +75,9 @@ struct RouteCommand: ParsableCommand {
       let lines = try StandardInput.lines(limit: RouteCommand.batch)
       if lines.isEmpty { return }
       // What isn't UTF-8 is no UUID either.
-      let questions = lines.map { String(decoding: $0, as: UTF8.self) }
-        .filter { !$0.allSatisfy(\.isWhitespace) }
+      let questions = lines.map { line in
+        String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      }.filter { !$0.isEmpty }
       if !questions.isEmpty { try answer(questions, asking, printer) }
     }
   }
