@@ -80,6 +80,16 @@ extension DatabaseError: CustomStringConvertible {
   }
 }
 
+extension DatabaseError {
+  /// Whether one value alone can't be read, and the rows after it can.
+  var isOfValue: Bool {
+    switch self {
+    case .badValue, .file(.columnType), .file(.notUTF8): true
+    default: false
+    }
+  }
+}
+
 extension CellError {
   /// What a database's failure says of a cell.
   init(_ error: DatabaseError, of cell: CellID, table: NovaTable?) {
