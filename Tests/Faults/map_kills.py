@@ -66,7 +66,8 @@ def rows(path):
 
 
 # What is another's in each run: when it was read, and the key of a cell's addresses.
-OWN = {"position", "last_seen", "last_known_host_at", "observed_from", "observed_to", "next", "key"}
+OWN = {"position", "changed_at", "last_seen", "last_known_host_at", "observed_from", "observed_to",
+       "next", "key"}
 
 
 def lasting(value):

@@ -33,6 +33,12 @@ def furnish(objects, instance, number, key_pairs):
     instance.availability_zone = None if number % 6 == 0 else f"zone-{number % 3}"
 
 
+def add_volume(objects, targeted, instance):
+    objects.BlockDeviceMapping(
+        targeted, instance_uuid=instance.uuid, boot_index=0, source_type="volume",
+        destination_type="volume", volume_id=str(uuid.uuid4()), device_name="/dev/vda").create()
+
+
 class Boots:
     """Boots by nova-api, the conductor and nova-compute, and what users do to a server later."""
 
@@ -96,6 +102,8 @@ class Boots:
         instance = request.get_new_instance(self.context)
         with self.target(cell) as targeted, instance.obj_alternate_context(targeted):
             instance.create()
+            if instance.image_ref == "":
+                add_volume(self.objects, targeted, instance)
         return True
 
     def map(self, identifier, cell):
@@ -118,6 +126,8 @@ class Boots:
         instance.vm_state, instance.task_state = "error", None
         with self.target(cell0) as targeted, instance.obj_alternate_context(targeted):
             instance.create()
+            if instance.image_ref == "":
+                add_volume(self.objects, targeted, instance)
         self.map(identifier, cell0)
         self.request(identifier).destroy()
 

@@ -20,7 +20,7 @@ import sys
 import uuid
 
 sys.dont_write_bytecode = True
-from nova_boots import furnish  # noqa: E402
+from nova_boots import add_volume, furnish  # noqa: E402
 
 CELL0 = "00000000-0000-0000-0000-000000000000"
 CELLS, HOSTS, INSTANCES, MAPPED_BY_NOVA, LEFT_UNMAPPED = 3, 4, 360, 40, 8
@@ -155,11 +155,6 @@ class Builder:
             key_pair.create()
             self.key_pairs.append(key_pair)
 
-    def add_volume(self, targeted, instance):
-        self.objects.BlockDeviceMapping(
-            targeted, instance_uuid=instance.uuid, boot_index=0, source_type="volume",
-            destination_type="volume", volume_id=str(uuid.uuid4()), device_name="/dev/vda").create()
-
     def add_hosts(self, number):
         self.hosts[number] = []
         with self.context_module.target_cell(self.context, self.cells[number]) as targeted:
@@ -202,7 +197,7 @@ class Builder:
             furnish(self.objects, instance, number, self.key_pairs)
             instance.create()
             if number % 4 == 0:
-                self.add_volume(targeted, instance)
+                add_volume(self.objects, targeted, instance)
             if state == "soft-delete":
                 instance.vm_state = state
                 instance.deleted_at = datetime.datetime.now(datetime.timezone.utc)

@@ -59,6 +59,10 @@ class Loop:
         self.left[identifier] = {**(self.left.get(identifier) or {}), **changes}
         self.since[identifier] = time.monotonic()
 
+    def marks(self, identifier):
+        """How often its deletion mark was set or taken away."""
+        return self.left[identifier].get("marks", 0)
+
     def finish(self, identifier):
         cell = self.where[identifier]
         self.boots.map(identifier, cell)
@@ -100,14 +104,14 @@ class Loop:
         some = self.settled()
         if some:
             identifier = self.random.choice(some)
-            self.note(identifier, queued_for_delete=True)
+            self.note(identifier, queued_for_delete=True, marks=self.marks(identifier) + 1)
             self.boots.delete(identifier, self.where[identifier])
 
     def soft_delete(self):
         some = self.settled()
         if some:
             identifier = self.random.choice(some)
-            self.note(identifier, queued_for_delete=True)
+            self.note(identifier, queued_for_delete=True, marks=self.marks(identifier) + 1)
             self.boots.soft_delete(identifier, self.where[identifier])
             self.soft_deleted.append(identifier)
 
@@ -115,7 +119,7 @@ class Loop:
         if self.soft_deleted and (
                 time.monotonic() - self.since[self.soft_deleted[0]] > SEEN_AFTER):
             identifier = self.soft_deleted.pop(0)
-            self.note(identifier, queued_for_delete=False, restored=True)
+            self.note(identifier, queued_for_delete=False, marks=self.marks(identifier) + 1)
             self.boots.restore(identifier, self.where[identifier])
 
     def run(self, seconds, number):

@@ -47,6 +47,13 @@ def killed_after(objects, saves):
             pass
 
 
+def volumes():
+    """Cinder, which attaches whatever it is asked to."""
+    cinder = mock.MagicMock()
+    cinder.attachment_create.return_value = {"id": str(uuid.uuid4())}
+    return cinder
+
+
 class Compute:
     """What nova-compute saves when the conductor calls it, in its order."""
 
@@ -158,8 +165,9 @@ class Moves:
             cell_uuid=self.cells[1].uuid, limits=None)
         task = self.tasks.CrossCellMigrationTask(
             instance._context, instance, flavor, spec, migration, self.compute, selection, [])
-        task.network_api = task.volume_api = task.image_api = mock.MagicMock()
+        task.network_api = task.image_api = mock.MagicMock()
         task.network_api.bind_ports_to_host.return_value = {}
+        task.volume_api = volumes()
         task.execute()
 
     def _record(self, instance, action):
@@ -192,7 +200,7 @@ class Moves:
             want_result=False)
         task = self.tasks.RevertResizeTask(
             instance._context, instance, migration, mock.MagicMock(), self.compute)
-        task.volume_api = mock.MagicMock()
+        task.volume_api = volumes()
         task.execute()
 
     def stopped_everywhere(self, boot, flavor):

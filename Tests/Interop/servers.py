@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -102,8 +103,9 @@ def compare(suite, program, cloud, work, afterwards):
     whole_seconds(folder)
     instances = [json.loads(line)["instance"]
                  for line in (folder / "expected-routes.jsonl").read_text().splitlines()]
-    answers = {"sqlite": answers_of(
-        Cellmap(program, work / "store of sqlite", folder), instances)}
+    command = Cellmap(program, work / "store of sqlite", folder)
+    answers = {"sqlite": answers_of(command, instances)}
+    globals_ = {"sqlite": global_tables(command, "sqlite")}
     for engine in ("mariadb", "postgresql"):
         with copied(engine, folder) as server:
             base = work / f"{engine}.conf"
@@ -113,6 +115,7 @@ def compare(suite, program, cloud, work, afterwards):
             command = Cellmap(program, work / f"store of {engine}", folder, base=base,
                               api=f"{server.reader}/nova_api")
             answers[engine] = answers_of(command, instances)
+            globals_[engine] = global_tables(command, engine)
             for secret in (PASSWORD, PASSWORD.replace("%2F", "/")):
                 said = "\n".join(command.said)
                 suite.check(secret not in said, f"{engine}: a password was said")
@@ -121,7 +124,33 @@ def compare(suite, program, cloud, work, afterwards):
         for line, right in zip(answers[engine], answers["sqlite"]):
             suite.check(line == right, f"{engine}: {line}\n    SQLite: {right}")
         suite.check(len(answers[engine]) == len(answers["sqlite"]), f"{engine}: as many answers")
+        for table, rows in globals_["sqlite"].items():
+            suite.check(rows == globals_[engine][table] and rows != [], f"{engine}: {table}: " + str(
+                [pair for pair in zip(rows, globals_[engine][table]) if pair[0] != pair[1]][:1]))
     print(f"SQLite, MariaDB and PostgreSQL: {len(answers['sqlite'])} answers each", flush=True)
+
+
+def global_tables(cellmap, engine):
+    """What is published of request specs, flavors and key pairs, read of the engine's cells, into an API
+    database that has none."""
+    path = cellmap.cloud / f"{engine}-globals.sqlite"
+    shutil.copy(cellmap.cloud / "nova_api.sqlite", path)
+    database = sqlite3.connect(path)
+    for table in ("request_specs", "flavor_extra_specs", "flavors", "key_pairs"):
+        database.execute(f"DELETE FROM {table}")
+    database.commit()
+    cellmap.run("publish", f"sqlite:///{path.name}", "--base-directory", str(cellmap.cloud), "--base",
+                str(cellmap.base), "--reason", "interoperability", "--request-specs", "--flavors",
+                "--keypairs")
+    rows = {}
+    for table in ("request_specs", "flavors", "flavor_extra_specs", "key_pairs"):
+        # Made now, so the times differ.
+        columns = ", ".join(f'"{row[1]}"' for row in database.execute(f"PRAGMA table_info({table})")
+                            if row[1] not in ("created_at", "updated_at"))
+        rows[table] = database.execute(
+            f"SELECT {columns} FROM {table} ORDER BY {columns}").fetchall()
+    database.close()
+    return rows
 
 
 def answers_of(cellmap, instances):

@@ -154,7 +154,8 @@ struct RebuildOutput {
         plan.conflicts.map { ConflictOutput.json($0.entity, $0.found) }),
       "settled": .number(plan.settled), "decided": .number(plan.decided),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
-      "without_project": object(plan.withoutProject), "in_error": object(plan.inError), "pending": .number(plan.pending),
+      "without_project": object(plan.withoutProject), "in_error": object(plan.inError),
+      "pending": .number(plan.pending),
       "made_cells": .list(isDryRun ? [] : madeCells.map { .printed($0) }),
       "old": .object([
         "unscheduled": object(plan.unscheduled), "owners": object(plan.ownersCompleted),
