@@ -68,7 +68,7 @@ struct InstanceQuery {
     if let project, case .all = cell, isQueuedForDelete == false, after == nil,
       map.map.overlay.isEmpty
     {
-      return try map.reading { () throws(ProjectionError) in
+      return try projections { () throws(ProjectionError) in
         try map.map.index.countForQuota(project: project, user: user)
       }
     }
@@ -84,7 +84,7 @@ struct InstanceQuery {
     _ map: MapReading, after cursor: InstanceID?
   ) throws(CommandFailure) -> [InstanceItem] {
     let index = map.map.index
-    return try map.reading { () throws(ProjectionError) in
+    return try projections { () throws(ProjectionError) in
       switch cell {
       case .cell(let cell):
         try index.instances(in: cell, after: cursor, limit: InstanceQuery.page)
