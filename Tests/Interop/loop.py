@@ -97,6 +97,13 @@ class Cloud:
         return {row[0]: dict(zip(FIELDS, (row[1], row[2], row[3], {
             None: None, "0": False, "1": True}[row[4]]))) for row in answers}
 
+    def at_rest(self):
+        """Instances of the cells that nobody is at work on."""
+        return {name for (database,) in self.query("SHOW DATABASES LIKE 'nova\\_cell%'")
+                for name, in self.server.query(
+                    "SELECT uuid FROM instances WHERE deleted = 0 AND vm_state = 'active'"
+                    " AND task_state IS NULL", database)}
+
     def map(self):
         lines = [json.loads(line) for line in self.cellmap.run(
             "instance", "list", "--json", "--limit", "0").splitlines()]
@@ -198,10 +205,10 @@ def run(suite, program, release, server, folder, work_folder, seconds, seed):
         cloud.cellmap.init()
         cloud.cellmap.run(*cloud.words("adopt", f"@{cloud.api}"))
         at_first = cloud.rows()
-        # Mappings that somebody deletes: those in cells are found there again.
+        # Mappings that somebody deletes: their instances are in cells, and found there again.
         gone = chance.sample(sorted(
-            name for name, row in at_first.items()
-            if row["cell"] and row["queued_for_delete"] is False and row["user"]), TAKEN_OUT)
+            name for name in cloud.at_rest() if name in at_first and at_first[name]["user"]
+            and at_first[name]["queued_for_delete"] is False), TAKEN_OUT)
         rest = {name: row for name, row in at_first.items() if name not in gone and row["cell"]}
         workers = work(cloud, release, seconds, seed)
         beside = [Beside(cloud.cellmap, cloud.follow, 4, f"{seed} follow"),
