@@ -69,7 +69,7 @@ struct InstanceQuery {
       map.map.overlay.isEmpty
     {
       return try projections { () throws(ProjectionError) in
-        try map.map.index.countForQuota(project: project, user: user)
+        try map.map.index.countNotQueued(project: project, user: user)
       }
     }
     var count = 0
