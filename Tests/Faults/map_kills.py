@@ -18,7 +18,7 @@ from fault_store import WORK, Wrong, require
 
 KINDS = ["rebuild", "reconcile", "follow", "publish"]
 # How many kills of each must hit, and how many rounds may be tried for that.
-HITS, MOST_ROUNDS = 6, 18
+HITS, MOST_ROUNDS = 3, 12
 # Kills in a row, each of what was begun again after the one before.
 IN_A_ROW = 2
 TABLES = {
