@@ -24,20 +24,20 @@ struct ConflictsListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the open conflicts.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var past: PastOptions
   @Flag(help: "Lists the decided ones too.") var all = false
 
   func run() throws {
     let session = try StoreSession(store)
-    let index = try session.caughtUpIndex()
-    let found: [ConflictItem]
-    do throws(ProjectionError) { found = try index.conflicts() } catch {
-      throw CommandFailure(error)
-    }
+    let map = past.at == nil ? nil : try session.wholeMap(past)
+    let index = try map?.map.index ?? session.caughtUpIndex()
+    let found = try projections { () throws(ProjectionError) in try index.conflicts() }
     let shown = found.filter { all || $0.row.record.decision == nil }
     if store.json {
-      for item in shown { Console.print(item.json.line) }
+      for item in shown { Console.print(item.json(map?.label ?? [:]).line) }
       return session.close()
     }
+    map?.announce()
     var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
     for item in shown {
       table.add(
@@ -65,7 +65,7 @@ struct ConflictsShowCommand: ParsableCommand {
     guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
     let decided = try decidingEntry(of: row, session)
     if store.json {
-      guard case .object(var object) = ConflictItem(entity: entity, row: row).json else { return }
+      guard case .object(var object) = ConflictItem(entity: entity, row: row).json() else { return }
       object["decided_by"] = .printed(decided?.authorship.actor)
       object["reason"] = .printed(decided?.authorship.reason)
       object["decided_at"] = .printed(decided?.at)
@@ -167,7 +167,8 @@ struct ConflictsResolveCommand: ParsableCommand {
 }
 
 extension ConflictItem {
-  var json: JSONValue {
+  /// - Parameter label: When it is true, if not now.
+  func json(_ label: [String: JSONValue] = [:]) -> JSONValue {
     let record = row.record
     guard
       case .object(var object) = ConflictOutput.json(
@@ -176,6 +177,6 @@ extension ConflictItem {
     object["decision"] = .printed(record.decision)
     object["found"] = .number(record.foundAt)
     object["changed_at"] = .number(row.changedAt)
-    return .object(object)
+    return .object(object.merging(label) { $1 })
   }
 }

@@ -11,25 +11,56 @@ struct PastOptions: ParsableArguments {
   var at: String?
 
   /// What was asked for; nil for now.
-  var moment: PastMoment? { at.flatMap { PastMoment($0, now: .now) } }
-
-  func validate() throws {
-    if let at, moment == nil { throw ValidationError(PastWhen.complaint(about: at, "--at")) }
+  func moment() throws(CommandFailure) -> PastMoment? {
+    try at.map { text throws(CommandFailure) in try PastWhen.moment(text, "--at") }
   }
 }
 
 /// Moments of the past as arguments.
 enum PastWhen {
-  static func complaint(about text: String, _ what: String) -> String {
-    let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
-    return "\(what) \(shown): give an entry (42 or 1:42), a time (2026-01-31T14:03:00Z), or an age "
-      + "('90s ago', '15m ago', '2h ago', '3d ago')."
-  }
-
   static func moment(_ text: String, _ what: String) throws(CommandFailure) -> PastMoment {
     guard let moment = PastMoment(text, now: .now) else {
-      throw CommandFailure(.usage, complaint(about: text, what))
+      throw CommandFailure(.usage, "\(what) \(complaint(about: text))")
     }
     return moment
+  }
+
+  static func range(_ text: String, _ what: String) throws(CommandFailure) -> PastRange {
+    if let range = PastRange(text, now: .now) { return range }
+    let parts = text.split(separator: "..", maxSplits: 1, omittingEmptySubsequences: false)
+    let wrong = parts.first { !$0.isEmpty && PastMoment(String($0), now: .now) == nil }
+    guard let wrong else {
+      throw CommandFailure(
+        .usage, "\(what) '\(text.prefix(80))' has no beginning: write FROM..TO, or FROM.. up to now.")
+    }
+    throw CommandFailure(.usage, "\(what) \(complaint(about: String(wrong)))")
+  }
+
+  static func selection(_ text: String, _ what: String) throws(CommandFailure) -> EntrySelection {
+    if let selection = EntrySelection(text, now: .now) { return selection }
+    return .range(try range(text, what))
+  }
+
+  /// What is wrong with a moment, and how one is written.
+  private static func complaint(about text: String) -> String {
+    let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
+    let forms =
+      "Give an entry (42 or 1:42), a time (2026-01-31T14:03:00Z), or an age ('90s ago', '15m ago', "
+      + "'2h ago', '3d ago')."
+    let age = text.hasSuffix(" ago") ? text.dropLast(4) : text[...]
+    let unit = age.drop { ("0"..."9").contains($0) || $0 == "-" || $0 == " " }
+    let isCounted = age.first.map { ("0"..."9").contains($0) || $0 == "-" } ?? false
+    if isCounted, age.hasPrefix("-"), ["s", "m", "h", "d"].contains(unit) {
+      return "'\(shown)' lies ahead: an age counts back from now, without a sign. \(forms)"
+    }
+    if isCounted, unit.count == 1 || unit.allSatisfy(\.isLetter), !unit.isEmpty,
+      !["s", "m", "h", "d"].contains(unit)
+    {
+      return "'\(shown)' has a unit that is none of s, m, h and d. \(forms)"
+    }
+    if text.contains(":"), text.allSatisfy({ ("0"..."9").contains($0) || $0 == ":" }) {
+      return "'\(shown)' is no position, which has an epoch and an index from 1 on. \(forms)"
+    }
+    return "'\(shown)' is no moment. \(forms)"
   }
 }
