@@ -52,6 +52,10 @@ struct Cellmap: ParsableCommand {
       let code = exitCode(for: error)
       // Help and completions go to standard output, as they are.
       guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+      if let complaint = PastWhen.complaint(aboutNegativeIn: arguments) {
+        Console.remark(complaint)
+        Glibc.exit(code.rawValue)
+      }
       for line in hidden.masked(in: fullMessage(for: error)).split(separator: "\n") {
         Console.note(Console.safe(String(line)))
       }

@@ -53,7 +53,8 @@ public enum IndexComparison {
       if let found = try differ(RequestTable.self, index, replay) { return found }
       if let found = try differ(EpochTable.self, index, replay) { return found }
       let (one, other) = (
-        try IndexBuckets.read(from: index.connection), try IndexBuckets.read(from: replay.connection)
+        try IndexBuckets.read(from: index.connection),
+        try IndexBuckets.read(from: replay.connection)
       )
       for number in one.values.indices where one.values[number] != other.values[number] {
         return IndexDifference(

@@ -8,11 +8,11 @@ import Testing
   @Test(arguments: [2, UInt64.random(in: 0 ... .max)])
   func `each step has what the model held before and after it`(seed: UInt64) throws {
     try withTemporaryFolder { folder in
-      var bed = try PastBed(PastModel(seed: seed, count: 2_500), in: folder + "/store")
+      var bed = try PastBed(PastModel(seed: seed, count: 900), in: folder + "/store")
       let history = try MapHistory(of: bed.journal)
-      for _ in 0..<6 {
-        let first = UInt64(1 + bed.model.number(below: 2_400))
-        let last = first + UInt64(bed.model.number(below: Int(2_500 - first)))
+      for _ in 0..<3 {
+        let first = UInt64(1 + bed.model.number(below: 800))
+        let last = first + UInt64(bed.model.number(below: Int(900 - first)))
         let some = Set(bed.model.instances.prefix(20).map { EntityKey.instance($0) })
         for entities in [nil, some] {
           var next = first
@@ -36,7 +36,7 @@ import Testing
         }
       }
       var count = 0
-      try history.forEachStep(in: 1...2_500) { _ in
+      try history.forEachStep(in: 1...900) { _ in
         count += 1
         return count == 7 ? .enough : .more
       }
@@ -49,11 +49,11 @@ import Testing
     seed: UInt64
   ) throws {
     try withTemporaryFolder { folder in
-      var bed = try PastBed(PastModel(seed: seed, count: 2_000), in: folder + "/store")
+      var bed = try PastBed(PastModel(seed: seed, count: 800), in: folder + "/store")
       let history = try MapHistory(of: bed.journal)
-      for number in 0..<60 {
-        let start = UInt64(bed.model.number(below: 1_990))
-        let end = start + 1 + UInt64(bed.model.number(below: Int(2_000 - start)))
+      for number in 0..<36 {
+        let start = UInt64(bed.model.number(below: 790))
+        let end = start + 1 + UInt64(bed.model.number(below: Int(800 - start)))
         let id = bed.model.instances[bed.model.number(below: bed.model.instances.count)]
         let cell = PastModel.cell(1 + bed.model.number(below: 8))
         let question: PastQuestion =
@@ -79,34 +79,35 @@ import Testing
 
   @Test func `a part of an answer, and whether it is a value, are found apart`() throws {
     try withTemporaryFolder { folder in
-      let bed = try PastBed(PastModel(seed: 12, count: 2_000), in: folder + "/store")
+      let bed = try PastBed(PastModel(seed: 12, count: 800), in: folder + "/store")
       let history = try MapHistory(of: bed.journal)
       let id = try #require(
         bed.model.instances.max {
-          (bed.model.lives[.instance($0)]?.count ?? 0) < (bed.model.lives[.instance($1)]?.count ?? 0)
+          (bed.model.lives[.instance($0)]?.count ?? 0)
+            < (bed.model.lives[.instance($1)]?.count ?? 0)
         })
       let steps = try #require(bed.model.lives[.instance(id)])
       let start = steps[0].index
       let marks = try history.firstChange(
-        of: .instance(id), after: start, upTo: 2_000, parts: ["queued_for_delete"])
-      let expected = Self.first(in: start + 1...2_000) { index in
+        of: .instance(id), after: start, upTo: 800, parts: ["queued_for_delete"])
+      let expected = Self.first(in: start + 1...800) { index in
         bed.model.state(.instance(id), at: index)?["queued_for_delete"] ?? "-"
       }
       #expect(marks?.step.entry.position.index == expected)
       let last = try #require(steps.last { $0.state?["cell"] != nil })
       let cell = try #require(last.state?["cell"])
-      let becomes = try history.firstChange(of: .instance(id), after: 0, upTo: 2_000) { fields in
+      let becomes = try history.firstChange(of: .instance(id), after: 0, upTo: 800) { fields in
         fields.contains { $0.name == "cell" && $0.value == .text(cell) }
       }
       let first = steps.first { $0.state?["cell"] == cell }
       #expect(becomes?.step.entry.position.index == first?.index)
       // Since when it has not been as it is now.
-      let now = bed.model.state(.instance(id), at: 2_000)
-      let wrong = try history.disagreement(of: .instance(id), upTo: 2_000) {
+      let now = bed.model.state(.instance(id), at: 800)
+      let wrong = try history.disagreement(of: .instance(id), upTo: 800) {
         PastModel.state($0)?["project"] == "nobody's"
       }
       #expect(wrong != nil && wrong?.since == nil)
-      let right = try history.disagreement(of: .instance(id), upTo: 2_000) {
+      let right = try history.disagreement(of: .instance(id), upTo: 800) {
         PastModel.state($0) == now
       }
       #expect(right == nil)

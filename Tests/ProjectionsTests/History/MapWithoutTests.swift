@@ -39,10 +39,10 @@ import Testing
     seed: UInt64
   ) throws {
     try withTemporaryFolder { folder in
-      var bed = try PastBed(PastModel(seed: seed, count: 1_500), in: folder + "/store")
+      var bed = try PastBed(PastModel(seed: seed, count: 800), in: folder + "/store")
       let history = try MapHistory(of: bed.journal)
-      for _ in 0..<12 {
-        let end = UInt64(300 + bed.model.number(below: 1_200))
+      for _ in 0..<8 {
+        let end = UInt64(200 + bed.model.number(below: 600))
         let ranges = Self.ranges(&bed.model, below: end)
         let isLeftOut: (UInt64) -> Bool = { index in ranges.contains { $0.contains(index) } }
         let whole = Plain(bed.model, without: { _ in false }, through: end)
@@ -80,7 +80,7 @@ import Testing
     while ranges.count < 4, next < end {
       let last = min(end, next + UInt64(model.number(below: 3) == 0 ? 25 : 0))
       ranges.append(next...last)
-      next = last + 2 + UInt64(model.number(below: 300))
+      next = last + 2 + UInt64(model.number(below: 150))
     }
     return ranges
   }

@@ -136,7 +136,8 @@ struct ReplayCommand: ParsableCommand {
       made = try PartialReplay.run(history, only: entities, upTo: point.position, into: path)
     } catch {
       // What is there already isn't ours.
-      if case .fileExists = error {} else {
+      if case .fileExists = error {
+      } else {
         for suffix in ["", "-journal", "-wal", "-shm"] { unlink(path + suffix) }
       }
       throw CommandFailure(error)

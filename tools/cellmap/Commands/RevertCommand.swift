@@ -126,7 +126,7 @@ struct RevertCommand: ParsableCommand {
     let things = outcome.finished.map { $0.cells + $0.hosts + $0.instances } ?? outcome.changed
     change.report(
       outcome, store,
-      done: "Undid the entries \(plan.first) to \(plan.last): \(counted(things, "thing")).",
+      done: "Undid \(RevertOutput.entries(of: plan)): \(counted(things, "thing")).",
       json: [
         "from": .printed(plan.first), "to": .printed(plan.last), "things": .number(things),
         "as_before": .number(plan.asBefore), "dry_run": .flag(false),
@@ -146,10 +146,14 @@ struct RevertOutput {
     self.json = json
   }
 
+  static func entries(of plan: ReversalPlan) -> String {
+    plan.first == plan.last ? "entry \(plan.first)" : "the entries \(plan.first) to \(plan.last)"
+  }
+
   func print(limit: Int) {
     let report = DifferenceReport(plan.steps, naming: naming)
     if json { return printJSON(report) }
-    Console.print("A dry run: undoing the entries \(plan.first) to \(plan.last) would make of things:")
+    Console.print("A dry run. Undoing \(Self.entries(of: plan)) would change this:")
     report.print(entries: "UNDONE", empty: "Nothing is to be undone.", limit: limit)
     for entity in plan.reopened { Console.say("The conflict about \(entity) would be open again.") }
     if plan.asBefore > 0 {

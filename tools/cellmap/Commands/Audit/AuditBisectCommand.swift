@@ -138,7 +138,8 @@ struct BisectQuestion {
 
   init(words: [String]) throws {
     command = try Cellmap.parseAsRoot(words)
-    if let route = command as? RouteCommand, route.instances.count != 1 || route.instances == ["-"] {
+    if let route = command as? RouteCommand, route.instances.count != 1 || route.instances == ["-"]
+    {
       throw ValidationError("Ask for one instance at a time.")
     }
     guard isKnown else {

@@ -107,7 +107,8 @@ struct DifferenceSelection {
       let entries = try projections { () throws(ProjectionError) in
         try history.entries(of: .host(ByteText(host)))
       }
-      if entries.isEmpty, try !isTold(history, of: [.instanceHostSeen], { $0.sightedHost == host }) {
+      if entries.isEmpty, try !isTold(history, of: [.instanceHostSeen], { $0.sightedHost == host })
+      {
         throw unknown("host '\(host.prefix(80))'", history)
       }
     }

@@ -114,7 +114,9 @@ struct CellsWord {
   }
 
   var fields: [String: JSONValue] {
-    ["instance": .printed(id), "found_in": .list(cells.map { .printed($0) }),
-      "deleted": .flag(isDeleted)]
+    [
+      "instance": .printed(id), "found_in": .list(cells.map { .printed($0) }),
+      "deleted": .flag(isDeleted),
+    ]
   }
 }

@@ -31,7 +31,8 @@ enum PastWhen {
     let wrong = parts.first { !$0.isEmpty && PastMoment(String($0), now: .now) == nil }
     guard let wrong else {
       throw CommandFailure(
-        .usage, "\(what) '\(text.prefix(80))' has no beginning: write FROM..TO, or FROM.. up to now.")
+        .usage,
+        "\(what) '\(text.prefix(80))' has no beginning: write FROM..TO, or FROM.. up to now.")
     }
     throw CommandFailure(.usage, "\(what) \(complaint(about: String(wrong)))")
   }
@@ -41,21 +42,32 @@ enum PastWhen {
     return .range(try range(text, what))
   }
 
+  /// What is said where a word of the command line looks like an option, and is an age with a sign.
+  static func complaint(aboutNegativeIn words: [String]) -> String? {
+    words.first { isNegative($0) }.map { complaint(about: $0) }
+  }
+
+  private static let units: Set<Substring> = ["s", "m", "h", "d"]
+
+  private static func isNegative(_ text: String) -> Bool {
+    let age = text.hasSuffix(" ago") ? text.dropLast(4) : text[...]
+    let digits = age.dropFirst().dropLast()
+    return age.first == "-" && units.contains(age.suffix(1)) && !digits.isEmpty
+      && digits.allSatisfy { ("0"..."9").contains($0) }
+  }
+
   /// What is wrong with a moment, and how one is written.
   private static func complaint(about text: String) -> String {
     let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
     let forms =
       "Give an entry (42 or 1:42), a time (2026-01-31T14:03:00Z), or an age ('90s ago', '15m ago', "
       + "'2h ago', '3d ago')."
-    let age = text.hasSuffix(" ago") ? text.dropLast(4) : text[...]
-    let unit = age.drop { ("0"..."9").contains($0) || $0 == "-" || $0 == " " }
-    let isCounted = age.first.map { ("0"..."9").contains($0) || $0 == "-" } ?? false
-    if isCounted, age.hasPrefix("-"), ["s", "m", "h", "d"].contains(unit) {
+    if isNegative(text) {
       return "'\(shown)' lies ahead: an age counts back from now, without a sign. \(forms)"
     }
-    if isCounted, unit.count == 1 || unit.allSatisfy(\.isLetter), !unit.isEmpty,
-      !["s", "m", "h", "d"].contains(unit)
-    {
+    let age = text.hasSuffix(" ago") ? text.dropLast(4) : text[...]
+    let unit = age.drop { ("0"..."9").contains($0) || $0 == " " }
+    if unit.count < age.count, !unit.isEmpty, unit.allSatisfy(\.isLetter), !units.contains(unit) {
       return "'\(shown)' has a unit that is none of s, m, h and d. \(forms)"
     }
     if text.contains(":"), text.allSatisfy({ ("0"..."9").contains($0) || $0 == ":" }) {

@@ -27,7 +27,8 @@ struct ShadowOutput {
     guard let shadow = found else {
       throw CommandFailure(
         .usage,
-        "Those entries are about more than \(MapDifference.maximumEntities) things: leave fewer out.")
+        "Those entries are about more than \(MapDifference.maximumEntities) things: leave fewer out."
+      )
     }
     guard shadow.leftOut > 0 else {
       throw CommandFailure(.usage, "All of those entries come after \(point.position).")

@@ -31,7 +31,9 @@ struct StepOutput {
         return .more
       }
     }
-    if !json, shown == 0 { Console.print("No entry from \(range.lowerBound) to \(range.upperBound).") }
+    if !json, shown == 0 {
+      Console.print("No entry from \(range.lowerBound) to \(range.upperBound).")
+    }
   }
 
   private func print(_ step: EntryStep, _ naming: CellNaming) {
@@ -40,7 +42,8 @@ struct StepOutput {
     let reason = entry.draft.authorship.reason.map { ": \($0)" } ?? ""
     Console.say(
       "\(entry.position)  \(entry.orderedAt)  \(Self.name(of: entry.event.entity, naming))  "
-        + "\(EntryOutput.sentence(entry.event, naming))  (\(EntryOutput.author(of: entry))\(reason))")
+        + "\(EntryOutput.sentence(entry.event, naming))  (\(EntryOutput.author(of: entry))\(reason))"
+    )
     let changes = DifferenceOutput.sentence(step.changes, naming)
     if !changes.isEmpty { Console.say("    \(changes)") }
   }

@@ -63,7 +63,8 @@ extension StoreSession {
       do throws(JournalError) {
         if try journal.position(at: moment) == nil, let beginning = try journal.beginning() {
           Console.remark(
-            "The store begins later than \(time), at \(beginning.orderedAt): this is from its beginning on.")
+            "The store begins later than \(time), at \(beginning.orderedAt): this is from its beginning on."
+          )
           return beginning
         }
       } catch {

@@ -53,9 +53,11 @@ struct ExportOptions: ParsableArguments {
   func checkKnown(_ session: StoreSession) throws(CommandFailure) {
     guard !isAboutEverything else { return }
     let history = try session.history()
-    for text in host.map({ "host:\($0)" }) + instance.map({ "instance:\($0)" }) + cell.map({
-      "cell:\($0)"
-    }) {
+    for text in host.map({ "host:\($0)" }) + instance.map({ "instance:\($0)" })
+      + cell.map({
+        "cell:\($0)"
+      })
+    {
       _ = try EntityArgument.entity(text, history)
     }
   }

@@ -45,7 +45,8 @@ enum VerifyOutput {
     if isWithoutHead(answer) {
       Console.print(
         "The file HEAD, which would tell of entries that were cut off, is missing or unreadable; the next "
-          + "change makes it again. If nobody took it away, compare a kept checkpoint (--checkpoint).")
+          + "change makes it again. If nobody took it away, compare a kept checkpoint (--checkpoint)."
+      )
     }
     let first = answer.shown("first_read")
     if first != "1" {
@@ -63,7 +64,8 @@ enum VerifyOutput {
     }
     if let checkpoint = answer["checkpoint"], checkpoint != .null {
       Console.print(
-        "The journal goes on from the checkpoint of \(counted(checkpoint["size"]?.line ?? "", "entry")).")
+        "The journal goes on from the checkpoint of \(counted(checkpoint["size"]?.line ?? "", "entry"))."
+      )
     }
   }
 }
