@@ -29,13 +29,22 @@ extension StoreSession {
       throw CommandFailure(.usage, "\(time) is in the future; the journal can't say what comes.")
     }
     let (found, first): (PastPoint?, PastPoint?)
+    var other: Position?
     do throws(JournalError) {
       found = try journal.point(at: moment)
       first = found == nil ? try journal.point(at: .index(1)) : nil
+      // Its index may be that of an entry of another epoch.
+      if found == nil, case .position(let position) = moment {
+        other = try journal.position(at: .index(position.index))
+      }
     } catch {
       throw CommandFailure(error)
     }
     guard let point = found else {
+      if let other {
+        throw CommandFailure(
+          .usage, "The journal has nothing at \(moment): its entry \(other.index) is \(other).")
+      }
       let beginning = first.map { "from \($0.position) (\($0.orderedAt)) " } ?? ""
       throw CommandFailure(
         .usage,
