@@ -28,16 +28,13 @@ struct ConflictsListCommand: ParsableCommand {
   @Flag(help: "Lists the decided ones too.") var all = false
 
   func run() throws {
-    let session = try StoreSession(store)
-    let map = past.at == nil ? nil : try session.wholeMap(past)
-    let index = try map?.map.index ?? session.caughtUpIndex()
-    let found = try projections { () throws(ProjectionError) in try index.conflicts() }
-    let shown = found.filter { all || $0.row.record.decision == nil }
+    let map = try StoreSession(store).wholeMap(past)
+    let shown = try map.conflicts().filter { all || $0.row.record.decision == nil }
     if store.json {
-      for item in shown { Console.print(item.json(map?.label ?? [:]).line) }
-      return session.close()
+      for item in shown { Console.print(item.json(map.past == nil ? [:] : map.label).line) }
+      return
     }
-    map?.announce()
+    map.announce()
     var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
     for item in shown {
       table.add(
@@ -45,7 +42,6 @@ struct ConflictsListCommand: ParsableCommand {
         item.row.record.decision?.string)
     }
     table.print(empty: all ? "No conflicts." : "No open conflicts.")
-    session.close()
   }
 }
 
@@ -61,7 +57,7 @@ struct ConflictsShowCommand: ParsableCommand {
     let session = try StoreSession(store)
     let map = try session.map()
     let entity = ConflictsCommand.entity(what)
-    let row = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
+    let row = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
     guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
     let decided = try decidingEntry(of: row, session)
     if store.json {
@@ -129,7 +125,7 @@ struct ConflictsResolveCommand: ParsableCommand {
     let session = try StoreSession(store)
     let entity = ConflictsCommand.entity(what)
     let map = try session.map()
-    let known = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
+    let known = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
     guard known != nil else { throw CommandFailure(Refusal.noConflict(entity)) }
     let decision = try decision(entity, session, map)
     let outcome = try session.submit(decision, change)

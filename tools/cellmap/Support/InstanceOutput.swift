@@ -66,7 +66,7 @@ struct InstanceQuery {
       selection.isQueuedForDelete == false, after == nil,
       map.map.overlay.isEmpty
     {
-      return try map.reading { () throws(ProjectionError) in
+      return try projections { () throws(ProjectionError) in
         try map.map.index.countForQuota(project: project, user: selection.user)
       }
     }
@@ -82,7 +82,7 @@ struct InstanceQuery {
     _ map: MapReading, after cursor: InstanceID?
   ) throws(CommandFailure) -> [InstanceItem] {
     let index = map.map.index
-    return try map.reading { () throws(ProjectionError) in
+    return try projections { () throws(ProjectionError) in
       switch selection.place {
       case .cell(let cell):
         try index.instances(in: cell, after: cursor, limit: InstanceQuery.page)
