@@ -108,6 +108,8 @@ private struct ShadowWork {
   private(set) var unchanged = 0
   private(set) var misfits: [MapWithout.Misfit] = []
   private(set) var misfitCount = 0
+  /// The entries that don't fit on what would be there: an entry has one reason.
+  private var unfitting: Set<UInt64> = []
   /// Of cells that would be there at other times than they were: from which entry on they would be
   /// there, or not.
   private(set) var presences: [CellID: [(index: UInt64, isThere: Bool)]] = [:]
@@ -157,6 +159,7 @@ private struct ShadowWork {
 
   private mutating func note(_ entry: Entry, _ why: EventMisfit) {
     misfitCount += 1
+    unfitting.insert(entry.position.index)
     guard misfits.count < MapWithout.maximumMisfits else { return }
     misfits.append(MapWithout.Misfit(entry: entry, why: why))
   }
@@ -164,7 +167,7 @@ private struct ShadowWork {
   /// The cell into which an entry puts something, if it would not be there.
   func missingCell(of entry: Entry) -> CellID? {
     let index = entry.position.index
-    guard !isLeftOut(index) else { return nil }
+    guard !isLeftOut(index), !unfitting.contains(index) else { return nil }
     let cell: CellID? =
       switch entry.event {
       case .host(_, .mapped(let record)): record.cell
