@@ -91,6 +91,11 @@ import Testing
       #expect(found["found_in"] as? [String] == ["\(cell(1))"])
       let told = try bed.done("audit", "bisect", "1..", "--cell", id).out
       #expect(told.contains("Now cell alpha has instance \(id)") && told.contains("wrong"))
+      // It came right, and went wrong again: since then it is as it is.
+      try bed.done("instance", "remap", id, "--cell", "alpha", "--reason", "mended")
+      try bed.done("instance", "remap", id, "--cell", "beta", "--reason", "wrong again")
+      let again = try bed.done("audit", "bisect", "1..", "--cell", id, "--json").object
+      #expect(again["reason"] as? String == "wrong again")
       let later = try bed.run("audit", "bisect", "0s ago..", "--cell", id)
       #expect(later.status == 1 && later.out.contains("already"))
       #expect(try bed.run("audit", "bisect", "1..", "--cell", "\(instance(99))").status == 2)

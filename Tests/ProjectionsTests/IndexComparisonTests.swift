@@ -46,6 +46,15 @@ import Testing
     }
   }
 
+  @Test func `a checksum that is not its row's is damage, though the row is as it should be`()
+    throws
+  {
+    try difference("UPDATE instance SET checksum = checksum + 1 WHERE id = \(Self.id)") {
+      found, _ in
+      #expect(found?.what == .damaged && found?.changes.isEmpty == true)
+    }
+  }
+
   @Test func `a row that is there too much, under a right checksum, is surplus`() throws {
     // The row of one instance once more under the key of none: only its checksum tells.
     try difference(
