@@ -14,6 +14,8 @@ public final class NovaAPIDatabase {
   /// The file or address, as a retry of the same command names it again.
   let name: String
   private let connection: DatabaseConnection
+  /// `instance_mappings.instance_uuid` as it is ordered by the UUIDs' bytes.
+  private let uuidOrder: String
 
   /// How long one page of rows may take, connecting included.
   private static let pageTime = Duration.seconds(60)
@@ -70,6 +72,8 @@ public final class NovaAPIDatabase {
           of: SQLQuery(connection.dialect, on: table, text), until: .now + NovaAPIDatabase.pageTime
         ) { (_) throws(DatabaseError) in }
       }
+      uuidOrder = try connection.uuidOrder(
+        of: "instance_uuid", in: .instanceMappings, until: .now + NovaAPIDatabase.pageTime)
     } catch .file(.statementRefused(let message, _)) {
       throw .notNovaAPI(publicForm, what: message)
     } catch .missing(let what) {
@@ -123,7 +127,7 @@ public final class NovaAPIDatabase {
     after uuid: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaInstanceRow] {
     try rows(
-      page(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit),
+      page(NovaAPIDatabase.tables[2], by: uuidOrder, after: uuid, limit: limit),
       read: instanceRow)
   }
 

@@ -67,7 +67,7 @@ struct InstanceQuery {
       map.map.overlay.isEmpty
     {
       return try projections { () throws(ProjectionError) in
-        try map.map.index.countForQuota(project: project, user: selection.user)
+        try map.map.index.countNotQueued(project: project, user: selection.user)
       }
     }
     var count = 0
