@@ -235,9 +235,9 @@ struct CellRemoveCommand: ParsableCommand {
         Refusal.cell0("holds instances that never got a host; it can't be removed"))
     }
     let hosts = try map.hosts().filter { $0.row.record.cell == id }.count
-    let query = InstanceQuery(
-      project: nil, user: nil, cell: .cell(id), isQueuedForDelete: nil, after: nil)
-    let instances = try query.count(in: map)
+    var selection = InstanceSelection()
+    selection.place = .cell(id)
+    let instances = try InstanceQuery(selection: selection, after: nil).count(in: map)
     guard store.json else {
       return Console.say(
         "A dry run: removing cell \(label) would unmap \(hosts) hosts and set \(instances) mappings "
@@ -258,6 +258,7 @@ struct CellExportCommand: ParsableCommand {
     discussion: "Addresses are masked unless --reveal is given.")
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @Argument(help: "The file to be made; nothing may be there.") var file: String
   @Flag(help: "Writes the whole addresses, secrets and all.") var reveal = false
 
@@ -268,9 +269,10 @@ struct CellExportCommand: ParsableCommand {
         "'\(file)' is there, and may have passwords that are nowhere else. Name another file.")
     }
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     let cells = try map.cells()
-    var lines = ["# cellmap cell export, position \(map.head)", "cells:"]
+    let time = map.past.map { " of \($0.orderedAt), not now" } ?? ""
+    var lines = ["# cellmap cell export, position \(map.head)\(time)", "cells:"]
     for (id, row) in cells {
       var values = CellOutput.publicAddresses(row)
       if reveal { values.merge(try CellOutput.revealed(id, row, session, base)) { $1 } }
@@ -290,12 +292,13 @@ struct CellExportCommand: ParsableCommand {
       throw CommandFailure(.storage, error.description)
     }
     if store.json {
-      Console.print(
-        JSONValue.object([
-          "file": .text(file), "cells": .number(cells.count), "revealed": .flag(reveal),
-        ]).line)
+      let fields: [String: JSONValue] = [
+        "file": .text(file), "cells": .number(cells.count), "revealed": .flag(reveal),
+      ]
+      Console.print(JSONValue.object(fields.merging(map.label) { $1 }).line)
     } else {
-      Console.say("Wrote \(cells.count) cells into \(file).")
+      map.announce()
+      Console.say("Wrote \(counted(cells.count, "cell")) into \(file).")
     }
   }
 }

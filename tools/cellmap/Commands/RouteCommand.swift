@@ -39,7 +39,7 @@ struct RouteCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
-    if let moment = past.moment { return try answerPast(moment, session) }
+    if let moment = try past.moment() { return try answerPast(moment, session) }
     let asking = RouterAsking(session: session, base: try base.addressBase())
     let printer = RouteOutput(reveal: reveal, json: store.json)
     if instances == ["-"] {

@@ -170,7 +170,7 @@ struct LiveListOutput {
     }
     if let error = list.mapError { lines.append("The map could not be read: \(error)") }
     if list.behind > 0 {
-      lines.append("The map is \(list.behind) entries behind the journal.")
+      lines.append("The map is \(counted(list.behind, "entry")) behind the journal.")
     }
     return lines
   }

@@ -29,7 +29,9 @@ final class RouteOutput {
     answer.fields["position"] = .printed(route.position)
     if route.behind > 0 {
       answer.fields["behind"] = .number(route.behind)
-      if !json { Console.note("cellmap: The map is \(route.behind) entries behind the journal.") }
+      if !json {
+        Console.note("cellmap: The map is \(counted(route.behind, "entry")) behind the journal.")
+      }
     }
     if !json, case .foundBySearch(_, let search) = route.outcome {
       let silent = search.failed.isEmpty ? "" : "; \(search.failed.count) cells did not answer"
