@@ -91,7 +91,7 @@ public final class MapLoad: @unchecked Sendable {
     if let last { precondition(last <= id, "instances are loaded in the order of their UUIDs") }
     last = id
     var events: [Event] = []
-    let holds = try rules.take(observation, into: &events) { (_) in (0, 0) }
+    let holds = try rules.take(observation, into: &events, beside: [:]) { (_) in (0, 0) }
     precondition(holds, "no later entry is about an instance")
     return events
   }

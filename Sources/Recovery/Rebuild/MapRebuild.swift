@@ -88,7 +88,7 @@ public final class MapRebuild {
   ) throws(RebuildError) -> RebuildPass {
     let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
     do throws(RegistryError) {
-      for observation in tried { _ = try preview.events(observation) }
+      for observation in tried { _ = try preview.events(observation, in: tried) }
     } catch {
       throw .registry(error)
     }

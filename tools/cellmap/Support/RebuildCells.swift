@@ -38,13 +38,17 @@ struct RebuildCells {
       let observation = Observation(
         .cell(id, draft), evidence: cell.old?.evidence(keys: keys, basis: basis))
       observations.append(observation)
-      do throws(RegistryError) {
-        for case .cell(_, let event) in try preview.events(observation) ?? [] {
+    }
+    do throws(RegistryError) {
+      for observation in observations {
+        // Cells may exchange their databases.
+        for case .cell(let id, let event) in try preview.events(observation, in: observations) ?? []
+        {
           changes.append((id, event))
         }
-      } catch {
-        throw CommandFailure(error, request: change.request)
       }
+    } catch {
+      throw CommandFailure(error, request: change.request)
     }
     self.observations = observations
     self.made = made
