@@ -91,7 +91,7 @@ import Testing
       var text = try String(contentsOf: file, encoding: .utf8)
       text.replace("alpha.sqlite", with: "moved.sqlite")
       text.replace("name: \"beta\"", with: "name: \"gamma\"")
-      text += "  - name: new\n    database: sqlite:///\(bed.path("none.sqlite"))\n"
+      text += "  - name: new\n    database: sqlite:///none.sqlite\n"
       try text.write(to: file, atomically: true, encoding: .utf8)
       let before = try bed.done("cell", "list", "--json").out
       let dry = try bed.run("rebuild", "--cells", "cells.yaml", "--dry-run", "--json")
