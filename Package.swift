@@ -84,7 +84,8 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Journal", "Projections", "Registry", "Cells", "Router", "TestServers", "CAllocations",
+        "Journal", "Projections", "Registry", "Cells", "Router", "Recovery", "TestServers",
+        "CAllocations",
         "CLMDB", "CMariaDB", "CPostgreSQL", crypto, sqlite, arguments,
       ],
       path: "tools/bench", exclude: ["CAllocations", "allocations.json"], swiftSettings: common),

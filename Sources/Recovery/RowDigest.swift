@@ -5,9 +5,11 @@ extension KeyRing {
   /// differ.
   func rowDigest(_ columns: [ByteText?]) -> Digest {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(512)
     for column in columns {
-      let utf8 = column.map { Array($0.string.utf8) }
-      bytes.append(contentsOf: Array("\(utf8?.count ?? -1):".utf8) + (utf8 ?? []))
+      bytes.append(contentsOf: String(column?.string.utf8.count ?? -1).utf8)
+      bytes.append(UInt8(ascii: ":"))
+      if let column { bytes.append(contentsOf: column.string.utf8) }
     }
     return digest(of: bytes)
   }

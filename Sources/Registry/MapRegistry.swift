@@ -27,6 +27,10 @@ public final class MapRegistry: Sendable {
   private let writer: Mutex<GroupWriter>
   private let projector: ProjectorThread
   private let journal: EventJournal
+  private let lock: StoreLock
+  private let command: String
+  private let index: IndexGenerations
+  private let keys: KeyRing
 
   /// Makes a store ready for writing; the lease is taken only when a command comes.
   ///
@@ -36,6 +40,10 @@ public final class MapRegistry: Sendable {
     keys: KeyRing
   ) {
     self.journal = journal
+    self.lock = lock
+    self.command = command
+    self.index = index
+    self.keys = keys
     projector = ProjectorThread(journal: journal)
     writer = Mutex(
       GroupWriter(
@@ -89,6 +97,17 @@ public final class MapRegistry: Sendable {
     defer { handOn() }
     try writer.withLock { (writer) throws(RegistryError) in try writer.takeTurn() }
     try projector.waitForAll()
+  }
+
+  /// Begins to bring instances into a map that has none, past the index; other commands may come all
+  /// the same, and end it.
+  ///
+  /// - Parameter basis: What is observed rests on it.
+  /// - Returns: nil if the map has instances, or had some since then.
+  public func beginLoad(after basis: Position) throws(RegistryError) -> MapLoad? {
+    try projectTail()
+    return try MapLoad(
+      journal: journal, lock: lock, words: command, generations: index, keys: keys, after: basis)
   }
 
   /// Lets waiting commands finish, projects what is left, syncs HEAD and gives the lease back.

@@ -25,6 +25,7 @@ public final class CellRouter: Sendable {
 
   let follower: MapFollower
   let cache: RouteCache
+  private let context: TargetContext
   /// What each cell may take of connections and threads, and when it counts as down.
   public let poolSettings: CellPoolSettings
 
@@ -44,6 +45,7 @@ public final class CellRouter: Sendable {
       keys: keys, base: base, pool: options.pool,
       queue: options.queue,
       knowledge: { cell in knowledge.of(cell) })
+    self.context = context
     poolSettings = options.pool
     cache = RouteCache(capacity: options.cacheCapacity)
     follower = try MapFollower(
@@ -109,6 +111,14 @@ public final class CellRouter: Sendable {
   /// The cells of the map, by UUID.
   public func cells() throws(RouterError) -> [CellTarget] {
     try follower.snapshot().cells.all
+  }
+
+  /// A cell as it would be, read at an address that the map doesn't have; the map stays as it is.
+  ///
+  /// Its connections are its own, and are checked by what the map knows of the cell.
+  public func target(_ id: CellID, _ row: CellRow, trying database: Secret) -> CellTarget {
+    // Only what the cache knows is found by its number.
+    CellTarget(id: id, row: row, number: -1, context: context, trying: database)
   }
 
   /// The last entry that the map takes into account.

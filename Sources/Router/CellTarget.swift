@@ -37,6 +37,8 @@ public final class CellTarget: Sendable {
   /// The cell's place in the directory.
   let number: Int
   private let context: TargetContext
+  /// The address of the database to be tried, instead of the map's.
+  private let tried: Secret?
   private let opened = Mutex<Opened>(Opened())
 
   private struct Opened {
@@ -45,11 +47,12 @@ public final class CellTarget: Sendable {
     var queue: QueuePool?
   }
 
-  init(id: CellID, row: CellRow, number: Int, context: TargetContext) {
+  init(id: CellID, row: CellRow, number: Int, context: TargetContext, trying tried: Secret? = nil) {
     self.id = id
     self.row = row
     self.number = number
     self.context = context
+    self.tried = tried
   }
 
   /// Nova's name of the cell; nil where Nova has NULL.
@@ -84,11 +87,8 @@ public final class CellTarget: Sendable {
   /// - Throws: as `addresses`, `withoutDatabase`, and `database` for one that can't be read live.
   public func pool() throws(CellUnavailable) -> CellConnectionPool {
     if let pool = opened.withLock({ $0.pool }) { return pool }
-    guard let sealed = row.record.database else { throw .withoutDatabase(id) }
     // Only the database's address is needed: a queue's that can't be opened hinders no reading.
-    guard let text = try reveal(sealed, .database, base: context.base.database) else {
-      throw .withoutDatabase(id)
-    }
+    guard let text = try databaseText() else { throw .withoutDatabase(id) }
     let made = try makePool(text)
     return opened.withLock { opened in
       if let pool = opened.pool { return pool }
@@ -125,6 +125,17 @@ public final class CellTarget: Sendable {
   ) throws(CellUnavailable) {
     let pool = try pool()
     do throws(CellError) { try pool.run(until: deadline, body) } catch { throw .database(error) }
+  }
+
+  private func databaseText() throws(CellUnavailable) -> Secret? {
+    guard let tried else {
+      return try reveal(row.record.database, .database, base: context.base.database)
+    }
+    do throws(AddressError) {
+      return try AddressField.database.resolved(tried, base: context.base.database)
+    } catch {
+      throw .address(error, of: id)
+    }
   }
 
   private func makePool(_ text: Secret) throws(CellUnavailable) -> CellConnectionPool {

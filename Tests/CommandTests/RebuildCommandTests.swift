@@ -1,5 +1,6 @@
 import Foundation
 import Journal
+import Projections
 import TestSupport
 import Testing
 
@@ -75,6 +76,80 @@ import Testing
         "INSERT INTO instances (uuid, deleted) VALUES ('zzzzzzzz-zzzz-4zzz-8zzz-zzzzzzzzzzzz', 0)")
       let ran = try bed.run("rebuild", "--cells", "cells.yaml", "--reason", "t")
       #expect(ran.status == 1 && ran.err.contains("passed over"), "\(ran)")
+    }
+  }
+
+  @Test func `a file's changes of the cells are shown first, and a dry run tries its addresses`()
+    throws
+  {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      try bed.done("cell", "export", "cells.yaml", "--reveal")
+      try FileManager.default.copyItem(
+        atPath: bed.path("alpha.sqlite"), toPath: bed.path("moved.sqlite"))
+      let file = URL(fileURLWithPath: bed.path("cells.yaml"))
+      var text = try String(contentsOf: file, encoding: .utf8)
+      text.replace("alpha.sqlite", with: "moved.sqlite")
+      text.replace("name: \"beta\"", with: "name: \"gamma\"")
+      text += "  - name: new\n    database: sqlite:///none.sqlite\n"
+      try text.write(to: file, atomically: true, encoding: .utf8)
+      let before = try bed.done("cell", "list", "--json").out
+      let dry = try bed.run("rebuild", "--cells", "cells.yaml", "--dry-run", "--json")
+      #expect(dry.status == 5, "\(dry)")
+      let changes = try #require(try dry.object["cell_changes"] as? [[String: Any]])
+      let lines = changes.map { "\($0["cell_name"] ?? ""): \($0["change"] ?? "")" }
+      #expect(lines.count == 3 && lines[2].hasPrefix("new: added as new"), "\(lines)")
+      #expect(lines.contains { $0.hasPrefix("alpha: ") && $0.contains("moved.sqlite") })
+      #expect(lines.contains("gamma: renamed from beta to gamma"))
+      #expect(try bed.done("cell", "list", "--json").out == before)
+      // The address of the file is what is read, and what isn't there is said.
+      func read(_ run: CommandBed.Ran) throws -> [String: Bool] {
+        let cells = try #require(try run.object["cells"] as? [[String: Any]])
+        return Dictionary(
+          cells.compactMap { cell in
+            (cell["cell_name"] as? String).map { ($0, cell["answered"] as? Bool ?? false) }
+          }, uniquingKeysWith: { first, _ in first })
+      }
+      let answered = try read(dry)
+      #expect(answered["alpha"] == true && answered["gamma"] == true && answered["new"] == false)
+      try FileManager.default.removeItem(atPath: bed.path("moved.sqlite"))
+      let gone = try bed.run("rebuild", "--cells", "cells.yaml", "--dry-run", "--json")
+      #expect(try read(gone)["alpha"] == false, "\(gone)")
+      let shown = try bed.run("rebuild", "--cells", "cells.yaml", "--dry-run")
+      #expect(shown.out.hasPrefix("The map's cells would be changed:\n  cell "), "\(shown)")
+      try FileManager.default.copyItem(
+        atPath: bed.path("alpha.sqlite"), toPath: bed.path("moved.sqlite"))
+      let done = try bed.run("rebuild", "--cells", "cells.yaml", "--reason", "t")
+      #expect(done.status == 5 && done.out.hasPrefix("The map's cells are changed:\n"), "\(done)")
+      let again = try bed.run("rebuild", "--cells", "cells.yaml", "--reason", "t", "--json")
+      #expect((try again.object["cell_changes"] as? [Any])?.isEmpty == true, "\(again)")
+    }
+  }
+
+  @Test func `an index that lacks a whole load is made again, not folded in memory`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let journal = try EventJournal.open(bed.path("store"))
+      let lease = try journal.lock.acquire(command: "test")
+      // As a load that was killed leaves it.
+      let count = Overlay.readerCapacity + 1
+      let authorship = Authorship(
+        actor: "test", program: "test", reason: "test", observedAt: .now)
+      for start in stride(from: 0, to: count, by: 10_000) {
+        let drafts = (start..<min(count, start + 10_000)).map { number in
+          EntryDraft(
+            event: .instance(
+              instance(number),
+              .mapped(InstanceRecord(cell: cell(1), owner: InstanceOwner(project: "p", user: "u")))),
+            authorship: authorship, request: RequestMark(id: .none))
+        }
+        _ = try journal.append(drafts, expecting: journal.head.position, under: lease)
+      }
+      lease.release()
+      let counted = try bed.done("instance", "list", "--count")
+      #expect(counted.out == "\(count)\n" && counted.err.contains("Making it again"), "\(counted)")
+      let again = try bed.done("instance", "list", "--count")
+      #expect(again.out == "\(count)\n" && !again.err.contains("Making it again"))
     }
   }
 

@@ -74,7 +74,7 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
   case listByCreation = "list-created"
   case listHung = "list-hung"
   case listSkipped = "list-skipped"
-  case open, verify, changes, sustained, history, size
+  case open, verify, changes, sustained, rebuild, reconcile, history, size
   case routeOnMariaDB = "route-mariadb"
   case routeOnPostgreSQL = "route-postgresql"
   case listOnMariaDB = "list-mariadb"
@@ -115,6 +115,8 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .verify: try VerifyBenches.full(fixtures)
     case .changes: try ChangeBenches.acknowledged(fixtures)
     case .sustained: try ChangeBenches.sustained(fixtures)
+    case .rebuild: try RebuildBenches.rebuild(fixtures)
+    case .reconcile: try RebuildBenches.reconcile(fixtures)
     case .history: try HistoryBenches.instance(fixtures)
     case .size: nil
     case .routeOnMariaDB: try ServerBenches.route(fixtures, on: .mariadb)

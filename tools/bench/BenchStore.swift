@@ -108,6 +108,17 @@ final class Fixtures {
     self.instances = instances
   }
 
+  private var cloudStore: BenchStore?
+
+  /// A store of which only the cells' databases are used, which have all instances.
+  func cloud() throws -> BenchStore {
+    if let cloudStore { return cloudStore }
+    let store = try emptyStore("cloud")
+    try CellDatabases.make(for: store, instances: instances)
+    cloudStore = store
+    return store
+  }
+
   func emptyStore(_ name: String) throws -> BenchStore { try BenchStore(in: folder, name: name) }
 
   /// The store with all instances, and an index of them that serves.

@@ -42,11 +42,7 @@ enum IndexBenches {
   static func replay(_ fixtures: Fixtures) throws -> Comparison {
     let store = try fixtures.populatedStore()
     let entries = Int(store.journal.head.position.index)
-    let source = try RawSQLite(path: store.currentIndex(), readOnly: true)
-    let schema = try SchemaText(of: source)
-    let tables = try schema.tableNames.map { name in
-      (name: name, rows: try RawRows("SELECT * FROM \(name) ORDER BY 1, 2", of: source))
-    }
+    let rows = try RawIndexRows(of: store.currentIndex())
     let path = "\(fixtures.folder)/raw-load.sqlite"
     let (ours, theirs) = try Measurement.inTurn(rounds: 5) { _ in
       var made: UInt64 = 0
@@ -56,7 +52,7 @@ enum IndexBenches {
     } _: { _ in
       unlink(path)
       return try Measurement.round(1, of: entries) { _ in
-        try load(tables, schema, into: path)
+        try rows.load(into: path)
       }
     }
     unlink(path)
@@ -65,10 +61,24 @@ enum IndexBenches {
       rawName: "raw sorted bulk load", sync: "one fsync at the end",
       budget: .ratio(atLeast: 0.7))
   }
+}
 
-  private static func load(
-    _ tables: [(name: String, rows: RawRows)], _ schema: SchemaText, into path: String
-  ) throws {
+/// What an index file holds, to be loaded into another by SQLite alone.
+struct RawIndexRows {
+  private let schema: SchemaText
+  private let tables: [(name: String, rows: RawRows)]
+
+  init(of path: String) throws {
+    let source = try RawSQLite(path: path, readOnly: true)
+    let schema = try SchemaText(of: source)
+    self.schema = schema
+    tables = try schema.tableNames.map { name in
+      (name: name, rows: try RawRows("SELECT * FROM \(name) ORDER BY 1, 2", of: source))
+    }
+  }
+
+  /// Makes the file at `path` with all rows, in the order of their keys, and syncs it.
+  func load(into path: String) throws {
     let raw = try RawSQLite(path: path)
     try raw.execute(
       "PRAGMA page_size=4096; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; "

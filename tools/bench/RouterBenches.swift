@@ -175,12 +175,17 @@ enum CellDatabases {
       cleaned INTEGER, hidden BOOLEAN, compute_id BIGINT, PRIMARY KEY (id));
     CREATE TABLE services (
       id INTEGER NOT NULL, host VARCHAR(255), "binary" VARCHAR(255), topic VARCHAR(255),
-      report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), PRIMARY KEY (id));
+      report_count INTEGER NOT NULL, deleted INTEGER, uuid VARCHAR(36), version INTEGER,
+      last_seen_up DATETIME, disabled BOOLEAN, forced_down BOOLEAN, PRIMARY KEY (id));
     CREATE UNIQUE INDEX services_uuid_idx ON services (uuid);
     CREATE TABLE compute_nodes (
       id INTEGER NOT NULL, hypervisor_hostname VARCHAR(255), deleted INTEGER, host VARCHAR(255),
       uuid VARCHAR(36), mapped INTEGER, PRIMARY KEY (id));
     CREATE UNIQUE INDEX compute_nodes_uuid_idx ON compute_nodes (uuid);
+    CREATE TABLE migrations (
+      id INTEGER NOT NULL, uuid VARCHAR(36), instance_uuid VARCHAR(36),
+      source_compute VARCHAR(255), dest_compute VARCHAR(255), status VARCHAR(255),
+      created_at DATETIME, cross_cell_move BOOLEAN, deleted INTEGER, PRIMARY KEY (id));
     """
   private static let indexes = """
     CREATE UNIQUE INDEX uniq_instances0uuid ON instances (uuid);

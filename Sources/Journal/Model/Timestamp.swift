@@ -74,9 +74,16 @@ extension Timestamp: CustomStringConvertible {
     let days = Int(Int64(second).flooredDivision(by: 86_400))
     let ofDay = second - days * 86_400
     let date = Timestamp.civilDate(daysSince1970: days)
-    var text = "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))T"
-    text += "\(padded(ofDay / 3600, 2)):\(padded(ofDay / 60 % 60, 2)):\(padded(ofDay % 60, 2))"
-    return fraction == 0 ? text + "Z" : text + ".\(padded(fraction, 6))Z"
+    var text = TimeText()
+    text.append(date.year, width: 4, after: nil)
+    text.append(date.month, width: 2, after: "-")
+    text.append(date.day, width: 2, after: "-")
+    text.append(ofDay / 3600, width: 2, after: "T")
+    text.append(ofDay / 60 % 60, width: 2, after: ":")
+    text.append(ofDay % 60, width: 2, after: ":")
+    if fraction != 0 { text.append(fraction, width: 6, after: ".") }
+    text.append("Z")
+    return String(decoding: text.bytes, as: UTF8.self)
   }
 
   static func civilDate(daysSince1970: Int) -> (year: Int, month: Int, day: Int) {
@@ -92,10 +99,22 @@ extension Timestamp: CustomStringConvertible {
       yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * fromMarch + 2) / 5 + 1
     )
   }
+}
 
-  private func padded(_ number: Int, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+/// The characters of a time: a scan writes some of a million.
+private struct TimeText {
+  private(set) var bytes: [UInt8] = []
+
+  init() { bytes.reserveCapacity(27) }
+
+  mutating func append(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
+
+  /// Appends a number with zeros before it.
+  mutating func append(_ number: Int, width: Int, after separator: Unicode.Scalar?) {
+    if let separator { append(separator) }
+    let digits = String(number).utf8
+    for _ in 0..<max(0, width - digits.count) { append("0") }
+    bytes.append(contentsOf: digits)
   }
 }
 

@@ -14,31 +14,33 @@ struct MapCursor {
 
   /// The map's row of an instance; the rows before it, which the other sequence hasn't, go to `passed`.
   mutating func row(
-    of id: InstanceID, passing passed: (InstanceItem) -> Void
-  ) throws(RegistryError) -> InstanceRow? {
+    of id: InstanceID, passing passed: (InstanceItem) throws(RebuildError) -> Void
+  ) throws(RebuildError) -> InstanceRow? {
     while let next = try peek() {
       if next.id > id { return nil }
       page.removeFirst()
       if next.id == id { return next.row }
-      passed(next)
+      try passed(next)
     }
     return nil
   }
 
   /// The rest of the map.
-  mutating func finish(passing passed: (InstanceItem) -> Void) throws(RegistryError) {
+  mutating func finish(
+    passing passed: (InstanceItem) throws(RebuildError) -> Void
+  ) throws(RebuildError) {
     while let next = try peek() {
       page.removeFirst()
-      passed(next)
+      try passed(next)
     }
   }
 
-  private mutating func peek() throws(RegistryError) -> InstanceItem? {
+  private mutating func peek() throws(RebuildError) -> InstanceItem? {
     if page.isEmpty, !isAtEnd {
       do throws(ProjectionError) {
         page = try index.instances(after: last, limit: Self.pageRows)[...]
       } catch {
-        throw .index(error)
+        throw .registry(.index(error))
       }
       last = page.last?.id
       isAtEnd = page.count < Self.pageRows

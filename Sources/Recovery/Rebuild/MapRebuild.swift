@@ -6,42 +6,45 @@ public import Router
 
 /// Makes the map again from the cells alone.
 ///
-/// Three steps: `scan` reads all cells into a staging file, `plan` compares what it found with the
-/// map, and `apply` makes the map hold it, in chunks. Nothing is ever written into a cell. What can't
-/// be decided while a cell is away is decided by the same command once it is back.
+/// Two steps: `scan` reads all cells into a staging file; `plan` compares what it found with the map,
+/// or `apply` makes the map hold it, in chunks. Nothing is ever written into a cell. What can't be
+/// decided while a cell is away is decided by the same command once it is back.
 public final class MapRebuild {
   private let journal: EventJournal
   private let keys: KeyRing
   private let targets: [CellTarget]
   private let old: OldMap?
+  private let tried: [Observation]
   /// What the targets' connections are checked by; it lives as long as they are used.
   private let router: CellRouter
   private let file: ScanFile
   private var states: [CellScanState] = []
 
-  /// Rows of one chunk.
-  static let chunkRows = 1_000
+  /// UUIDs of a cell's identity in one entry.
+  private static let identityRows = 1_000
 
   /// Opens the store's unfinished scan, or begins one.
   ///
   /// - Parameters:
   ///   - folder: Where the staging file is kept: the store's own, or another for a dry run.
-  ///   - isTrial: The file is this run's own, and is taken away with it.
+  ///   - tried: For a run that only plans: the cells as they are given, each of which is read at the
+  ///     address that it would get. The staging file is this run's own then. nil for one that applies.
   ///   - old: What says what the cells can't.
   /// - Throws: `scanUnderway`, `staging`, `router`.
   public init(
     cells router: CellRouter, journal: EventJournal, keys: KeyRing, stagingIn folder: String,
-    isTrial: Bool, old: OldMap? = nil
+    trying tried: [Observation]?, old: OldMap? = nil
   ) throws(RebuildError) {
     self.old = old
     self.journal = journal
     self.keys = keys
     self.router = router
-    targets = try CellScanner.targets(of: router)
+    self.tried = tried ?? []
+    targets = TriedCells.targets(tried ?? [], beside: try CellScanner.targets(of: router), router)
     let basis = journal.head.position
     do throws(ProjectionError) {
       file =
-        try isTrial
+        try tried != nil
         ? ScanFile.temporary(in: folder, basis: basis) : ScanFile.open(in: folder, basis: basis)
     } catch .busy(_, let path) {
       throw .scanUnderway(path: path)
@@ -74,50 +77,34 @@ public final class MapRebuild {
   public func plan(
     on index: IndexReader, head: Position, progress: (UInt64) -> Void
   ) throws(RebuildError) -> RebuildPlan {
-    var plan = RebuildPlan()
-    plan.position = head
-    plan.cells = states
+    let pass = try pass(on: index, head: head, submission: nil)
+    try pass.run(progress: progress)
+    try addUnreadable(to: pass)
+    return pass.plan
+  }
+
+  private func pass(
+    on index: IndexReader, head: Position, submission: Submission?
+  ) throws(RebuildError) -> RebuildPass {
     let preview = ChangePreview(map: LiveMap(over: index), head: head.index, keys: keys)
-    let work = try work(on: index)
-    for (_, found) in try work.hosts(&plan) {
-      for observation in found {
-        let events = try events(observation, preview, &plan)
-        if case .host = observation.state { plan.count(\.hosts, events) }
-        if case .conflict(_, nil) = observation.state, events?.isEmpty == false {
-          plan.settled += 1
-        }
-      }
+    do throws(RegistryError) {
+      for observation in tried { _ = try preview.events(observation, in: tried) }
+    } catch {
+      throw .registry(error)
     }
-    try work.forEachInstance(&plan) { (plan, observations) throws(RebuildError) in
-      for observation in observations {
-        let events = try events(observation, preview, &plan)
-        switch observation.state {
-        case .instance:
-          plan.count(\.instances, events)
-          progress(plan.instances.added + plan.instances.changed + plan.instances.same)
-        case .conflict(_, nil): if events?.isEmpty == false { plan.settled += 1 }
-        default: break
-        }
-      }
-    }
+    let pass = RebuildPass(work: try work(on: index), preview: preview, submission: submission)
+    pass.plan.position = head
+    pass.plan.cells = states
+    return pass
+  }
+
+  private func addUnreadable(to pass: RebuildPass) throws(RebuildError) {
     do throws(ProjectionError) {
-      plan.unreadable = try file.unreadable(limit: 100).map { cell, row in
+      pass.plan.unreadable = try file.unreadable(limit: 100).map { cell, row in
         "Cell \(cell), \(row.table) row \(row.rowID): \(row.why)"
       }
     } catch {
       throw .staging("\(error)")
-    }
-    return plan
-  }
-
-  private func events(
-    _ observation: Observation, _ preview: ChangePreview, _ plan: inout RebuildPlan
-  ) throws(RebuildError) -> [Event]? {
-    do throws(RegistryError) { return try preview.events(observation) } catch .refused(let why) {
-      plan.refuse(observation, why)
-      return []
-    } catch {
-      throw .registry(error)
     }
   }
 
@@ -135,75 +122,38 @@ public final class MapRebuild {
     let records = RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom,
       basis: file.basis, oldSource: old?.source.publicForm)
-    let read = Set(states.filter(\.isFinished).map(\.cell))
     let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
     return try RebuildWork(
-      file: file, index: index, records: records, read: read,
-      areAllRead: states.allSatisfy(\.isFinished), old: oldInstances)
+      file: file, index: index, records: records, states: states, old: oldInstances)
   }
 }
 
 // MARK: - Applying
 
 extension MapRebuild {
-  /// Makes the map hold what the cells have.
+  /// Makes the map hold what the cells have, and counts it on the way.
   ///
-  /// - Returns: The answer of the last commit.
+  /// - Parameter index: A reader of the index, which has reached the head; it has no snapshot open.
+  /// - Returns: What was done, and the answer of the last commit.
   /// - Throws: `registry`, after which the same command under the same request id goes on where it
   ///   ended.
   public func apply(
-    _ plan: inout RebuildPlan, title: ByteText, by authorship: Authorship, request: RequestID,
-    on index: IndexReader, through registry: MapRegistry, progress: (UInt64) -> Void
-  ) throws(RebuildError) -> Outcome {
+    title: ByteText, by authorship: Authorship, request: RequestID, on index: IndexReader,
+    through registry: MapRegistry, progress: (UInt64) -> Void
+  ) throws(RebuildError) -> (plan: RebuildPlan, outcome: Outcome) {
     let submission = Submission(
       registry: registry, title: title, authorship: authorship, request: request)
-    var changed = ChangeCounts()
     try openEpoch(submission, index)
-    let work = try work(on: index)
+    let pass = try pass(on: index, head: journal.head.position, submission: submission)
     for state in states {
       try submission.note(.scanStarted, state, file.scan, digest: .zero)
     }
-    var again = RebuildPlan()
-    let hosts = try work.hosts(&again)
-    for start in stride(from: 0, to: hosts.count, by: Self.chunkRows) {
-      let part = hosts[start...].prefix(Self.chunkRows)
-      guard let first = part.first?.name, let last = part.last?.name else { break }
-      let range = KeyRange(kind: .host, first: first, last: last)
-      let observations = part.flatMap(\.observations).filter {
-        !plan.refusedEntities.contains($0.entity)
-      }
-      changed.hosts += try submission.take(observations, range)
-    }
-    let refused = plan.refusedEntities
-    var chunk: [Observation] = []
-    var range: (first: InstanceID, last: InstanceID)?
-    var done: UInt64 = 0
-    func flush() throws(RebuildError) {
-      guard let ends = range, !chunk.isEmpty else { return }
-      let keys = KeyRange(
-        kind: .instance, first: ByteText(ends.first.description),
-        last: ByteText(ends.last.description))
-      changed.instances += try submission.take(chunk, keys)
-      done += UInt64(chunk.count)
-      progress(done)
-      chunk.removeAll(keepingCapacity: true)
-      range = nil
-    }
-    var digests: [CellID: Digest] = [:]
-    func add(_ copy: StagedInstance) { work.add(copy, to: &digests) }
-    try work.forEachInstance(&again, row: add) {
-      (_, observations) throws(RebuildError) in
-      guard case .instance(let id)? = observations.first?.entity,
-        !refused.contains(.instance(id))
-      else { return }
-      chunk += observations
-      range = (range?.first ?? id, id)
-      if chunk.count >= Self.chunkRows { try flush() }
-    }
-    try flush()
-    changed.cells += try finishCells(submission, index, digests, lacking: plan.lackingCells)
-    plan.overtaken = submission.overtaken
-    return try submission.finish(changed)
+    try pass.run(progress: progress)
+    try addUnreadable(to: pass)
+    var changed = pass.changed
+    changed.cells += try finishCells(submission, index, pass)
+    pass.plan.overtaken = submission.overtaken
+    return (pass.plan, try submission.finish(changed))
   }
 
   /// A map that others made stays in its epoch; what the cells say of it begins a new one. A rebuild
@@ -226,14 +176,13 @@ extension MapRebuild {
 
   /// Notes the end of each scan, the evidence of each cell's identity, and what the map knows whole.
   private func finishCells(
-    _ submission: Submission, _ index: IndexReader, _ digests: [CellID: Digest],
-    lacking: Set<CellID>
+    _ submission: Submission, _ index: IndexReader, _ pass: RebuildPass
   ) throws(RebuildError) -> UInt64 {
     var changed: UInt64 = 0
     for state in states {
       if state.isFinished {
         try submission.note(
-          .scanFinished, state, file.scan, digest: digests[state.cell] ?? .zero)
+          .scanFinished, state, file.scan, digest: pass.digests[state.cell] ?? .zero)
         let identity: CellIdentity
         let known: Set<UUID128>
         do throws(ProjectionError) {
@@ -242,75 +191,15 @@ extension MapRebuild {
         } catch {
           throw .staging("\(error)")
         }
-        for part in identity.parts(of: Self.chunkRows, without: known) {
+        for part in identity.parts(of: Self.identityRows, without: known) {
           try submission.submit(.recordIdentity(state.cell, part), about: state.cell)
         }
       }
       let isWhole =
-        state.isFinished && state.unreadable == 0 && !lacking.contains(state.cell)
+        state.isFinished && state.unreadable == 0
+        && !pass.plan.lackingCells.contains(state.cell)
       changed += try submission.submit(.setCoverage(state.cell, isWhole), about: state.cell)
     }
     return changed
-  }
-}
-
-/// The commits of one bulk command that rests on a scan.
-final class Submission {
-  enum Note { case scanStarted, scanFinished }
-
-  let registry: MapRegistry
-  private let title: ByteText
-  private let authorship: Authorship
-  private let request: RequestID
-  private(set) var overtaken: UInt64 = 0
-
-  init(registry: MapRegistry, title: ByteText, authorship: Authorship, request: RequestID) {
-    self.registry = registry
-    self.title = title
-    self.authorship = authorship
-    self.request = request
-  }
-
-  func take(_ observations: [Observation], _ range: KeyRange) throws(RebuildError) -> UInt64 {
-    let outcome = try submit(.take(observations), range)
-    overtaken += outcome.overtaken
-    return outcome.changed
-  }
-
-  @discardableResult
-  func submit(_ change: Change, about cell: CellID) throws(RebuildError) -> UInt64 {
-    let name = ByteText(cell.description)
-    return try submit(change, KeyRange(kind: .cell, first: name, last: name)).changed
-  }
-
-  func note(
-    _ what: Note, _ state: CellScanState, _ scan: UUID128, digest: Digest
-  ) throws(RebuildError) {
-    let isFinished = what == .scanFinished
-    let progress = ScanProgress(
-      scan: scan, cell: state.cell, rows: isFinished ? state.rows : 0, digest: digest)
-    try submit(.noteScan(progress, isFinished: isFinished), about: state.cell)
-  }
-
-  func openEpoch(after head: EventJournal.Head, of store: StoreID) throws(RebuildError) {
-    let opening = EpochOpening(
-      store: store, epoch: head.position.epoch + 1, id: EpochID(.random()), cause: .rebuilt,
-      commonIndex: head.position.index, commonRoot: head.root, leftIndex: head.position.index,
-      leftRoot: head.root)
-    _ = try submit(.openEpoch(opening), KeyRange(kind: .store, first: "", last: ""))
-  }
-
-  func finish(_ changed: ChangeCounts) throws(RebuildError) -> Outcome {
-    try submit(.finishRequest(changed), nil)
-  }
-
-  private func submit(_ change: Change, _ chunk: KeyRange?) throws(RebuildError) -> Outcome {
-    var author = authorship
-    author.observedAt = .now
-    let command = Command(
-      change, by: author, request: request, bulk: BulkMark(title: title, chunk: chunk))
-    do throws(RegistryError) { return try registry.submit(command) } catch {
-      throw .registry(error)
-    }
   }
 }

@@ -4,8 +4,8 @@ internal import Projections
 internal import Registry
 
 /// An old Nova API database beside a rebuild: a backup, or a damaged copy. It says what the cells
-/// can't (cells' UUIDs and names, instances that are in no cell yet, owners that a cell's row lacks)
-/// and nothing that they can: what has become stale in it never beats a cell.
+/// can't (cells' UUIDs and names, instances that are in no cell yet, owners that a cell's row lacks,
+/// what is in a cell as long as that can't be read) and nothing that they can: what has become stale in it never beats a cell.
 public final class OldMap {
   let source: NovaAPIDatabase
   /// The cells that it names; rows without a UUID are left out.
@@ -41,7 +41,10 @@ struct OldInstances {
 
   init(_ old: OldMap, keys: KeyRing, basis: Position) {
     source = old.source
-    rows = AdoptionRows(source: old.source, keys: keys, basis: basis)
+    var rows = AdoptionRows(source: old.source, keys: keys, basis: basis)
+    // One that the map can't hold is none that could be down.
+    for cell in old.cells { _ = try? rows.observation(cell.row) }
+    self.rows = rows
     cellIDs = old.cellIDs
   }
 
@@ -68,9 +71,18 @@ struct OldInstances {
   /// The cell that a row names; nil if that cell has no row.
   func cell(of row: NovaInstanceRow) -> CellID? { row.cellNumber.flatMap { cellIDs[$0] } }
 
-  /// What a row without a cell is to become in the map; nil for one that the map can't hold.
+  /// What a row is to become in the map; nil for one that the map can't hold.
   func observation(_ item: Item) -> Observation? {
     try? rows.observation(item.row, lastSeen: nil)
+  }
+
+  /// What a row that names a cell is to become in the map until that cell can be read; nil for one
+  /// that the map can't hold.
+  func provisional(_ item: Item, in cell: CellID) -> Observation? {
+    var observation = observation(item)
+    // It tells what stands in for a cell from what was adopted.
+    observation?.evidence?.cell = cell
+    return observation
   }
 
   /// The next row that is of an instance: neither one of Nova's markers nor one that nobody asks for.

@@ -71,7 +71,10 @@ public struct RebuildPlan: Sendable {
   public var unscheduled = Named()
   /// Instances whose owner the cells don't know, and the old database does.
   public var ownersCompleted = Named()
-  /// Mappings of the old database into cells that were read and don't have the instance: left out.
+  /// Instances of cells that were not read, where the old database has them: until they are.
+  public var standIns = Named()
+  /// Mappings of the old database into cells that were read and don't have the instance: left out, or
+  /// taken back.
   public var stale = Named()
   /// What the cells have of Nova's global tables; nil where nobody has counted.
   public var census: GlobalCensus?
@@ -79,8 +82,7 @@ public struct RebuildPlan: Sendable {
   public var unreadable: [String] = []
   /// What the map's rules don't take, with the reason.
   public var refused = Named()
-  /// The things that are passed over, and the cells that are not known whole without them.
-  var refusedEntities: Set<EntityKey> = []
+  /// The cells that are not known whole without what was refused.
   var lackingCells: Set<CellID> = []
   /// What others decided while the cells were read; it stays.
   public var overtaken: UInt64 = 0
@@ -105,7 +107,6 @@ public struct RebuildPlan: Sendable {
   }
 
   mutating func refuse(_ observation: Observation, _ why: Refusal) {
-    guard refusedEntities.insert(observation.entity).inserted else { return }
     refused.add("\(observation.entity): \(why)")
     // A host that is left out hides no instance.
     if case .instance = observation.entity, let cell = observation.evidence?.cell {
@@ -113,7 +114,17 @@ public struct RebuildPlan: Sendable {
     }
   }
 
-  mutating func count(_ kind: WritableKeyPath<RebuildPlan, Count>, _ events: [Event]?) {
+  /// Counts what one observation takes; nil if a later decision stands.
+  mutating func count(_ state: Observation.State, _ events: [Event]?) {
+    let kind: WritableKeyPath<RebuildPlan, Count>
+    switch state {
+    case .instance: kind = \.instances
+    case .host: kind = \.hosts
+    case .conflict(_, nil):
+      if events?.isEmpty == false { settled += 1 }
+      return
+    case .conflict, .cell: return
+    }
     guard let events else {
       overtaken += 1
       return

@@ -40,7 +40,7 @@ struct RebuildRecords {
   /// What an instance's row says; a mark, an owner and a creation time that the map has of elsewhere
   /// are worth more than a cell's, which may have been restored from a backup.
   func observation(
-    _ copy: StagedInstance, _ owner: Owner, before: InstanceRow?
+    _ copy: StagedInstance, _ digest: Digest, _ owner: Owner, before: InstanceRow?
   ) throws(RegistryError) -> Observation {
     var record = record(copy)
     record.owner = InstanceOwner(project: owner.project, user: owner.user)
@@ -56,7 +56,7 @@ struct RebuildRecords {
       }
       if known.row != .unknown { record.row = known.row }
     }
-    var evidence = evidence(copy)
+    var evidence = evidence(copy, digest)
     if let source = owner.source {
       evidence.source = ByteText("\(evidence.source), owner: \(source)")
     }
@@ -78,23 +78,35 @@ struct RebuildRecords {
   /// Whether what the map holds was only read of the cells by a rebuild, perhaps while others could not
   /// be read: then it is revised, and not merely completed.
   func isProvisional(changedAt: UInt64) throws(RegistryError) -> Bool {
-    guard let rebuiltFrom, changedAt >= rebuiltFrom else { return false }
-    do throws(JournalError) {
-      return try journal.entry(at: changedAt)?.draft.evidence?.cell != nil
-    } catch {
+    try cellEvidence(at: changedAt) != nil
+  }
+
+  /// Whether the map has it only of an old database, in place of a cell that could not be read.
+  func standsIn(changedAt: UInt64) throws(RegistryError) -> Bool {
+    try cellEvidence(at: changedAt)?.table == "instance_mappings"
+  }
+
+  /// What an entry of the rebuild says of a cell; nil for an entry of before, or of others.
+  private func cellEvidence(at index: UInt64) throws(RegistryError) -> Evidence? {
+    guard let rebuiltFrom, index >= rebuiltFrom else { return nil }
+    let evidence: Evidence?
+    do throws(JournalError) { evidence = try journal.entry(at: index)?.draft.evidence } catch {
       throw .journal(error)
     }
+    return evidence?.cell == nil ? nil : evidence
   }
 
-  func evidence(_ copy: StagedInstance) -> Evidence {
+  func evidence(_ copy: StagedInstance) -> Evidence { evidence(copy, digest(copy)) }
+
+  private func evidence(_ copy: StagedInstance, _ digest: Digest) -> Evidence {
     Evidence(
       source: sources[copy.cell] ?? "", cell: copy.cell, table: "instances",
-      rowKey: ByteText("\(copy.rowID)"), rowDigest: digest(copy), readAt: copy.readAt)
+      rowKey: ByteText("\(copy.rowID)"), rowDigest: digest, readAt: copy.readAt)
   }
 
-  /// The digest over the rows of a cell so far, and one more.
-  func digest(_ before: Digest, followedBy copy: StagedInstance) -> Digest {
-    keys.digest(of: before.bytes + digest(copy).bytes)
+  /// The digest over the rows of a cell so far, and one more, given by its own.
+  func digest(_ before: Digest, followedBy row: Digest) -> Digest {
+    keys.digest(of: before.bytes + row.bytes)
   }
 
   /// The digest of all that was read of a row.

@@ -9,10 +9,9 @@ struct RebuildWork {
   private let file: ScanFile
   private let index: IndexReader
   private let records: RebuildRecords
-  /// The cells that were read whole.
+  /// The cells that were read whole, and those that were not.
   private let read: Set<CellID>
-  /// No cell is left that might have what those that were read don't.
-  private let areAllRead: Bool
+  private let unread: Set<CellID>
   /// At its beginning; each walk has its own.
   private let old: OldInstances?
   private let cellHosts: [(name: ByteText, cells: [CellID])]
@@ -21,15 +20,15 @@ struct RebuildWork {
   private let conflicts: [EntityKey: ConflictRecord]
 
   init(
-    file: ScanFile, index: IndexReader, records: RebuildRecords, read: Set<CellID>,
-    areAllRead: Bool, old: OldInstances?
+    file: ScanFile, index: IndexReader, records: RebuildRecords, states: [CellScanState],
+    old: OldInstances?
   ) throws(RebuildError) {
-    self.areAllRead = areAllRead
     self.old = old
     self.file = file
     self.index = index
     self.records = records
-    self.read = read
+    read = Set(states.filter(\.isFinished).map(\.cell))
+    unread = Set(states.map(\.cell)).subtracting(read)
     do throws(ProjectionError) { cellHosts = try file.hosts() } catch {
       throw .staging("\(error)")
     }
@@ -75,25 +74,25 @@ struct RebuildWork {
     return found
   }
 
-  /// Calls `body` with what is to be observed of each instance that the cells have.
+  typealias Body = (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
+
+  /// Calls `body` with what is to be observed of each instance, in the order of their UUIDs.
   ///
-  /// - Parameter row: Gets each cell's rows in the order of the UUIDs.
+  /// - Parameter row: Gets each cell's rows in the order of the UUIDs, with their digests.
   func forEachInstance(
-    _ plan: inout RebuildPlan, row: (StagedInstance) -> Void = { _ in },
-    _ body: (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
+    _ plan: inout RebuildPlan, row: (StagedInstance, Digest) -> Void, _ body: Body
   ) throws(RebuildError) {
-    var cursor = MapCursor(over: index)
-    var old = old
+    var walk = Walk(cursor: MapCursor(over: index), old: old, plan: plan)
     var failure: RebuildError?
-    var counted = plan
     do throws(ProjectionError) {
       try file.forEachInstance { copies throws(ProjectionError) in
         guard failure == nil else { return }
         do throws(RebuildError) {
-          for copy in copies { row(copy) }
-          try takeUnscheduled(before: copies[0].id, &old, &cursor, &counted, body)
-          let observations = try observations(copies, &old, &cursor, &counted)
-          if !observations.isEmpty { try body(&counted, observations) }
+          let digests = copies.map { records.digest($0) }
+          for (copy, digest) in zip(copies, digests) { row(copy, digest) }
+          try takeOld(before: copies[0].id, &walk, body)
+          let observations = try observations(copies, digests, &walk, body)
+          if !observations.isEmpty { try body(&walk.plan, observations) }
         } catch {
           failure = error
         }
@@ -102,45 +101,72 @@ struct RebuildWork {
       throw .staging("\(error)")
     }
     if let failure { throw failure }
-    try takeUnscheduled(before: nil, &old, &cursor, &counted, body)
-    do throws(RegistryError) { try cursor.finish { miss($0, &counted) } } catch {
-      throw .registry(error)
-    }
-    plan = counted
+    try takeOld(before: nil, &walk, body)
+    try walk.cursor.finish { (item) throws(RebuildError) in try miss(item, &walk.plan, body) }
+    plan = walk.plan
   }
 
-  /// Goes on with the digest over the rows of a copy's cell.
-  func add(_ copy: StagedInstance, to digests: inout [CellID: Digest]) {
-    digests[copy.cell] = records.digest(digests[copy.cell] ?? .zero, followedBy: copy)
+  /// How far one walk has come.
+  private struct Walk {
+    var cursor: MapCursor
+    var old: OldInstances?
+    var plan: RebuildPlan
   }
 
-  /// Takes what the old database has and no cell: instances that are in none yet. A mapping into a cell
-  /// that doesn't have the instance is left out, and so is whatever the map has by now.
-  private func takeUnscheduled(
-    before end: InstanceID?, _ old: inout OldInstances?, _ cursor: inout MapCursor,
-    _ plan: inout RebuildPlan,
-    _ body: (inout RebuildPlan, [Observation]) throws(RebuildError) -> Void
+  /// The map's row of an instance.
+  private func mapRow(
+    _ id: InstanceID, _ cursor: inout MapCursor, _ plan: inout RebuildPlan, _ body: Body
+  ) throws(RebuildError) -> InstanceRow? {
+    try cursor.row(of: id) { (item) throws(RebuildError) in try miss(item, &plan, body) }
+  }
+
+  /// The head of the journal before the first cell was asked: what all observations rest on.
+  var basis: Position { records.basis }
+
+  /// The digest over the rows of a cell so far, and one more, given by its own.
+  func digest(_ before: Digest?, followedBy row: Digest) -> Digest {
+    records.digest(before ?? .zero, followedBy: row)
+  }
+
+  /// Takes what the old database has and no cell that was read: instances that are in no cell yet, and
+  /// those of cells that can't be read. A mapping into a cell that doesn't have the instance is left
+  /// out, and so is whatever the map has by now.
+  private func takeOld(
+    before end: InstanceID?, _ walk: inout Walk, _ body: Body
   ) throws(RebuildError) {
-    while let item = try source({ () throws(AdoptionError) in try old?.next(before: end) }) {
-      guard item.row.cellNumber == nil else {
-        if let cell = old?.cell(of: item.row), read.contains(cell) { plan.stale.add(item.id) }
-        continue
+    while let item = try source({ () throws(AdoptionError) in try walk.old?.next(before: end) }) {
+      if item.row.cellNumber == nil {
+        try takeUnscheduled(item, &walk, body)
+      } else if let cell = walk.old?.cell(of: item.row) {
+        if read.contains(cell) { walk.plan.stale.add(item.id) }
+        if unread.contains(cell) { try takeStandIn(item, of: cell, &walk, body) }
       }
-      let before: InstanceRow?
-      do throws(RegistryError) {
-        before = try cursor.row(of: item.id) { miss($0, &plan) }
-      } catch {
-        throw .registry(error)
-      }
-      guard before?.record.cell == nil else { continue }
-      guard areAllRead else {
-        plan.pending += 1
-        continue
-      }
-      guard let observation = old?.observation(item) else { continue }
-      plan.unscheduled.add(item.id)
-      try body(&plan, [observation])
     }
+  }
+
+  private func takeUnscheduled(
+    _ item: OldInstances.Item, _ walk: inout Walk, _ body: Body
+  ) throws(RebuildError) {
+    guard try mapRow(item.id, &walk.cursor, &walk.plan, body)?.record.cell == nil else { return }
+    // Another cell might have it.
+    guard unread.isEmpty else {
+      walk.plan.pending += 1
+      return
+    }
+    guard let observation = walk.old?.observation(item) else { return }
+    walk.plan.unscheduled.add(item.id)
+    try body(&walk.plan, [observation])
+  }
+
+  private func takeStandIn(
+    _ item: OldInstances.Item, of cell: CellID, _ walk: inout Walk, _ body: Body
+  ) throws(RebuildError) {
+    guard try mapRow(item.id, &walk.cursor, &walk.plan, body) == nil,
+      conflicts[.instance(item.id)] == nil,
+      let observation = walk.old?.provisional(item, in: cell)
+    else { return }
+    walk.plan.standIns.add(item.id)
+    try body(&walk.plan, [observation])
   }
 
   private func source<Value>(
@@ -150,17 +176,11 @@ struct RebuildWork {
   }
 
   private func observations(
-    _ copies: [StagedInstance], _ old: inout OldInstances?, _ cursor: inout MapCursor,
-    _ plan: inout RebuildPlan
+    _ copies: [StagedInstance], _ digests: [Digest], _ walk: inout Walk, _ body: Body
   ) throws(RebuildError) -> [Observation] {
     let id = copies[0].id
-    let known = try source { () throws(AdoptionError) in try old?.row(of: id) }
-    var before: InstanceRow?
-    do throws(RegistryError) {
-      before = try cursor.row(of: id) { miss($0, &plan) }
-    } catch {
-      throw .registry(error)
-    }
+    let known = try source { () throws(AdoptionError) in try walk.old?.row(of: id) }
+    let before = try mapRow(id, &walk.cursor, &walk.plan, body)
     let verdict: CopyRules.Verdict
     do throws(ProjectionError) {
       verdict = try rules.verdict(on: copies) { () throws(ProjectionError) in
@@ -170,30 +190,38 @@ struct RebuildWork {
       throw .staging("\(error)")
     }
     // A mapping into a cell that could not be read stays: the cell may have it still.
-    if let cell = before?.record.cell, !read.contains(cell) {
-      plan.pending += 1
+    if let before, let cell = before.record.cell, !read.contains(cell),
+      try !standsIn(before.changedAt)
+    {
+      walk.plan.pending += 1
       return []
     }
     switch verdict {
     case .hidden:
-      plan.hiddenOnly.add(id)
-      return []
+      walk.plan.hiddenOnly.add(id)
+      // What stood in for a cell goes, now that the cell has been read.
+      guard let before, let cell = before.record.cell, read.contains(cell),
+        try standsIn(before.changedAt)
+      else { return [] }
+      return [unmapping(.instance(id, nil))]
     case .conflict(let kind, let copies, let moves):
       var observations = observe(
-        .instance(id), ConflictEvidence.conflict(kind, copies, moves), &plan)
+        .instance(id), ConflictEvidence.conflict(kind, copies, moves), &walk.plan)
       if !observations.isEmpty, try isProvisional(before?.changedAt) {
         observations.append(unmapping(.instance(id, nil)))
       }
       return observations
     case .mapped(let copy, by: let rule):
-      plan.rules[rule, default: 0] += 1
+      walk.plan.rules[rule, default: 0] += 1
       let owner = records.owner(of: copy, known)
-      if owner.isCompleted { plan.ownersCompleted.add(id) }
-      if owner.project == nil { plan.withoutProject.add(id) }
+      if owner.isCompleted { walk.plan.ownersCompleted.add(id) }
+      if owner.project == nil { walk.plan.withoutProject.add(id) }
       let isUnknown = try before == nil ? true : isProvisional(before?.changedAt)
-      if copy.mayHaveFailedToDelete, isUnknown { plan.inError.add(id) }
+      if copy.mayHaveFailedToDelete, isUnknown { walk.plan.inError.add(id) }
       do throws(RegistryError) {
-        return [try records.observation(copy, owner, before: before)] + settling(.instance(id))
+        guard let place = copies.firstIndex(of: copy) else { preconditionFailure("one of them") }
+        return [try records.observation(copy, digests[place], owner, before: before)]
+          + settling(.instance(id))
       } catch {
         throw .registry(error)
       }
@@ -232,9 +260,26 @@ struct RebuildWork {
   }
 
   /// The map has an instance that no cell has which was read.
-  private func miss(_ item: InstanceItem, _ plan: inout RebuildPlan) {
+  private func miss(
+    _ item: InstanceItem, _ plan: inout RebuildPlan, _ body: Body
+  ) throws(RebuildError) {
     guard let cell = item.row.record.cell else { return }
-    if read.contains(cell) { plan.missing.add(item.id) } else { plan.pending += 1 }
+    guard read.contains(cell) else {
+      plan.pending += 1
+      return
+    }
+    guard try standsIn(item.row.changedAt) else {
+      plan.missing.add(item.id)
+      return
+    }
+    plan.stale.add(item.id)
+    try body(&plan, [unmapping(.instance(item.id, nil))])
+  }
+
+  private func standsIn(_ changedAt: UInt64) throws(RebuildError) -> Bool {
+    do throws(RegistryError) { return try records.standsIn(changedAt: changedAt) } catch {
+      throw .registry(error)
+    }
   }
 
   private func mapped<Value>(

@@ -229,15 +229,3 @@ extension MendPlan {
     }
   }
 }
-
-extension EntityKey {
-  /// The name as ranges of keys give it.
-  fileprivate var name: ByteText? {
-    switch self {
-    case .instance(let id): ByteText(id.description)
-    case .host(let name): name
-    case .cell(let id): ByteText(id.description)
-    case .store: nil
-    }
-  }
-}

@@ -38,12 +38,7 @@ struct MapWalk {
       throw .staging("\(error)")
     }
     if let failure { throw failure }
-    do throws(RegistryError) {
-      try cursor.finish { item in pass(item, &state) }
-    } catch {
-      throw .registry(error)
-    }
-    if let failure = state.failure { throw failure }
+    try cursor.finish { (item) throws(RebuildError) in try pass(item, &state) }
     report = state.report
     tallies = state.tallies
   }
@@ -51,7 +46,6 @@ struct MapWalk {
   private struct State {
     var report: ReconcileReport
     var tallies: [CellID: CellTally]
-    var failure: RebuildError?
 
     mutating func add(_ copy: StagedInstance, _ records: RebuildRecords?) {
       tallies[copy.cell, default: CellTally()].add(copy, records)
@@ -65,23 +59,13 @@ struct MapWalk {
   private func row(
     of id: InstanceID, _ cursor: inout MapCursor, _ state: inout State
   ) throws(RebuildError) -> InstanceRow? {
-    let row: InstanceRow?
-    do throws(RegistryError) {
-      row = try cursor.row(of: id) { item in pass(item, &state) }
-    } catch {
-      throw .registry(error)
-    }
-    if let failure = state.failure { throw failure }
-    return row
+    try cursor.row(of: id) { (item) throws(RebuildError) in try pass(item, &state) }
   }
 
   /// An instance of the map that no cell has.
-  private func pass(_ item: InstanceItem, _ state: inout State) {
+  private func pass(_ item: InstanceItem, _ state: inout State) throws(RebuildError) {
     state.add(item.row)
-    guard state.failure == nil else { return }
-    do throws(RebuildError) { try take(item.id, [], item.row, &state) } catch {
-      state.failure = error
-    }
+    try take(item.id, [], item.row, &state)
   }
 
   private func take(

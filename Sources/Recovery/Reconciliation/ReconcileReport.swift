@@ -78,7 +78,7 @@ struct CellTally {
   mutating func add(_ row: StagedInstance, _ records: RebuildRecords?) {
     rows += 1
     newest = Self.later(newest, row.createdAt)
-    if let records { digest = records.digest(digest, followedBy: row) }
+    if let records { digest = records.digest(digest, followedBy: records.digest(row)) }
   }
 
   mutating func add(_ row: InstanceRow) {

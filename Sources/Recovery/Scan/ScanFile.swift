@@ -146,6 +146,7 @@ final class ScanFile: @unchecked Sendable {
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;
+    PRAGMA wal_autocheckpoint=8192; PRAGMA threads=2;
     BEGIN IMMEDIATE; COMMIT;
     """
 
@@ -473,7 +474,8 @@ extension ScanFile {
   /// The first rows that were passed over, of all cells.
   func unreadable(limit: Int) throws(ProjectionError) -> [(cell: CellID, UnreadableRow)] {
     let statement = try connection.prepare(
-      "SELECT cell, source, row, why FROM unreadable ORDER BY cell, source, row LIMIT \(limit)")
+      "SELECT cell, source, row, why FROM unreadable JOIN cell ON cell.number = unreadable.cell "
+        + "ORDER BY cell.id, source, row LIMIT \(limit)")
     var rows: [(cell: CellID, UnreadableRow)] = []
     while try statement.step() {
       guard let cell = cellsByNumber[try statement.integer(0)],

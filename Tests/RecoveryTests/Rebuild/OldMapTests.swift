@@ -104,6 +104,63 @@ import Testing
     }
   }
 
+  @Test func `stands in for a cell that is away, until it is back`() throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let expected = try bed.content()
+      let other = try RebuildBed(in: bed.folder, named: "other")
+      let file = try makeOld(bed)
+      let inside = bed.cloud.cases.filter { $0.copies.map(\.cell) == [2] }
+      #expect(inside.count > 1)
+      for (place, item) in inside.enumerated() {
+        // Marked and owned as the cell doesn't have it: it is revised, and not completed.
+        try file.addInstance(
+          place + 1, "\(item.instance)", cell: 3,
+          [
+            "project_id": "'stale'", "user_id": "'stale'",
+            // What isn't marked is looked for in the cell, to know it by.
+            "queued_for_delete": place == 0 ? "1" : "0",
+          ])
+      }
+      // Of what the cell has no more, and of what is in another that was read.
+      try file.addInstance(900, "\(instance(900))", cell: 3)
+      let elsewhere = try #require(bed.cloud.cases.first { $0.copies.map(\.cell) == [1] })
+      try file.addInstance(901, "\(elsewhere.instance)", cell: 3)
+      let first = try other.without([2]) { try other.rebuild(old: try old(file)) }
+      #expect(first.standIns.count == UInt64(inside.count + 1), "\(first.standIns)")
+      let row = try #require(try other.index().instance(inside[0].instance))
+      #expect(row.record.cell == cell(2) && row.record.isQueuedForDelete == true)
+      let evidence = try other.evidence(at: row.changedAt)
+      #expect(evidence?.source == "sqlite:///old.sqlite" && evidence?.table == "instance_mappings")
+      #expect(evidence?.cell == cell(2))
+      #expect(try other.index().instance(elsewhere.instance)?.record.cell == cell(1))
+      #expect(try other.index().instance(instance(900))?.record.cell == cell(2))
+      #expect(try other.index().cells().first { $0.id == cell(2) }?.row.record.isCovered == false)
+      let repeated = try other.without([2]) { try other.rebuild(old: try old(file)) }
+      #expect(repeated.instances.differing == 0 && repeated.standIns.count == 0)
+      // Back, the cell is believed, also where nobody gives the old database again.
+      let plan = try other.rebuild()
+      #expect(plan.stale.first == ["\(instance(900))"] && plan.missing.count == 0)
+      let found = try other.content()
+      #expect(Set(found).symmetricDifference(expected) == [])
+      try other.checkVerdicts()
+    }
+  }
+
+  @Test func `what stands in for a cell gives way to another that has the instance`() throws {
+    try withRebuildBed { bed in
+      let item = try #require(bed.cloud.cases.first { $0.copies.map(\.cell) == [1] })
+      let file = try makeOld(bed)
+      try file.addInstance(1, "\(item.instance)", cell: 3)
+      let first = try bed.without([1, 2]) { try bed.rebuild(old: try old(file)) }
+      #expect(first.standIns.first == ["\(item.instance)"])
+      try bed.without([2]) { _ = try bed.rebuild(old: try old(file)) }
+      #expect(try bed.index().instance(item.instance)?.record.cell == cell(1))
+      try bed.rebuild()
+      try bed.checkVerdicts()
+    }
+  }
+
   @Test func `what the map has of an instance by now stays`() throws {
     try withRebuildBed { bed in
       let file = try makeOld(bed)

@@ -75,17 +75,19 @@ final class RebuildBed {
       journal: journal, index: generations, keys: keys.addresses, base: AddressBase(folder: folder))
     let rebuild = try MapRebuild(
       cells: router, journal: journal, keys: keys, stagingIn: journal.files.directory,
-      isTrial: planOnly, old: old)
+      trying: planOnly ? [] : nil, old: old)
     rebuild.scan(settings) { _ in }
     try meanwhile()
     try registry.projectTail()
     let index = try generations.open(store: journal.store).reader
-    var plan = try rebuild.plan(on: index, head: journal.head.position) { _ in }
-    if !planOnly {
-      _ = try rebuild.apply(
-        &plan, title: Self.title, by: AdoptionBed.actor, request: RequestID(.random()), on: index,
+    let plan: RebuildPlan
+    if planOnly {
+      plan = try rebuild.plan(on: index, head: journal.head.position) { _ in }
+    } else {
+      plan = try rebuild.apply(
+        title: Self.title, by: AdoptionBed.actor, request: RequestID(.random()), on: index,
         through: registry
-      ) { _ in }
+      ) { _ in }.plan
     }
     rebuild.discardScan()
     return plan

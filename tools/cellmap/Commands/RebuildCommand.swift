@@ -80,16 +80,22 @@ struct RebuildCommand: ParsableCommand {
         answer, store, done: "Rebuilt the map.",
         json: ["instances": .number(answer.finished?.instances ?? 0)])
     }
-    let made = place.takesCells ? try take(given, session, by: place.authorship) : []
-    let rebuild = try open(session, old, in: place.staging)
+    let cells = try RebuildCells(given, session, change)
+    if !store.json {
+      cells.print(cells.names(beside: try session.map().names()), isDryRun: dryRun)
+    }
+    if place.takesCells {
+      try cells.apply(session, change, by: place.authorship, title: Self.title)
+    }
+    let rebuild = try open(session, old, cells.observations, in: place.staging)
     rebuild.scan(settings) { Console.progress(Self.line($0)) }
     Console.endProgress()
     let (plan, outcome) = try work(rebuild, session)
     rebuild.discardScan()
     session.close()
     let output = RebuildOutput(
-      plan: plan, outcome: outcome, names: try session.map().names(), isDryRun: dryRun,
-      madeCells: made)
+      plan: plan, outcome: outcome, cells: cells,
+      names: cells.names(beside: try session.map().names()), isDryRun: dryRun)
     if store.json {
       Console.print(output.json(request: change.request, at: session.journal.head.position).line)
     } else {
@@ -151,67 +157,17 @@ struct RebuildCommand: ParsableCommand {
     return given
   }
 
-  /// Makes the map hold the cells as they are given; those that aren't stay.
-  ///
-  /// - Returns: The cells that nobody had a UUID for, with the new ones.
-  private func take(
-    _ given: [GivenCell], _ session: StoreSession, by authorship: Authorship
-  ) throws(CommandFailure) -> [CellID] {
-    guard !given.isEmpty else { return [] }
-    var made: [CellID] = []
-    let known = try session.map()
-    let (keys, basis) = (try session.keys(), session.journal.head.position)
-    var observations: [Observation] = []
-    for cell in given {
-      let (id, isNew) = try id(of: cell, in: known)
-      if isNew { made.append(id) }
-      let before = try known.cell(id)?.record
-      let draft = CellDraft(
-        name: cell.name ?? before?.name, addresses: cell.addresses,
-        disabled: cell.disabled ?? (before == nil ? false : before?.disabled),
-        row: before?.row ?? cell.old?.novaRow ?? .unknown)
-      observations.append(
-        Observation(.cell(id, draft), evidence: cell.old?.evidence(keys: keys, basis: basis)))
-    }
-    let names = observations.map { $0.entity.description }.sorted()
-    var command = change.command(.take(observations))
-    command.authorship = authorship
-    command.bulk = BulkMark(
-      title: Self.title,
-      chunk: KeyRange(
-        kind: .cell, first: ByteText(names.first ?? ""), last: ByteText(names.last ?? "")))
-    let registry = try session.writer()
-    do throws(RegistryError) { _ = try registry.submit(command) } catch {
-      throw CommandFailure(error, request: change.request)
-    }
-    return made
-  }
-
-  /// The UUID of a cell that was given, and whether it was made up for it.
-  private func id(
-    of cell: GivenCell, in map: MapReading
-  ) throws(CommandFailure) -> (CellID, isNew: Bool) {
-    if let id = cell.id, cell.old == nil { return (id, false) }
-    let named = try map.cells().filter { $0.row.record.name == cell.name }
-    guard named.count <= 1 else {
-      throw CommandFailure(
-        .refused, "\(named.count) cells are named \(cell.name?.string ?? "nothing"). Give UUIDs.")
-    }
-    if let id = named.first?.id ?? cell.id { return (id, false) }
-    return (CellID(.random()), true)
-  }
-
   // MARK: Work
 
   private func open(
-    _ session: StoreSession, _ old: OldMap?, in folder: String
+    _ session: StoreSession, _ old: OldMap?, _ cells: [Observation], in folder: String
   ) throws(CommandFailure) -> MapRebuild {
     let router = try session.router(try base.addressBase())
     let keys = try session.keys()
     do throws(RebuildError) {
       return try MapRebuild(
         cells: router, journal: session.journal, keys: keys, stagingIn: folder,
-        isTrial: dryRun, old: old)
+        trying: dryRun ? cells : nil, old: old)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
@@ -223,75 +179,26 @@ struct RebuildCommand: ParsableCommand {
     let index = try session.caughtUpIndex()
     let registry = try session.writer()
     do throws(RebuildError) {
-      var plan = try rebuild.plan(on: index, head: session.journal.head.position) {
-        if $0 % 1000 == 0 { Console.progress("comparing: \($0) instances") }
+      let result: (plan: RebuildPlan, outcome: Outcome?)
+      if dryRun {
+        let head = session.journal.head.position
+        let plan = try rebuild.plan(on: index, head: head) {
+          Console.progress("comparing: \($0) instances")
+        }
+        result = (plan, nil)
+      } else {
+        result = try rebuild.apply(
+          title: Self.title, by: change.authorship, request: change.request, on: index,
+          through: registry
+        ) { Console.progress("writing: \($0) instances") }
       }
       Console.progress("counting what the cells have of Nova's global tables")
+      var (plan, outcome) = result
       plan.census = rebuild.census(time: Self.censusTime)
-      guard !dryRun else { return (plan, nil) }
-      let outcome = try rebuild.apply(
-        &plan, title: Self.title, by: change.authorship, request: change.request, on: index,
-        through: registry
-      ) { Console.progress("writing: \($0) rows") }
       Console.endProgress()
       return (plan, outcome)
     } catch {
       throw CommandFailure(error, request: change.request)
     }
-  }
-}
-
-/// Where a rebuild works: the store, a new one, or for a trial without a store one that is thrown away.
-private struct RebuildPlace {
-  let session: StoreSession
-  let staging: String
-  /// The cells that were given are put into the map first.
-  let takesCells: Bool
-  let authorship: Authorship
-  private let scratch: String?
-
-  init(
-    _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,
-    _ change: some ChangeOptions
-  ) throws {
-    // A trial store of its own wants a reason too.
-    authorship =
-      isTrial ? Caller.authorship(reason: "dry run", correlation: nil) : change.authorship
-    let isThere = FileManager.default.fileExists(atPath: StoreFiles(options.folder).journal)
-    if isThere {
-      session = try StoreSession(options)
-      staging = session.files.directory
-      takesCells = !isTrial
-      scratch = nil
-      if isTrial, !given.isEmpty {
-        Console.note("cellmap: A dry run reads the cells under the addresses that the map has.")
-      }
-      return
-    }
-    guard !given.isEmpty else {
-      throw CommandFailure(
-        .usage, "There is no store at '\(options.folder)'. Give the cells with --cells FILE.")
-    }
-    let folder =
-      isTrial
-      ? FileManager.default.temporaryDirectory.path + "/cellmap-trial-\(UUID128.random())"
-      : options.folder
-    scratch = isTrial ? folder : nil
-    let cell0 = given.first { $0.id == .cell0 }?.addresses.database
-    do throws(RegistryError) {
-      _ = try StoreCreation.create(
-        in: folder, cell0: cell0,
-        by: authorship,
-        opening: StoreCreation.Opening(.rebuilt, epoch: epochAbove + 1))
-    } catch {
-      throw CommandFailure(error)
-    }
-    session = try StoreSession(try StoreOptions.parse(["--store", folder]))
-    staging = session.files.directory
-    takesCells = true
-  }
-
-  func end() {
-    if let scratch { try? FileManager.default.removeItem(atPath: scratch) }
   }
 }

@@ -6,16 +6,21 @@ import Registry
 struct RebuildOutput {
   let plan: RebuildPlan
   let outcome: Outcome?
+  /// Those that were given.
+  let cells: RebuildCells
   let names: [CellID: String]
   let isDryRun: Bool
-  /// Cells whose UUIDs nobody knew.
-  let madeCells: [CellID]
 
   private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
 
+  /// By name: a UUID may have been made up, and be another each time.
+  private func inOrder(_ states: [CellScanState]) -> [CellScanState] {
+    states.sorted { (name($0.cell), $0.cell) < (name($1.cell), $1.cell) }
+  }
+
   func print() {
     if !isDryRun {
-      for cell in madeCells {
+      for cell in cells.made {
         Console.say(
           "Made the UUID \(cell) for cell \(name(cell)): nobody gave the one that it had in Nova.")
       }
@@ -27,7 +32,7 @@ struct RebuildOutput {
     printNovaTables()
     for row in plan.refused.first { Console.note("cellmap: passed over: \(Console.safe(row))") }
     for row in plan.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
-    for state in plan.unread {
+    for state in inOrder(plan.unread) {
       Console.note(
         "cellmap: cell \(Console.safe(name(state.cell))) was not read whole: "
           + Console.safe(state.failure ?? "it was stopped")
@@ -49,7 +54,7 @@ struct RebuildOutput {
 
   private func printCells() {
     var table = Table("CELL", "INSTANCES", "UNREADABLE", "READ")
-    for state in plan.cells {
+    for state in inOrder(plan.cells) {
       table.add(
         name(state.cell), "\(state.rows)", "\(state.unreadable)",
         !state.isFinished ? "not whole" : state.unreadable == 0 ? "whole" : "all but those")
@@ -95,6 +100,10 @@ struct RebuildOutput {
   private func printOld() {
     for (found, text) in [
       (plan.unscheduled, "are in no cell yet, says the old database"),
+      (
+        plan.standIns,
+        "of cells that were not read are where the old database has them, until those are read"
+      ),
       (plan.ownersCompleted, "have their owner from the old database"),
       (plan.stale, "are in a cell that hasn't them, says the old database; they are left out"),
     ] where found.count > 0 {
@@ -145,7 +154,8 @@ struct RebuildOutput {
     }
     return .object([
       "dry_run": .flag(isDryRun), "complete": .flag(plan.isComplete),
-      "cells": .list(plan.cells.map(cell)),
+      "cells": .list(inOrder(plan.cells).map(cell)),
+      "cell_changes": cells.json(names),
       "hosts": object(plan.hosts), "instances": object(plan.instances),
       "rules": .object(
         Dictionary(uniqueKeysWithValues: plan.rules.map { ($0.key.rawValue, .number($0.value)) })),
@@ -156,10 +166,10 @@ struct RebuildOutput {
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "in_error": object(plan.inError),
       "pending": .number(plan.pending),
-      "made_cells": .list(isDryRun ? [] : madeCells.map { .printed($0) }),
+      "made_cells": .list(isDryRun ? [] : cells.made.map { .printed($0) }),
       "old": .object([
         "unscheduled": object(plan.unscheduled), "owners": object(plan.ownersCompleted),
-        "stale": object(plan.stale),
+        "stale": object(plan.stale), "provisional": object(plan.standIns),
       ]),
       "nova_tables": .list(
         NovaTableOutcome.all(of: plan).map {

@@ -118,9 +118,15 @@ final class StoreSession {
     }
   }
 
-  /// The index; one that can't serve, and is safe to replace, is made again first.
+  /// The index; one that can't serve, and is safe to replace, is made again first, and so is one that
+  /// lacks more entries than are to be folded in memory: a load of a whole map was killed, or is underway.
   private func openIndex() throws(CommandFailure) -> IndexReader {
     do throws(RegistryError) {
+      let reader = try openChecked()
+      guard registry == nil, try isFarBehind(reader) else { return reader }
+      Console.note("cellmap: The index lacks many entries of the journal. Making it again now.")
+      // Where that can't be done now, the entries are read one by one all the same.
+      do throws(CommandFailure) { _ = try IndexReplacement(self).replace() } catch { return reader }
       return try openChecked()
     } catch .index(.fault(let fault)) where fault.isSafeToReplace {
       try IndexReplacement(self).mend(fault)
@@ -128,6 +134,15 @@ final class StoreSession {
       throw CommandFailure(error)
     }
     do throws(RegistryError) { return try openChecked() } catch { throw CommandFailure(error) }
+  }
+
+  private func isFarBehind(_ reader: IndexReader) throws(RegistryError) -> Bool {
+    do throws(ProjectionError) {
+      let reached = try reader.checkpoint().position.index
+      return journal.head.position.index > reached + UInt64(Overlay.readerCapacity)
+    } catch {
+      throw .index(error)
+    }
   }
 
   /// - Throws: `index` with a fault, or `journal`.

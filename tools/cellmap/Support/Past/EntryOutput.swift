@@ -50,7 +50,8 @@ enum EntryOutput {
     }
   }
 
-  private static func sentence(_ event: CellEvent) -> String {
+  /// What happened to a cell; addresses are masked.
+  static func sentence(_ event: CellEvent) -> String {
     switch event {
     case .added(let record):
       "added as \(name(record.name)), database \(shown(record.database)), queue "

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+import Journal
+import Registry
+
+/// Where a rebuild works: the store, a new one, or for a trial without a store one that is thrown away.
+struct RebuildPlace {
+  let session: StoreSession
+  let staging: String
+  /// The cells that were given are put into the map first.
+  let takesCells: Bool
+  let authorship: Authorship
+  private let scratch: String?
+
+  init(
+    _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,
+    _ change: some ChangeOptions
+  ) throws {
+    // A trial store of its own wants a reason too.
+    authorship =
+      isTrial ? Caller.authorship(reason: "dry run", correlation: nil) : change.authorship
+    let isThere = FileManager.default.fileExists(atPath: StoreFiles(options.folder).journal)
+    if isThere {
+      session = try StoreSession(options)
+      staging = session.files.directory
+      takesCells = !isTrial
+      scratch = nil
+      return
+    }
+    guard !given.isEmpty else {
+      throw CommandFailure(
+        .usage, "There is no store at '\(options.folder)'. Give the cells with --cells FILE.")
+    }
+    let folder =
+      isTrial
+      ? FileManager.default.temporaryDirectory.path + "/cellmap-trial-\(UUID128.random())"
+      : options.folder
+    scratch = isTrial ? folder : nil
+    let cell0 = given.first { $0.id == .cell0 }?.addresses.database
+    do throws(RegistryError) {
+      _ = try StoreCreation.create(
+        in: folder, cell0: cell0,
+        by: authorship,
+        opening: StoreCreation.Opening(.rebuilt, epoch: epochAbove + 1))
+    } catch {
+      throw CommandFailure(error)
+    }
+    session = try StoreSession(try StoreOptions.parse(["--store", folder]))
+    staging = session.files.directory
+    takesCells = true
+  }
+
+  func end() {
+    if let scratch { try? FileManager.default.removeItem(atPath: scratch) }
+  }
+}
