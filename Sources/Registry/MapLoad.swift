@@ -21,6 +21,7 @@ public final class MapLoad: @unchecked Sendable {
   private let words: String
   private let generations: IndexGenerations
   private let keys: KeyRing
+  private let makeGeneration: (@Sendable (UInt64) -> Bool)?
   // Both are the deciding thread's alone; all else doesn't change, or is behind a lock.
   private let rules: Rulebook<EmptyMap>
   private var last: InstanceID?
@@ -34,8 +35,9 @@ public final class MapLoad: @unchecked Sendable {
   /// - Returns: nil if the map isn't so that a load is right; the registry's other road is then.
   init?(
     journal: EventJournal, lock: StoreLock, words: String, generations: IndexGenerations,
-    keys: KeyRing, after basis: Position
+    keys: KeyRing, after basis: Position, makeGeneration: (@Sendable (UInt64) -> Bool)? = nil
   ) throws(RegistryError) {
+    self.makeGeneration = makeGeneration
     self.journal = journal
     self.lock = lock
     self.words = words
@@ -147,7 +149,11 @@ public final class MapLoad: @unchecked Sendable {
     do throws(ProjectionError) {
       let new = try generations.reserve()
       try withExtendedLifetime(new) { () throws(ProjectionError) in
-        try generations.make(new.number, from: journal)
+        // Elsewhere it has memory of its own, and damage in the journal ends that alone.
+        if makeGeneration?(new.number) != true {
+          try? generations.discard(new.number)
+          try generations.make(new.number, from: journal)
+        }
         try serve(new.number)
       }
     } catch {

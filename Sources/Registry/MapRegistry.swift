@@ -31,14 +31,19 @@ public final class MapRegistry: Sendable {
   private let command: String
   private let index: IndexGenerations
   private let keys: KeyRing
+  private let makeGeneration: (@Sendable (UInt64) -> Bool)?
 
   /// Makes a store ready for writing; the lease is taken only when a command comes.
   ///
-  /// - Parameter command: What this process does, for those who wait for the lease.
+  /// - Parameters:
+  ///   - command: What this process does, for those who wait for the lease.
+  ///   - makeGeneration: Makes an index of the journal elsewhere than in this process, as a generation
+  ///     of the number that it is given; false if that failed. nil makes it in this one.
   public init(
     journal: EventJournal, lock: StoreLock, command: String, index: IndexGenerations,
-    keys: KeyRing
+    keys: KeyRing, makeGeneration: (@Sendable (UInt64) -> Bool)? = nil
   ) {
+    self.makeGeneration = makeGeneration
     self.journal = journal
     self.lock = lock
     self.command = command
@@ -107,7 +112,8 @@ public final class MapRegistry: Sendable {
   public func beginLoad(after basis: Position) throws(RegistryError) -> MapLoad? {
     try projectTail()
     return try MapLoad(
-      journal: journal, lock: lock, words: command, generations: index, keys: keys, after: basis)
+      journal: journal, lock: lock, words: command, generations: index, keys: keys, after: basis,
+      makeGeneration: makeGeneration)
   }
 
   /// Lets waiting commands finish, projects what is left, syncs HEAD and gives the lease back.
