@@ -108,6 +108,11 @@ struct CommandContent {
     case .enableCell(let id, force: _): cell("set cell disabled", id) { $0.optional(false) }
     case .beginRemovingCell(let id): cell("begin removing cell", id) { _ in }
     case .removeCell(let id): cell("remove cell", id) { _ in }
+    case .resealCell(let id): cell("reseal cell", id) { _ in }
+    case .shredKeys(let id, let named, _):
+      cell("shred keys", id) { content in
+        content.optional(named) { $0.uuid($1.uuid) }
+      }
     case .recordIdentity(let id, let identity):
       cell("record identity", id) { $0.identity(identity) }
     case .setCoverage(let id, let isCovered):
@@ -127,8 +132,8 @@ struct CommandContent {
       text("resolve conflict")
       text(entity.description)
       text(decision.string)
-    case .take, .emptyCell, .openEpoch, .noteScan, .finishAdoption, .finishPublication,
-      .finishRequest:
+    case .take, .emptyCell, .openEpoch, .noteScan, .noteArchive, .finishAdoption,
+      .finishPublication, .finishRequest:
       preconditionFailure("A bulk command is known by its title.")
     }
   }

@@ -40,7 +40,7 @@ enum EntryOutput {
   /// What happened, in words.
   static func sentence(_ event: Event, _ naming: CellNaming) -> String {
     switch event {
-    case .cell(_, let event): sentence(event)
+    case .cell(_, let event): sentence(event, naming)
     case .host(_, let event): sentence(event, naming)
     case .instance(_, let event): sentence(event, naming)
     case .conflict(_, .found(let kind, _)): "conflict found: \(kind.string)"
@@ -50,16 +50,18 @@ enum EntryOutput {
     }
   }
 
-  private static func sentence(_ event: CellEvent) -> String {
+  private static func sentence(_ event: CellEvent, _ naming: CellNaming) -> String {
     switch event {
     case .added(let record):
-      "added as \(name(record.name)), database \(shown(record.database)), queue "
-        + "\(shown(record.queue))"
+      "added as \(name(record.name)), database \(shown(record.database, naming)), queue "
+        + "\(shown(record.queue, naming))"
     case .renamed(let from, let to): "renamed from \(name(from)) to \(name(to))"
     case .addressesChanged(let from, let to):
       "addresses changed: "
-        + [change("database", from.database, to.database), change("queue", from.queue, to.queue)]
-        .compactMap(\.self).joined(separator: ", ")
+        + [
+          change("database", from.database, to.database, naming),
+          change("queue", from.queue, to.queue, naming),
+        ].compactMap(\.self).joined(separator: ", ")
     case .availabilityChanged(_, let to):
       to.isBeingRemoved ? "marked for removal" : to.disabled == true ? "disabled" : "enabled"
     case .removed: "removed"
@@ -133,20 +135,21 @@ enum EntryOutput {
   }
 
   private static func name(_ name: ByteText?) -> String { name?.string ?? "(no name)" }
-  private static func shown(_ address: SealedAddress?) -> String {
-    address?.publicForm.string ?? "-"
+  private static func shown(_ address: SealedAddress?, _ naming: CellNaming) -> String {
+    guard let address else { return "-" }
+    return address.publicForm.string + (naming.isShredded(address.key) ? " (key shredded)" : "")
   }
   private static func owner(_ owner: InstanceOwner) -> String {
     "\(owner.project.shown ?? "-")/\(owner.user.shown ?? "-")"
   }
 
   private static func change(
-    _ what: String, _ from: SealedAddress?, _ to: SealedAddress?
+    _ what: String, _ from: SealedAddress?, _ to: SealedAddress?, _ naming: CellNaming
   ) -> String? {
     guard from != to else { return nil }
     return from?.publicForm == to?.publicForm
-      ? "\(what) \(shown(to)) (its secret, or only its sealing)"
-      : "\(what) from \(shown(from)) to \(shown(to))"
+      ? "\(what) \(shown(to, naming)) (its secret, or only its sealing)"
+      : "\(what) from \(shown(from, naming)) to \(shown(to, naming))"
   }
 }
 
@@ -156,6 +159,11 @@ final class CellNaming {
   private var known: [CellID: String] = [:]
 
   init(_ history: MapHistory) { self.history = history }
+
+  /// Whether nobody can read any more what a data key has sealed.
+  func isShredded(_ key: KeyID) -> Bool {
+    AddressKeys.isGone(key, from: history.journal.files.keys)
+  }
 
   func name(of cell: CellID) -> String {
     if let name = known[cell] { return name }
