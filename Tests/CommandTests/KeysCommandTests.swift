@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct KeysCommandTests {
-  private let database = "mysql://nova:first@db/nova"
+  private let database = "mysql://nova:Canary4711@db/nova"
   private let queue = "rabbit://nova:word@q:5672/"
 
   private func withCell(_ body: (CommandBed) throws -> Void) throws {
@@ -92,7 +92,7 @@ import Testing
       try bed.done("audit", "export", "all.jsonl")
       for name in try FileManager.default.subpathsOfDirectory(atPath: bed.path("store")) {
         let bytes = FileManager.default.contents(atPath: bed.path("store/" + name)) ?? Data()
-        #expect(bytes.range(of: Data("first".utf8)) == nil, "\(name)")
+        #expect(bytes.range(of: Data("Canary4711".utf8)) == nil, "\(name)")
       }
       let again = try bed.done("keys", "shred", old, "--reason", "leaver", "--json").object
       #expect(again["changed"] as? Bool == false)

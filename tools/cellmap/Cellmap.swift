@@ -26,10 +26,10 @@ struct Cellmap: ParsableCommand {
       CellCommand.self, HostCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
       ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, ReconcileCommand.self,
-      DoctorCommand.self, BackupCommand.self, KeysCommand.self,
+      DoctorCommand.self, BackupCommand.self, KeysCommand.self, ArchiveCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
       ProveWorkerCommand.self, CheckpointWorkerCommand.self, ExportWorkerCommand.self,
-      ImportWorkerCommand.self, KeysWorkerCommand.self,
+      ImportWorkerCommand.self, KeysWorkerCommand.self, ArchiveWorkerCommand.self,
       BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])
 

@@ -85,8 +85,8 @@ public enum Change: Sendable {
   case openEpoch(EpochOpening)
   /// Notes that a scan of a cell begins or has read it whole.
   case noteScan(ScanProgress, isFinished: Bool)
-  /// Notes that entries were written into an archive.
-  case noteArchive(ArchivePoint)
+  /// Notes that entries were written into an archive; `asked` is which ones the caller wished there.
+  case noteArchive(ArchivePoint, asked: ByteText)
   /// Takes hosts and mappings out of a cell that is being removed.
   case emptyCell(CellID, hosts: [ByteText], instances: [InstanceID])
   /// Notes that a whole map was taken over, and ends the bulk command.

@@ -132,8 +132,11 @@ struct CommandContent {
       text("resolve conflict")
       text(entity.description)
       text(decision.string)
-    case .take, .emptyCell, .openEpoch, .noteScan, .noteArchive, .finishAdoption,
-      .finishPublication, .finishRequest:
+    case .noteArchive(_, let asked):
+      text("archive")
+      text(asked.string)
+    case .take, .emptyCell, .openEpoch, .noteScan, .finishAdoption, .finishPublication,
+      .finishRequest:
       preconditionFailure("A bulk command is known by its title.")
     }
   }

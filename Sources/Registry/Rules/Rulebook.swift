@@ -127,7 +127,7 @@ struct Rulebook<Map: MapLookup> {
     case .openEpoch(let opening): [.store(.epochOpened(opening))]
     case .noteScan(let progress, let isFinished):
       [.store(isFinished ? .scanFinished(progress) : .scanStarted(progress))]
-    case .noteArchive(let point): [.store(.archived(point))]
+    case .noteArchive(let point, asked: _): [.store(.archived(point))]
     case .take, .emptyCell: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):
       [.store(.adopted(transfer)), .store(.requestFinished(counts: counts))]

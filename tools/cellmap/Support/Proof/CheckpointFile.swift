@@ -89,8 +89,10 @@ struct CheckpointFile {
     guard let key = keys.first(where: { $0.verifies(note) }) else {
       throw CommandFailure(
         .integrity,
-        "\(path) is not signed by \(given == nil ? "a key of this store" : "the key of --key"): it was "
-          + "changed, or is another's. It says nothing of the journal.")
+        "\(path) is not signed by "
+          + (given == nil
+            ? "a key of this store" : "the key of --key, nor by one that took over from it")
+          + ": it was changed, or is another's. It says nothing of the journal.")
     }
     return key
   }
