@@ -46,6 +46,15 @@ public enum CellConnection: Sendable {
   /// Whether `instances` has the column `hidden`, which the oldest schemas lack.
   public var hasHidden: Bool { tables.hasHidden }
 
+  /// `instances.uuid` as the database is to order it by the UUIDs' bytes: the column itself, unless
+  /// its collation has another order.
+  public func uuidOrder() throws(CellError) -> String {
+    switch self {
+    case .sqlite: "uuid"
+    case .server(let connection): try connection.uuidOrder()
+    }
+  }
+
   /// Begins a piece of work that is broken off at `deadline`.
   ///
   /// - Throws: `replaced` if the database at the address is another one by now; `connectionLost` if

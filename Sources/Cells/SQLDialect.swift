@@ -17,8 +17,8 @@ public enum SQLDialect: Hashable, Sendable, CaseIterable {
 
   /// A text column as it is ordered and compared by its UTF-8 bytes, whatever its collation.
   ///
-  /// No index of Nova's serves it on a server. A column of UUIDs in small letters needs it nowhere:
-  /// their order is the same in every collation.
+  /// No index of Nova's serves it on a server. For a column of UUIDs `uuidOrder` finds out whether it
+  /// is needed.
   public func byteOrder(_ column: String) -> String {
     switch self {
     case .sqlite: "\(column) COLLATE BINARY"

@@ -23,12 +23,19 @@ public final class ChangePreview {
   /// Cells and hosts that it adds are there for later observations; instances aren't kept, so that
   /// memory doesn't grow with their number.
   ///
+  /// - Parameter chunk: The observations that the same command makes, this one among them.
   /// - Returns: nil if a later entry than the observation's basis stands.
   /// - Throws: `refused`, `index` or `keys`.
-  public func events(_ observation: Observation) throws(RegistryError) -> [Event]? {
+  public func events(
+    _ observation: Observation, in chunk: [Observation] = []
+  ) throws(RegistryError) -> [Event]? {
     var events: [Event] = []
-    let holds = try rules.take(observation, into: &events) { (cell) throws(RegistryError) in
-      try map.index.contentCounts(of: cell)
+    let databases =
+      if case .cell = observation.state { try rules.databases(given: chunk) } else {
+        Rulebook<LiveMap>.GivenDatabases()
+      }
+    let holds = try rules.take(observation, into: &events, beside: databases) {
+      (cell) throws(RegistryError) in try map.index.contentCounts(of: cell)
     }
     guard holds else { return nil }
     if case .instance = observation.state { return events }

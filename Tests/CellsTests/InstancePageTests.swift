@@ -164,7 +164,8 @@ import TestSupport
   // MARK: Statements
 
   private func plan(_ file: NovaCellFile, _ query: InstancePageQuery) throws -> [String] {
-    let sql = InstancePageSQL(query, of: NovaCellTables(dialect: .sqlite, hasHidden: true))
+    let sql = InstancePageSQL(
+      query, of: NovaCellTables(dialect: .sqlite, hasHidden: true), uuid: "uuid")
     let connection = try SQLiteConnection(path: file.path, mode: .readOnly)
     var steps: [String] = []
     for segment in sql.segments {
@@ -232,12 +233,15 @@ import TestSupport
       $0.name = "x"
     }
     func text(_ dialect: SQLDialect) -> String {
-      InstancePageSQL(asked, of: NovaCellTables(dialect: dialect, hasHidden: true)).statement(
-        .all, limit: 5
-      ).text
+      InstancePageSQL(asked, of: NovaCellTables(dialect: dialect, hasHidden: true), uuid: "uuid")
+        .statement(
+          .all, limit: 5
+        ).text
     }
-    let values = InstancePageSQL(asked, of: NovaCellTables(dialect: .postgresql, hasHidden: true))
-      .statement(.all, limit: 5).values
+    let values = InstancePageSQL(
+      asked, of: NovaCellTables(dialect: .postgresql, hasHidden: true), uuid: "uuid"
+    )
+    .statement(.all, limit: 5).values
     #expect(
       values == [.text("p"), .text("x"), .text("n"), .text(ByteText("\(id(1))"))])
     let sqlite: [String] = [

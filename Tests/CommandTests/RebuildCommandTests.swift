@@ -29,7 +29,11 @@ import Testing
       }
       #expect(after == before)
       let id = "\(instance(900))"
+      let (keys, aside) = (bed.path("store/keys"), bed.path("keys-aside"))
+      try FileManager.default.moveItem(atPath: keys, toPath: aside)
+      // A reader needs none.
       #expect(try bed.done("conflicts", "list", "--json").object["instance"] as? String == id)
+      try FileManager.default.moveItem(atPath: aside, toPath: keys)
       let routed = try bed.run("route", id, "--json")
       #expect(routed.status == 2, "\(routed)")
       let error = try #require(try routed.object["error"] as? String)

@@ -5,7 +5,7 @@ import Router
 import TestSupport
 import Testing
 
-/// Backups and restores beside writers, killed, and on full disks.
+/// Backups beside writers, and both on full disks; `tools/test --faults` kills them at each call.
 @Suite struct BackupFaultTests {
   private static let needsRoot: Comment = "mounting a small file system needs root"
 
@@ -47,77 +47,6 @@ import Testing
     var information = siginfo_t()
     waitid(P_PID, id_t(process), &information, WEXITED | WNOHANG | WNOWAIT)
     return information.si_signo == 0
-  }
-
-  @Test func `a killed backup is none, and the next one is whole`() throws {
-    try withTemporaryFolder { folder in
-      let sample = try SampleStore(in: folder, instances: 1_500)
-      var chance = Chance()
-      let target = folder + "/backup"
-      let words = ["backup", "create", target, "--store", sample.store, "--with-keys"]
-      let usual = try microseconds { try expectDone(words) }
-      var killed = 0
-      for round in 1...40 {
-        try? FileManager.default.removeItem(atPath: target)
-        let running = try Cellmap.start(words)
-        usleep(UInt32.random(in: 0...UInt32(usual), using: &chance))
-        running.send(SIGKILL, andChildren: true)
-        if try running.wait().signal == SIGKILL { killed += 1 }
-        let note: Comment = "seed \(chance.seed), round \(round)"
-        if isThere(target) {
-          _ = try JournalBackup.open(target).journal.verify()
-        } else {
-          try expectDone(words)
-          #expect(!isThere(target + ".new") && !isThere(target + ".making"), note)
-        }
-      }
-      #expect(killed > 0)
-      try expectDone(["audit", "verify", "--store", sample.store])
-    }
-  }
-
-  @Test func `a killed restore leaves the old store or the new one`() throws {
-    try withTemporaryFolder { folder in
-      let sample = try SampleStore(in: folder, instances: 600)
-      var chance = Chance()
-      let (backup, saved) = (folder + "/backup", folder + "/saved")
-      try expectDone(["backup", "create", backup, "--store", sample.store])
-      try expectDone(sample.map(UUID()))
-      try sample.copyStore(to: saved)
-      let old = try StoreContent(of: saved).digests
-      let words = [
-        "backup", "restore", backup, "--to", "500", "--store", sample.store, "--reason", "test",
-      ]
-      let usual = try microseconds { try expectDone(words) }
-      var outcomes = [0, 0]
-      for round in 1...40 {
-        try FileManager.default.removeItem(atPath: sample.store)
-        try FileManager.default.copyItem(atPath: saved, toPath: sample.store)
-        let running = try Cellmap.start(words)
-        usleep(UInt32.random(in: 0...UInt32(usual), using: &chance))
-        running.send(SIGKILL, andChildren: true)
-        _ = try running.wait()
-        let note: Comment = "seed \(chance.seed), round \(round)"
-        let left = try contentOnceClosed(sample.store).digests
-        let isNew = left.count == 501
-        outcomes[isNew ? 1 : 0] += 1
-        #expect(isNew ? left.prefix(500) == old.prefix(500) : left == old, note)
-        try expectDone(["status", "--store", sample.store])
-        try expectDone(["audit", "verify", "--store", sample.store])
-        if !isNew { try expectDone(words) }
-        #expect(!isThere(sample.store + "/restoring") || isNew, note)
-        try expectDone(sample.map(UUID()))
-      }
-      #expect(outcomes[0] > 0)
-    }
-  }
-
-  /// A killed child process may end a little later than its parent.
-  private func contentOnceClosed(_ store: String) throws -> StoreContent {
-    for _ in 1...1_000 {
-      do { return try StoreContent(of: store) } catch JournalError.inUse { usleep(10_000) }
-    }
-    return try StoreContent(of: store)
   }
 
   @Test(.enabled(if: SmallDisk.isPossible, needsRoot))

@@ -55,7 +55,7 @@ import Testing
               && (user == nil || $0.value.record.owner.user?.clearText == user)
           }
           let counted = matching.filter { $0.value.record.isQueuedForDelete != true }.count
-          #expect(try reader.countForQuota(project: project, user: user) == counted)
+          #expect(try reader.countNotQueued(project: project, user: user) == counted)
           let listed = try reader.instances(project: project, user: user, limit: 10_000)
           #expect(listed.map(\.id) == matching.keys.sorted())
         }

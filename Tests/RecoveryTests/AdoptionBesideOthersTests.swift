@@ -170,11 +170,43 @@ import Testing
   @Test func `a database that a cell of Nova's still has is never given to another`() throws {
     try withBed { bed in
       try prepare(bed)
-      try bed.api.addCell(9, cell(2), name: "old", database: "sqlite:///elsewhere.sqlite")
+      try bed.api.addCell(9, cell(2), name: "old", database: "sqlite:///2.sqlite")
       let plan = try bed.adopt(Run(prunes: true, planOnly: true)).plan
-      // Both have rows, so nothing was made again: the old one's own row must come first.
+      // Both have rows, so nothing was made again.
       #expect(plan.replacedCells.isEmpty)
       #expect(plan.problemCount > 0)
+    }
+  }
+
+  @Test func `cells that have exchanged their databases are followed`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.adopt()
+      try bed.api.execute(
+        """
+        UPDATE cell_mappings SET database_connection = CASE id
+          WHEN 2 THEN 'sqlite:///2.sqlite' ELSE 'sqlite:///1.sqlite' END WHERE id IN (2, 3)
+        """)
+      let plan = try bed.adopt().plan
+      #expect(plan.cells.changed == 2 && plan.problemCount == 0, "\(plan.problems)")
+      let map = try bed.map()
+      #expect(try map.cell(cell(1))?.record.database?.publicForm == "sqlite:///2.sqlite")
+      #expect(try map.cell(cell(2))?.record.database?.publicForm == "sqlite:///1.sqlite")
+      #expect(try bed.adopt().outcome == nil)
+    }
+  }
+
+  @Test func `a database is not given to one cell while another keeps it`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.adopt()
+      try bed.api.execute(
+        "UPDATE cell_mappings SET database_connection = 'sqlite:///1.sqlite' WHERE id = 3")
+      let plan = try bed.adopt(Run(skipsInvalid: true)).plan
+      #expect(plan.problemCount == 1 && plan.cells.same == 2, "\(plan.problems)")
+      #expect(plan.problems.first?.contains("cell_mappings row 3") == true, "\(plan.problems)")
+      #expect(
+        try bed.map().cell(cell(2))?.record.database?.publicForm == "sqlite:///2.sqlite")
     }
   }
 

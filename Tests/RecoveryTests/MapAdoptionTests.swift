@@ -96,6 +96,21 @@ import Testing
     }
   }
 
+  @Test func `counts times that are none, and keeps them as unknown`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.api.addInstance(
+        1, "\(instance(1))", cell: 2, ["created_at": "'0000-00-00 00:00:00'"])
+      try bed.api.addInstance(2, "\(instance(2))", cell: 2, ["created_at": "'soon'"])
+      try bed.api.addInstance(3, "\(instance(3))", cell: 2, ["created_at": "NULL"])
+      let plan = try bed.adopt().plan
+      #expect(plan.unreadTimes == 2 && plan.firstUnreadTime == "instance_mappings row 1")
+      let row = try bed.map().instance(instance(2))?.record.row
+      #expect(row?.number == 2 && row?.createdAt == nil)
+      #expect(try bed.adopt().outcome == nil)
+    }
+  }
+
   @Test func `passes over Nova's marker rows`() throws {
     try withBed { bed in
       try bed.addCells()

@@ -48,6 +48,25 @@ import Testing
     }
   }
 
+  @Test func `refuses Nova's marker rows, observed ones too`() throws {
+    try withStore { store in
+      try store.addCell(.number(1))
+      let zero = InstanceID(.zero)
+      let marker = InstanceOwner(project: "INSTANCE_MIGRATION_MARKER", user: nil)
+      let draft = InstanceDraft(cell: .number(1), owner: .sample)
+      expectBadName { try store.submit(.mapInstance(zero, draft)) }
+      expectBadName {
+        try store.take(.instance(zero, InstanceRecord(cell: .number(1), owner: .sample)))
+      }
+      expectBadName {
+        try store.submit(
+          .mapInstance(.number(1), InstanceDraft(cell: .number(1), owner: marker)))
+      }
+      try store.submit(.mapInstance(.number(1), draft))
+      expectBadName { try store.submit(.setOwner(.number(1), marker)) }
+    }
+  }
+
   @Test(arguments: bad + ["a b", "é", "a/b", "a\nb", "１"])
   func `refuses a host name that no host has, and shows it harmlessly`(text: String) throws {
     try withStore { store in

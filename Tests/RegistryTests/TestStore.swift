@@ -139,9 +139,9 @@ extension CellID {
 }
 
 extension InstanceID {
-  /// Numbers spread over the buckets.
+  /// Numbers spread over the buckets; none is the zero UUID, which is Nova's marker.
   static func number(_ number: UInt64) -> InstanceID {
-    InstanceID(UUID128(high: number &* 0x9E37_79B9_7F4A_7C15, low: number))
+    InstanceID(UUID128(high: (number &+ 1) &* 0x9E37_79B9_7F4A_7C15, low: number))
   }
 }
 

@@ -161,6 +161,29 @@ struct ServerPageTests {
     }
   }
 
+  /// In Danish `aa` is a letter behind `z`.
+  @Test(arguments: ServerEngine.allCases)
+  func `pages by UUID are in the order of bytes, whatever the database's alphabet`(
+    _ engine: ServerEngine
+  ) throws {
+    let database = try NovaServerDatabase.makeCell(on: .shared(engine), isDanish: true)
+    let ids = ["a0", "aa", "ab", "b0", "f0", "ff"].map { pair in
+      InstanceID("\(pair)000000-0000-4000-8000-00000000aa\(pair)")!
+    }
+    for id in ids { try database.add(id, ["project_id": "'p'"]) }
+    let connection = try connect(database)
+    for keys in [[], [InstanceOrder.Key(.project)], [.init(.createdAt)]] {
+      for isDescending in [false, true] {
+        let order = InstanceOrder(keys + [.init(.uuid, isDescending: isDescending)])
+        for limit in [1, 4] {
+          let query = InstancePageQuery(order: order, filter: InstanceFilter(), limit: limit)
+          let found = try pages(query, on: connection).map(\.instance.id)
+          #expect(found == (isDescending ? ids.reversed() : ids), "\(keys), \(limit)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: ServerEngine.allCases)
   func `a column in another character set is ordered by its UTF-8 bytes`(
     _ engine: ServerEngine

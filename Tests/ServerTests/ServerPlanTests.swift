@@ -34,7 +34,8 @@ struct ServerPlanTests {
     change(&filter)
     let query = InstancePageQuery(
       order: InstanceOrder(keys), filter: filter, after: after, limit: 100)
-    let sql = InstancePageSQL(query, of: NovaCellTables(dialect: dialect, hasHidden: true))
+    let sql = InstancePageSQL(
+      query, of: NovaCellTables(dialect: dialect, hasHidden: true), uuid: "uuid")
     return try sql.segments.map { segment in
       let statement = sql.statement(segment, limit: 100)
       var text = statement.text

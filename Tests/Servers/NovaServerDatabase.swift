@@ -11,17 +11,23 @@ public struct NovaServerDatabase: Sendable {
   public let password: String
 
   /// Makes a cell's database with Nova's tables, empty.
+  ///
+  /// - Parameter isDanish: Its texts are in the order of Danish, in which `aa` comes after `z`.
   public static func makeCell(
-    on server: TestServer, password: String = "s3cret-pass", withHidden: Bool = true
+    on server: TestServer, password: String = "s3cret-pass", withHidden: Bool = true,
+    isDanish: Bool = false
   ) throws -> NovaServerDatabase {
-    try make(on: server, password: password, tables: cellTables(server.engine, withHidden))
+    try make(
+      on: server, password: password, tables: cellTables(server.engine, withHidden),
+      isDanish: isDanish)
   }
 
   /// Makes an API database with Nova's mapping tables, empty.
   public static func makeAPI(
-    on server: TestServer, password: String = "s3cret-pass"
+    on server: TestServer, password: String = "s3cret-pass", isDanish: Bool = false
   ) throws -> NovaServerDatabase {
-    try make(on: server, password: password, tables: apiTables(server.engine))
+    try make(
+      on: server, password: password, tables: apiTables(server.engine), isDanish: isDanish)
   }
 
   /// A cell's database and reader of the same names on another server, empty.
@@ -32,11 +38,18 @@ public struct NovaServerDatabase: Sendable {
 
   private static func make(
     on server: TestServer, name: String = TestServer.uniqueName("nova"), password: String,
-    tables: String
+    tables: String, isDanish: Bool = false
   ) throws -> NovaServerDatabase {
     let database = NovaServerDatabase(
       server: server, name: name, user: name + "_reader", password: password)
-    let collation = server.engine == .mariadb ? " CHARACTER SET utf8mb3" : ""
+    let collation =
+      switch server.engine {
+      case .mariadb: " CHARACTER SET utf8mb3" + (isDanish ? " COLLATE utf8mb3_danish_ci" : "")
+      case .postgresql:
+        isDanish
+          ? " TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'da' LOCALE 'C'"
+          : ""
+      }
     try server.execute("CREATE DATABASE \(name)\(collation)")
     try server.execute(tables, in: name)
     try database.setPassword(password, isNew: true)

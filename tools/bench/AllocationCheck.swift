@@ -32,11 +32,26 @@ struct AllocationCheck {
 
   private static func count(_ fixtures: Fixtures) throws -> [(name: String, Double)] {
     [
+      ("append of one entry", try appendOne(fixtures)),
       ("append of 1,000 entries, each", try append(fixtures)),
       ("replay, each entry", try replay(fixtures)),
       ("index lookup, SQLite's own included", try lookup(fixtures)),
       ("route cache hit", try cacheHit(fixtures)),
+      ("full route against SQLite cells", try route(fixtures)),
     ]
+  }
+
+  private static func appendOne(_ fixtures: Fixtures) throws -> Double {
+    let store = try fixtures.emptyStore("allocations-one")
+    let size = 200
+    let batches = (0..<5 * size).map { [Workload.mapped($0)] }
+    let lease = try store.journal.lock.acquire(command: "bench")
+    defer { lease.release() }
+    return try fewest(of: 5, operations: size) { run in
+      for batch in batches[run * size..<(run + 1) * size] {
+        _ = try store.journal.append(batch, expecting: store.journal.head.position, under: lease)
+      }
+    }
   }
 
   private static func append(_ fixtures: Fixtures) throws -> Double {
@@ -66,11 +81,21 @@ struct AllocationCheck {
 
   private static func cacheHit(_ fixtures: Fixtures) throws -> Double {
     let store = try fixtures.populatedStore()
-    let router = try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys.addresses,
-      base: AddressBase(folder: store.cellFolder))
+    let router = try store.router()
     return try fewest(of: 4, operations: instances) { _ in
       for number in 0..<instances { _ = try router.mapping(of: Workload.instance(number)) }
+    }
+  }
+
+  private static func route(_ fixtures: Fixtures) throws -> Double {
+    let store = try fixtures.populatedStore()
+    try CellDatabases.make(for: store, instances: instances)
+    // Each is looked up in the index, not in the cache.
+    let router = try store.router { $0.cacheCapacity = 1_024 }
+    return try fewest(of: 3, operations: instances) { _ in
+      for number in 0..<instances {
+        _ = try router.route(Workload.instance(number), until: .now + .seconds(60))
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import Glibc
 import Journal
 import Projections
 import Registry
+import Router
 
 /// A store for measuring: four cells and as many instances as are asked for.
 final class BenchStore {
@@ -34,6 +35,15 @@ final class BenchStore {
   func registry() -> MapRegistry {
     MapRegistry(
       journal: journal, lock: journal.lock, command: "bench", index: generations, keys: keys)
+  }
+
+  /// A router over the store and the cells in its folder.
+  func router(_ change: (inout CellRouter.Options) -> Void = { _ in }) throws -> CellRouter {
+    var options = CellRouter.Options()
+    change(&options)
+    return try CellRouter(
+      journal: journal, index: generations, keys: keys.addresses,
+      base: AddressBase(folder: cellFolder), options: options)
   }
 
   /// Where the database of a cell is.

@@ -20,12 +20,6 @@ enum ListBenches {
     return store
   }
 
-  private static func router(_ store: BenchStore) throws -> CellRouter {
-    try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys.addresses,
-      base: AddressBase(folder: store.cellFolder))
-  }
-
   private static func request(_ keys: InstanceOrder.Key...) -> InstanceListRequest {
     var request = InstanceListRequest(order: InstanceOrder(keys))
     request.limit = limit
@@ -66,7 +60,7 @@ enum ListBenches {
     order: String
   ) throws -> Comparison {
     let store = try store(fixtures, folder)
-    let router = try router(store)
+    let router = try store.router()
     try requireLive(try list(router, request))
     let batch = limit * 11 / (Workload.cells.count * 10)
     let statements = try Workload.cells.indices.map { place in
@@ -112,7 +106,7 @@ enum ListBenches {
     try writer.execute("BEGIN EXCLUSIVE")
     var ours = Measurement()
     for _ in 0..<10 {
-      let router = try router(store)
+      let router = try store.router()
       ours.add(
         try Measurement.round(1) { _ in _ = try list(router, request(), within: patience) })
     }
@@ -124,13 +118,9 @@ enum ListBenches {
   /// The same once its breaker is open, beside the list of healthy cells.
   static func skipped(_ fixtures: Fixtures) throws -> Comparison {
     let store = try store(fixtures, "lists-skipped")
-    let healthy = try router(store)
+    let healthy = try store.router()
     try requireLive(try list(healthy, request()))
-    var options = CellRouter.Options()
-    options.pool.breaker.firstPause = .seconds(600)
-    let degraded = try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys.addresses,
-      base: AddressBase(folder: store.cellFolder), options: options)
+    let degraded = try store.router { $0.pool.breaker.firstPause = .seconds(600) }
     // The file is away while the other router, which has it open, reads on.
     let path = store.cellDatabase(1)
     guard rename(path, path + ".away") == 0 else { throw BenchError.library("rename", errno) }

@@ -6,15 +6,7 @@ import Router
 
 /// The router: from its cache, from the index, and with the cell asked in the call.
 enum RouterBenches {
-  /// A router whose cache is too small for the instances that are asked for.
-  private static func router(_ store: BenchStore, cache: Int) throws -> CellRouter {
-    var options = CellRouter.Options()
-    options.cacheCapacity = cache
-    return try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys.addresses,
-      base: AddressBase(folder: store.cellFolder), options: options)
-  }
-
+  /// Too few for the instances that are asked for.
   private static let smallCache = 1_024
 
   /// Instances in an order that looks random.
@@ -26,7 +18,7 @@ enum RouterBenches {
   static func cache(_ fixtures: Fixtures) throws -> Comparison {
     let store = try fixtures.populatedStore()
     let known = min(100_000, fixtures.instances)
-    let router = try router(store, cache: 1 << 18)
+    let router = try store.router()
     for number in 0..<known { _ = try router.mapping(of: Workload.instance(number)) }
     let (groups, size) = (100, 1_000)
     let ids = scattered(groups * size, below: known)
@@ -49,7 +41,7 @@ enum RouterBenches {
   /// The mapping with its cell's addresses, read from the index.
   static func mapping(_ fixtures: Fixtures) throws -> Comparison {
     let store = try fixtures.populatedStore()
-    let router = try router(store, cache: smallCache)
+    let router = try store.router { $0.cacheCapacity = smallCache }
     let raw = try RawRoute(store)
     let (groups, size) = (100, 100)
     let ids = scattered(groups * size, below: fixtures.instances)
@@ -76,7 +68,7 @@ enum RouterBenches {
   static func route(_ fixtures: Fixtures) throws -> Comparison {
     let store = try fixtures.populatedStore()
     try CellDatabases.make(for: store, instances: fixtures.instances)
-    let router = try router(store, cache: smallCache)
+    let router = try store.router { $0.cacheCapacity = smallCache }
     let raw = try RawRoute(store)
     let (groups, size) = (50, 100)
     let ids = scattered(groups * size, below: fixtures.instances)

@@ -25,7 +25,7 @@ enum ServerBenches {
 
   static func route(_ fixtures: Fixtures, on engine: ServerEngine) throws -> Comparison {
     try withCells(fixtures, "server-routes", on: engine) { cells, raw in
-      let router = try cells.router { $0.cacheCapacity = 1_024 }
+      let router = try cells.store.router { $0.cacheCapacity = 1_024 }
       let index = try RawRoute(cells.store)
       let (groups, size) = (20, 50)
       let numbers = (0..<groups * size).map { Workload.scattered($0, below: instances) }
@@ -54,7 +54,7 @@ enum ServerBenches {
 
   static func list(_ fixtures: Fixtures, on engine: ServerEngine) throws -> Comparison {
     try withCells(fixtures, "server-lists", on: engine) { cells, raw in
-      let router = try cells.router()
+      let router = try cells.store.router()
       try cells.list(router, limit: limit, isLive: true)
       let batch = limit * 11 / (raw.count * 10)
       let (ours, theirs) = try Measurement.inTurn(rounds: 10) { _ in

@@ -42,14 +42,6 @@ struct ServerCells {
       database.server.engine == .mariadb ? "ANALYZE TABLE instances" : "ANALYZE instances")
   }
 
-  func router(_ change: (inout CellRouter.Options) -> Void = { _ in }) throws -> CellRouter {
-    var options = CellRouter.Options()
-    change(&options)
-    return try CellRouter(
-      journal: store.journal, index: store.generations, keys: store.keys.addresses,
-      base: AddressBase(folder: store.cellFolder), options: options)
-  }
-
   /// A page of instances; `isLive` wants the answer of every cell.
   func list(
     _ router: CellRouter, limit: Int, isLive: Bool, within patience: Duration = .seconds(10)

@@ -29,7 +29,7 @@ enum StoppedCellBenches {
     try withEightCells(fixtures, "stopped") { cells, server in
       var ours = Measurement()
       for _ in 0..<20 {
-        let router = try cells.router()
+        let router = try cells.store.router()
         try cells.list(router, limit: limit, isLive: true)
         try server.whileFrozen {
           ours.add(
@@ -48,8 +48,8 @@ enum StoppedCellBenches {
   /// The same once the breaker is open, beside the list of eight healthy cells.
   static func skipped(_ fixtures: Fixtures) throws -> Comparison {
     try withEightCells(fixtures, "stopped-skipped") { cells, server in
-      let healthy = try cells.router()
-      let degraded = try cells.router { $0.pool.breaker.firstPause = .seconds(600) }
+      let healthy = try cells.store.router()
+      let degraded = try cells.store.router { $0.pool.breaker.firstPause = .seconds(600) }
       try cells.list(healthy, limit: limit, isLive: true)
       try server.whileFrozen {
         for _ in 0..<4 {
@@ -72,7 +72,7 @@ enum StoppedCellBenches {
   /// Routes to the other cells while lists wait for the stopped one, beside the same without.
   static func routes(_ fixtures: Fixtures) throws -> Comparison {
     try withEightCells(fixtures, "stopped-routes") { cells, server in
-      let router = try cells.router { $0.pool.breaker.failures = .max }
+      let router = try cells.store.router { $0.pool.breaker.failures = .max }
       try cells.list(router, limit: limit, isLive: true)
       let ids = (0..<4_000).filter { !$0.isMultiple(of: 8) }.map(Workload.instance)
       func round() throws -> Measurement.Round {
@@ -112,7 +112,7 @@ enum StoppedCellBenches {
     try withServers([.mariadb]) { servers in
       let cells = try ServerCells(
         fixtures, "slow", on: Array(repeating: servers[0], count: 5), instances: 5_000)
-      let router = try cells.router()
+      let router = try cells.store.router()
       try cells.list(router, limit: limit, isLive: true)
       for database in cells.databases { try database.makeSlow(seconds: 0.5) }
       var ours = Measurement()
@@ -135,7 +135,7 @@ enum StoppedCellBenches {
       let ids = (0..<100).map { Workload.instance(Workload.scattered($0, below: 20_000)) }
       func round() throws -> Measurement.Round {
         try Measurement.round(50) { _ in
-          let router = try cells.router { $0.cacheCapacity = 1_024 }
+          let router = try cells.store.router { $0.cacheCapacity = 1_024 }
           for id in ids {
             guard try router.mapping(of: id)?.target != nil else {
               throw BenchError.unexpected("a mapping is missing")

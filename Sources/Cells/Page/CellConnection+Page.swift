@@ -6,14 +6,15 @@ extension CellConnection {
   ///
   /// - Throws: `badValue` for a row that Nova wouldn't write: the others can't be told without it.
   public func page(_ query: InstancePageQuery) throws(CellError) -> [InstancePageRow] {
-    let sql = InstancePageSQL(query, of: tables)
+    let uuid = try uuidOrder()
+    let sql = InstancePageSQL(query, of: tables, uuid: uuid)
     var rows: [InstancePageRow] = []
     for segment in sql.segments where rows.count < query.limit {
       var rest = query
       rest.limit -= rows.count
       rows +=
         sql.isOrderedByFirstKeyAlone(segment)
-        ? try pageByGroups(rest, of: segment)
+        ? try pageByGroups(rest, of: segment, uuid: uuid)
         : try self.rows(of: sql.statement(segment, limit: rest.limit), by: query.order)
     }
     return rows
@@ -22,12 +23,12 @@ extension CellConnection {
   /// A page of a segment whose rows come in the order of the first key alone: of rows that are equal
   /// in it any come first, so those of the last value are asked for once more, by themselves.
   private func pageByGroups(
-    _ query: InstancePageQuery, of segment: KeysetOrder.Segment
+    _ query: InstancePageQuery, of segment: KeysetOrder.Segment, uuid: String
   ) throws(CellError) -> [InstancePageRow] {
     var rows: [InstancePageRow] = []
     var rest = query
     while true {
-      let sql = InstancePageSQL(rest, of: tables)
+      let sql = InstancePageSQL(rest, of: tables, uuid: uuid)
       // One row more tells whether the last value goes on beyond the page.
       let statement = sql.statement(segment, limit: rest.limit + 1)
       let read = try self.rows(of: statement, by: query.order)

@@ -8,12 +8,16 @@ internal import Projections
 struct InstancePageSQL {
   private let query: InstancePageQuery
   private let tables: NovaCellTables
+  /// The column of UUIDs as it is ordered by their bytes.
+  private let uuid: String
   /// The value of the first key that a group's rows have.
   private var group: SortValue?
 
-  init(_ query: InstancePageQuery, of tables: NovaCellTables) {
+  /// - Parameter uuid: What `CellConnection.uuidOrder` gives.
+  init(_ query: InstancePageQuery, of tables: NovaCellTables, uuid: String) {
     self.query = query
     self.tables = tables
+    self.uuid = uuid
   }
 
   private var dialect: SQLDialect { tables.dialect }
@@ -97,15 +101,16 @@ struct InstancePageSQL {
   }
 
   private func expression(_ column: InstanceColumn) -> String {
-    // UUIDs in small letters and times have the same order in every collation.
-    column.isTime || column == .uuid ? column.name : dialect.byteOrder(column.name)
+    if column == .uuid { return uuid }
+    return column.isTime ? column.name : dialect.byteOrder(column.name)
   }
 
   /// Whether one of Nova's own indexes gives the order, and none is better for the filter.
   private func isIndexed(_ column: InstanceColumn) -> Bool {
     if query.filter.project != nil || query.filter.host != nil { return false }
     return switch column {
-    case .uuid, .updatedAt: true
+    case .uuid: uuid == column.name
+    case .updatedAt: true
     // `instances_deleted_created_at_idx`: rows in this order for one value of `deleted`.
     case .createdAt: query.filter.deletion == .live
     // A collation of the server's own isn't the order of bytes.

@@ -1,10 +1,13 @@
 public import Journal
+internal import Synchronization
 
 /// A Nova cell's database on a server.
 public final class ServerCellConnection: Sendable {
   public let cell: CellID
   let connection: ServerConnection
   let tables: NovaCellTables
+  /// How `instances.uuid` is ordered by bytes, once it has been asked for.
+  private let knownUUIDOrder = Mutex<String?>(nil)
 
   /// Most rows that one query names by their UUIDs.
   private static let uuidsPerQuery = 500
@@ -37,6 +40,17 @@ public final class ServerCellConnection: Sendable {
   ) throws(CellError) {
     do throws(DatabaseError) { try connection.forEachRow(of: query, body) } catch {
       throw CellError(error, of: cell, table: query.table)
+    }
+  }
+
+  func uuidOrder() throws(CellError) -> String {
+    if let known = knownUUIDOrder.withLock({ $0 }) { return known }
+    do throws(DatabaseError) {
+      let order = try connection.uuidOrder(of: "uuid", in: .instances)
+      knownUUIDOrder.withLock { $0 = order }
+      return order
+    } catch {
+      throw CellError(error, of: cell, table: .instances)
     }
   }
 

@@ -11,7 +11,8 @@ extension Timestamp {
   /// A moment as Nova's databases write it (`2026-01-01 05:16:48.000000`) or as RFC 3339 does
   /// (`2026-01-01T05:16:48.25Z`, `…+02:00`); without an offset it is UTC.
   ///
-  /// - Returns: nil for any other text, for a day that doesn't exist, or for a leap second.
+  /// - Returns: nil for any other text, for a day that doesn't exist, for a leap second, or where the
+  ///   offset leads out of the years 0000 to 9999.
   public init?(_ text: String) {
     var text = text
     guard let parsed = text.withUTF8({ unsafe Timestamp(utf8: $0) }) else { return nil }
@@ -34,7 +35,16 @@ extension Timestamp {
     let days = Timestamp.daysSince1970(year: year, month: month, day: day)
     let seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second
     microseconds = Int64(seconds) * 1_000_000 + Int64(fraction)
+    guard isOfFourDigitYear else { return nil }
   }
+
+  /// Whether it can be written with a year of four digits, as databases and RFC 3339 have it.
+  public var isOfFourDigitYear: Bool { Self.years.contains(microseconds) }
+
+  /// From 0000-01-01T00:00:00Z to the end of the year 9999.
+  private static let years =
+    Int64(daysSince1970(year: 0, month: 1, day: 1)) * 86_400_000_000..<Int64(
+      daysSince1970(year: 10_000, month: 1, day: 1)) * 86_400_000_000
 
   static func days(inMonth month: Int, of year: Int) -> Int {
     switch month {
@@ -60,7 +70,7 @@ extension Timestamp: CustomStringConvertible {
   /// RFC 3339 in UTC, with six digits of fraction where there is one: `2026-01-01T05:16:48Z`.
   public var description: String {
     let second = Int(microseconds.flooredDivision(by: 1_000_000))
-    let fraction = Int(microseconds - Int64(second) * 1_000_000)
+    let fraction = Int(microseconds &- Int64(second) &* 1_000_000)
     let days = Int(Int64(second).flooredDivision(by: 86_400))
     let ofDay = second - days * 86_400
     let date = Timestamp.civilDate(daysSince1970: days)

@@ -17,15 +17,27 @@ public struct MapInstanceQuery: Hashable, Sendable {
 
   public init(cell: CellID?) { self.cell = cell }
 
-  /// Whether the map's record of an instance is one of them.
-  ///
-  /// An owner that isn't clear text is nobody's.
-  public func matches(_ record: InstanceRecord) -> Bool {
-    if record.cell != cell { return false }
-    if !includesQueued && record.isQueuedForDelete == true { return false }
-    if let project, record.owner.project?.clearText != project { return false }
-    if let user, record.owner.user?.clearText != user { return false }
-    return true
+  /// Whether an instance is one of them.
+  public enum Verdict: Sendable {
+    case yes, no
+    /// It may be: the map doesn't know its owner, or not in clear text.
+    case unknown
+  }
+
+  /// What the map's record of an instance says of whether it is one of them.
+  public func verdict(_ record: InstanceRecord) -> Verdict {
+    if record.cell != cell { return .no }
+    if !includesQueued && record.isQueuedForDelete == true { return .no }
+    var verdict = Verdict.yes
+    for (wanted, found) in [(project, record.owner.project), (user, record.owner.user)] {
+      guard let wanted else { continue }
+      guard let found = found?.clearText else {
+        verdict = .unknown
+        continue
+      }
+      if found != wanted { return .no }
+    }
+    return verdict
   }
 }
 
@@ -78,31 +90,38 @@ extension IndexReader {
     }.map { InstanceItem(id: $0.key, row: $0.row) }
   }
 
-  /// How many instances are in question, by the index alone: rows' checksums are not looked at.
-  public func count(_ query: MapInstanceQuery) throws(ProjectionError) -> Int {
-    let clause = MapClause(query)
-    let statement = try connection.prepare("SELECT count(*) FROM instance \(clause.text)")
-    try clause.bindValues(to: statement)
-    _ = try statement.step()
-    return Int(try statement.integer(0))
+  /// How many instances have a verdict, by the index alone: rows' checksums are not looked at.
+  ///
+  /// What is unknown of a user alone, in any project, costs a look at each of the cell's instances.
+  public func count(
+    _ query: MapInstanceQuery, _ verdict: MapInstanceQuery.Verdict
+  ) throws(ProjectionError) -> Int {
+    var count = 0
+    for clause in MapClause.clauses(of: query, verdict) {
+      let statement = try connection.prepare("SELECT count(*) FROM instance \(clause.text)")
+      try clause.bindValues(to: statement)
+      _ = try statement.step()
+      count += Int(try statement.integer(0))
+    }
+    return count
   }
 
-  /// The cells in which a project, or one user in it, has instances; nil among them for those
-  /// without a cell. Rows' checksums are not looked at.
+  /// The cells in which a project has instances, or may have: instances of an owner that the map
+  /// doesn't know may be its; nil among them for those without a cell. Rows' checksums are not looked at.
   ///
   /// - Parameter enough: The search ends once so many are found.
   public func cells(
-    ofProject project: ByteText, user: ByteText?, enough: Int
+    ofProject project: ByteText, enough: Int
   ) throws(ProjectionError) -> Set<CellID?> {
-    let statement = try connection.prepare(
-      "SELECT cell FROM instance INDEXED BY instance_by_owner WHERE project = ?1"
-        + (user == nil ? "" : " AND user = ?2"))
-    try statement.bind(project, at: 1)
-    if let user { try statement.bind(user, at: 2) }
-    defer { statement.reset() }
     var cells: Set<CellID?> = []
-    while cells.count < enough, try statement.step() {
-      cells.insert(statement.isNull(0) ? nil : CellID(try statement.uuid(0)))
+    for condition in ["project = ?1", "project IS NULL", "project >= x''"] {
+      let statement = try connection.prepare(
+        "SELECT cell FROM instance INDEXED BY instance_by_owner WHERE \(condition)")
+      if condition.hasSuffix("?1") { try statement.bind(project, at: 1) }
+      defer { statement.reset() }
+      while cells.count < enough, try statement.step() {
+        cells.insert(statement.isNull(0) ? nil : CellID(try statement.uuid(0)))
+      }
     }
     return cells
   }
@@ -139,9 +158,9 @@ private struct MapClause {
   var text: String
   private var values: [MapValue] = []
 
-  init(_ query: MapInstanceQuery) {
-    let index = query.project == nil ? "instance_by_cell" : "instance_by_owner"
-    text = "INDEXED BY \(index) WHERE "
+  init(_ query: MapInstanceQuery, by index: String? = nil) {
+    let usual = query.project == nil ? "instance_by_cell" : "instance_by_owner"
+    text = "INDEXED BY \(index ?? usual) WHERE "
     // `IS` also finds NULL by the index.
     let cell = bind(query.cell.map { .uuid($0.uuid) } ?? .null)
     text += "cell IS \(cell)"
@@ -154,6 +173,40 @@ private struct MapClause {
       text += " AND user = \(parameter)"
     }
     if !query.includesQueued { text += " AND queued_for_delete IS NOT 1" }
+  }
+
+  /// The statements that together find the instances of a verdict, each instance once.
+  static func clauses(
+    of query: MapInstanceQuery, _ verdict: MapInstanceQuery.Verdict
+  ) -> [MapClause] {
+    switch verdict {
+    case .yes: return [MapClause(query)]
+    case .no: preconditionFailure("nobody asks for those")
+    case .unknown: break
+    }
+    var clauses: [MapClause] = []
+    // What isn't clear text is a blob, and sorts behind all texts.
+    for unknown in ["IS NULL", ">= x''"] {
+      if query.project != nil {
+        var rest = query
+        (rest.project, rest.user) = (nil, nil)
+        var clause = MapClause(rest, by: "instance_by_owner")
+        clause.text += " AND project \(unknown)"
+        if let user = query.user {
+          let parameter = clause.bind(.text(user))
+          clause.text += " AND (user = \(parameter) OR user IS NULL OR user >= x'')"
+        }
+        clauses.append(clause)
+      }
+      if query.user != nil {
+        var rest = query
+        rest.user = nil
+        var clause = MapClause(rest)
+        clause.text += " AND user \(unknown)"
+        clauses.append(clause)
+      }
+    }
+    return clauses
   }
 
   mutating func bind(_ value: MapValue) -> String {

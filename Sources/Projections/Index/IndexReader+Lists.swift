@@ -131,12 +131,12 @@ extension IndexReader {
     }
   }
 
-  /// How many instances of a project, or of one user in it, are not queued for delete: what Nova's
-  /// quota counts.
+  /// How many instances of a project, or of one user in it, are not queued for delete; a NULL mark
+  /// counts as not queued.
   ///
-  /// A NULL mark counts as not queued, as in Nova. Answered from the index by owner alone, so the
-  /// rows' checksums are not looked at.
-  public func countForQuota(
+  /// Nova's quota counts the same once its online migrations have left no NULL. Answered from the index
+  /// by owner alone, so the rows' checksums are not looked at.
+  public func countNotQueued(
     project: ByteText, user: ByteText? = nil
   ) throws(ProjectionError) -> Int {
     let statement = try connection.prepare(

@@ -38,6 +38,9 @@ public struct AdoptionPlan: Hashable, Sendable {
   public internal(set) var coverage: [CellID: Bool] = [:]
   /// Nova's own marker rows, which map nothing and are passed over.
   public var markers: UInt64 = 0
+  /// Rows whose time of creation can't be read as one, and the first of them: it is unknown to the map.
+  public private(set) var unreadTimes: UInt64 = 0
+  public private(set) var firstUnreadTime: String?
   /// Rows that the map can't hold; the first hundred, with why.
   public var problems: [String] = []
   public var problemCount = 0
@@ -81,6 +84,11 @@ public struct AdoptionPlan: Hashable, Sendable {
       let more = count > UInt64(Self.namedSurplus) ? " …" : ""
       return "\(count) \(word)\(count == 1 ? "" : "s"): \(names)\(more)"
     }.joined(separator: "; ")
+  }
+
+  mutating func noteUnreadTime(_ table: String, _ number: UInt64) {
+    unreadTimes += 1
+    if firstUnreadTime == nil { firstUnreadTime = "\(table) row \(number)" }
   }
 
   /// Why the plan would not be applied for what only the map has; nil if it would.

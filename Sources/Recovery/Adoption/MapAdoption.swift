@@ -134,7 +134,7 @@ public struct MapAdoption<Witness: CellWitness> {
     var taken: [Observation] = []
     for observation in chunk.observations {
       do throws(RegistryError) {
-        _ = try filter.events(observation)
+        _ = try filter.events(observation, in: chunk.observations)
         taken.append(observation)
       } catch .refused {
         continue
@@ -164,6 +164,7 @@ public struct MapAdoption<Witness: CellWitness> {
   ) throws(AdoptionError) {
     var observations: [Observation] = []
     for row in try source.cells() {
+      if row.hasUnreadTime { plan.noteUnreadTime("cell_mappings", row.number) }
       do throws(AdoptionRows.Problem) {
         observations.append(try rows.observation(row))
       } catch {
@@ -185,6 +186,7 @@ public struct MapAdoption<Witness: CellWitness> {
       guard let first = page.first, let last = page.last else { return }
       var observations: [Observation] = []
       for row in page {
+        if row.hasUnreadTime { plan.noteUnreadTime("host_mappings", row.number) }
         do throws(AdoptionRows.Problem) {
           observations.append(try rows.observation(row))
         } catch {
@@ -209,6 +211,7 @@ public struct MapAdoption<Witness: CellWitness> {
       let sightings = sightings(of: mappings, rows.cellIDs)
       var observations: [Observation] = []
       for row in mappings {
+        if row.hasUnreadTime { plan.noteUnreadTime("instance_mappings", row.number) }
         do throws(AdoptionRows.Problem) {
           let sighting = InstanceID(row.uuid.string).flatMap { sightings[$0] }
           observations.append(try rows.observation(row, lastSeen: sighting))
@@ -269,14 +272,14 @@ public struct MapAdoption<Witness: CellWitness> {
     _ plan: inout AdoptionPlan
   ) throws(RegistryError) -> [Event]? {
     do throws(RegistryError) {
-      return try preview.events(observation)
+      return try preview.events(observation, in: chunk.observations)
     } catch .refused(.databaseTaken(let database, let old)) {
       guard case .cell(let new, _?) = observation.state, old != .cell0,
         !chunk.observations.contains(where: { $0.entity == .cell(old) })
       else { throw .refused(.databaseTaken(database, by: old)) }
       plan.replacedCells[old] = new
       try preview.assume(.beginRemovingCell(old))
-      return try preview.events(observation)
+      return try preview.events(observation, in: chunk.observations)
     }
   }
 

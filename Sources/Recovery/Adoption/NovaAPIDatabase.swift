@@ -14,6 +14,8 @@ public final class NovaAPIDatabase {
   /// The file or address, as a retry of the same command names it again.
   let name: String
   private let connection: DatabaseConnection
+  /// `instance_mappings.instance_uuid` as it is ordered by the UUIDs' bytes.
+  private let uuidOrder: String
 
   /// How long one page of rows may take, connecting included.
   private static let pageTime = Duration.seconds(60)
@@ -70,6 +72,8 @@ public final class NovaAPIDatabase {
           of: SQLQuery(connection.dialect, on: table, text), until: .now + NovaAPIDatabase.pageTime
         ) { (_) throws(DatabaseError) in }
       }
+      uuidOrder = try connection.uuidOrder(
+        of: "instance_uuid", in: .instanceMappings, until: .now + NovaAPIDatabase.pageTime)
     } catch .file(.statementRefused(let message, _)) {
       throw .notNovaAPI(publicForm, what: message)
     } catch .missing(let what) {
@@ -96,10 +100,11 @@ public final class NovaAPIDatabase {
     let (table, columns) = NovaAPIDatabase.tables[0]
     return try rows(query("SELECT \(columns) FROM \(table) ORDER BY id", on: table)) {
       (row) throws(DatabaseError) in
-      NovaCellRow(
+      let time = try time(row, 6)
+      return NovaCellRow(
         number: UInt64(bitPattern: try row.integer(0)), uuid: try row.requiredText(1),
         name: try row.text(2), queue: try row.secret(3), database: try row.secret(4),
-        disabled: try row.flag(5), createdAt: try time(row, 6))
+        disabled: try row.flag(5), createdAt: time.value, hasUnreadTime: time.isUnread)
     }
   }
 
@@ -109,9 +114,11 @@ public final class NovaAPIDatabase {
   ) throws(AdoptionError) -> [NovaHostRow] {
     try rows(page(NovaAPIDatabase.tables[1], by: "host", after: host, limit: limit)) {
       (row) throws(DatabaseError) in
-      NovaHostRow(
+      let time = try time(row, 3)
+      return NovaHostRow(
         number: UInt64(bitPattern: try row.integer(0)), host: try row.requiredText(1),
-        cellNumber: UInt64(bitPattern: try row.integer(2)), createdAt: try time(row, 3))
+        cellNumber: UInt64(bitPattern: try row.integer(2)), createdAt: time.value,
+        hasUnreadTime: time.isUnread)
     }
   }
 
@@ -120,7 +127,7 @@ public final class NovaAPIDatabase {
     after uuid: ByteText?, limit: Int
   ) throws(AdoptionError) -> [NovaInstanceRow] {
     try rows(
-      page(NovaAPIDatabase.tables[2], by: "instance_uuid", after: uuid, limit: limit),
+      page(NovaAPIDatabase.tables[2], by: uuidOrder, after: uuid, limit: limit),
       read: instanceRow)
   }
 
@@ -144,11 +151,12 @@ public final class NovaAPIDatabase {
   }
 
   private func instanceRow(_ row: SQLRow) throws(DatabaseError) -> NovaInstanceRow {
-    NovaInstanceRow(
+    let time = try time(row, 6)
+    return NovaInstanceRow(
       number: UInt64(bitPattern: try row.integer(0)), uuid: try row.requiredText(1),
       cellNumber: try row.integerIfPresent(2).map { UInt64(bitPattern: $0) },
       project: try row.requiredText(3), user: try row.text(4),
-      queuedForDelete: try row.flag(5), createdAt: try time(row, 6))
+      queuedForDelete: try row.flag(5), createdAt: time.value, hasUnreadTime: time.isUnread)
   }
 
   /// Whether `host_mappings` has a row of the host, compared by bytes.
@@ -209,7 +217,11 @@ public final class NovaAPIDatabase {
   }
 
   /// A time that isn't one is left out: the map can do without it.
-  private func time(_ row: SQLRow, _ column: Int) throws(DatabaseError) -> Timestamp? {
-    try row.text(column).flatMap { Timestamp($0.string) }
+  private func time(
+    _ row: SQLRow, _ column: Int
+  ) throws(DatabaseError) -> (value: Timestamp?, isUnread: Bool) {
+    guard let text = try row.text(column) else { return (nil, false) }
+    let value = Timestamp(text.string)
+    return (value, value == nil)
   }
 }

@@ -9,6 +9,8 @@ public struct NovaCellRow: Sendable {
   public var database: Secret?
   public var disabled: Bool?
   public var createdAt: Timestamp?
+  /// It has a time of creation, which can't be read as one.
+  public var hasUnreadTime = false
 }
 
 /// A row of `host_mappings`.
@@ -17,6 +19,8 @@ public struct NovaHostRow: Sendable {
   public var host: ByteText
   public var cellNumber: UInt64
   public var createdAt: Timestamp?
+  /// It has a time of creation, which can't be read as one.
+  public var hasUnreadTime = false
 }
 
 /// A row of `instance_mappings`.
@@ -28,6 +32,8 @@ public struct NovaInstanceRow: Sendable {
   public var user: ByteText?
   public var queuedForDelete: Bool?
   public var createdAt: Timestamp?
+  /// It has a time of creation, which can't be read as one.
+  public var hasUnreadTime = false
 
   /// Rows that Nova's own upgrade commands leave in the table; they map nothing.
   ///

@@ -31,8 +31,9 @@ extension CellConnection {
   /// are come in the order of their values among themselves.
   func traces(after last: ByteText?, limit: Int) throws(CellError) -> TracePage {
     var query = SQLQuery(dialect, on: .instances, "SELECT \(traceColumns) FROM instances ")
-    if let last { query.append("WHERE uuid > \(query.bind(.text(last))) ") }
-    query.append("ORDER BY uuid LIMIT \(limit)")
+    let uuid = try uuidOrder()
+    if let last { query.append("WHERE \(uuid) > \(query.bind(.text(last))) ") }
+    query.append("ORDER BY \(uuid) LIMIT \(limit)")
     var page = TracePage()
     try forEachRow(of: query) { (row) throws(DatabaseError) in
       let text = try row.requiredText(0)

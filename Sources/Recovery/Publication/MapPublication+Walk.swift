@@ -73,7 +73,7 @@ extension MapPublication {
       for item in page {
         missing[ByteText(item.id.description)] = wanted.instance(item.id, item.row)
       }
-      // UUIDs have one order in every collation: each row of the database is in one of these ranges.
+      // Both have UUIDs in the order of their bytes: each row of the database is in one range.
       var after = cursor.map { ByteText($0.description) }
       let through = isLast ? nil : page.last.map { ByteText($0.id.description) }
       while true {

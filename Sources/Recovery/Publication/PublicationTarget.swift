@@ -12,6 +12,8 @@ public final class PublicationTarget {
   /// The file or address, as a retry of the same command names it again.
   let name: String
   let connection: DatabaseConnection
+  /// `instance_mappings.instance_uuid` as it is ordered by the UUIDs' bytes.
+  private let uuidOrder: String
   var dialect: SQLDialect { connection.dialect }
 
   /// How long one page of rows, or one transaction, may take.
@@ -35,23 +37,27 @@ public final class PublicationTarget {
     publicForm = source.publicForm
     name = source.name
     do throws(DatabaseError) {
-      connection = try DatabaseConnection.openForWriting(
+      let opened = try DatabaseConnection.openForWriting(
         address, relativeTo: folder, until: .now + Self.pageTime)
+      let dialect = opened.dialect
+      connection = opened
       let probes =
         PublishedTable.mapped.map { ($0.table, "id, created_at, updated_at") }
         + [(.buildRequests, "id, instance_uuid")]
         + globals.tables.map { table in
-          let names = table.columns.map { connection.dialect.name($0.name) }
+          let names = table.columns.map { dialect.name($0.name) }
           return (
             table.table, (["id", "created_at", "updated_at"] + names).joined(separator: ", ")
           )
         }
       for (table, columns) in probes {
         let text = "SELECT \(columns) FROM \(table) WHERE 1 = 0"
-        try connection.forEachRow(
-          of: SQLQuery(connection.dialect, on: table, text), until: .now + Self.pageTime
+        try opened.forEachRow(
+          of: SQLQuery(dialect, on: table, text), until: .now + Self.pageTime
         ) { (_) throws(DatabaseError) in }
       }
+      uuidOrder = try opened.uuidOrder(
+        of: PublishedTable.instances.key.name, in: .instanceMappings, until: .now + Self.pageTime)
     } catch .missing(let what) {
       throw .source(.notNovaAPI(source.publicForm, what: "it has no \(what)"))
     } catch .file(.statementRefused(let message, _)) {
@@ -63,7 +69,7 @@ public final class PublicationTarget {
 
   // MARK: Reading
 
-  /// The next rows of a table in the order of its key, at most `limit`.
+  /// The next rows of a table in the order of its key, at most `limit`; UUIDs by their bytes.
   ///
   /// - Parameter last: The greatest key in question; nil for no bound.
   func rows(
@@ -71,10 +77,11 @@ public final class PublicationTarget {
   ) throws(PublicationError) -> [PublishedRow] {
     var query = select(table)
     var conditions: [String] = []
-    if let key { conditions.append("\(table.key.name) > \(query.bind(.text(key)))") }
-    if let last { conditions.append("\(table.key.name) <= \(query.bind(.text(last)))") }
+    let name = table == .instances ? uuidOrder : table.key.name
+    if let key { conditions.append("\(name) > \(query.bind(.text(key)))") }
+    if let last { conditions.append("\(name) <= \(query.bind(.text(last)))") }
     if !conditions.isEmpty { query.append(" WHERE " + conditions.joined(separator: " AND ")) }
-    query.append(" ORDER BY \(table.key.name) LIMIT \(limit)")
+    query.append(" ORDER BY \(name) LIMIT \(limit)")
     return try read(query) { (row) throws(DatabaseError) in try PublishedRow(row, of: table) }
   }
 

@@ -183,15 +183,23 @@ struct CellRules<Map: MapLookup> {
   }
 
   /// One database is one cell's. Templates are compared with templates, by their public text.
+  ///
+  /// - Parameter given: What the same command gives cells in the place of what they have.
   func checkDatabase(
-    _ database: GivenAddress?, of id: CellID, among cells: [CellID: CellRow]
+    _ database: GivenAddress?, of id: CellID, among cells: [CellID: CellRow],
+    given: Rulebook<Map>.GivenDatabases = [:]
   ) throws(RegistryError) {
     guard let database else { return }
     for (other, row) in cells where other != id {
-      guard let theirs = row.record.database else { continue }
+      let (publicForm, location) =
+        if let theirs = given[other] {
+          (theirs.publicForm as ByteText?, theirs.location)
+        } else {
+          (row.record.database?.publicForm, row.record.database?.databaseLocation)
+        }
       let isSame =
-        database.publicForm == theirs.publicForm
-        || database.location != nil && database.location == theirs.databaseLocation
+        database.publicForm == publicForm
+        || database.location != nil && database.location == location
       if isSame { throw .refused(.databaseTaken(database.publicForm, by: other)) }
     }
   }

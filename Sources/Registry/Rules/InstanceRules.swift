@@ -12,7 +12,12 @@ struct InstanceRules<Map: MapLookup> {
 
   // Hot path: one lookup of the instance and one of its cell.
   func map(_ id: InstanceID, _ draft: InstanceDraft) throws(RegistryError) -> [Event] {
-    do throws(Refusal) { try NameRules.check(draft.owner) } catch { throw .refused(error) }
+    do throws(Refusal) {
+      try NameRules.check(id)
+      try NameRules.check(draft.owner)
+    } catch {
+      throw .refused(error)
+    }
     if let before = try map.instance(id)?.record { return try firstCell(of: id, before, draft) }
     try checkFirstCell(draft)
     return [.instance(id, .mapped(InstanceRecord(cell: draft.cell, owner: draft.owner)))]
@@ -87,7 +92,12 @@ struct InstanceRules<Map: MapLookup> {
       if let before { events.append(.instance(id, .unmapped(before))) }
       return
     }
-    do throws(Refusal) { try NameRules.check(record.owner) } catch { throw .refused(error) }
+    do throws(Refusal) {
+      try NameRules.check(id)
+      try NameRules.check(record.owner)
+    } catch {
+      throw .refused(error)
+    }
     if let cell = record.cell, before?.cell != cell {
       guard try !existingCell(cell).isBeingRemoved else {
         throw .refused(.cellBeingRemoved(cell))

@@ -54,8 +54,23 @@ enum NameRules {
     }
   }
 
+  /// Nova's own upgrade commands leave such a row behind, which maps nothing: whoever reads it back
+  /// passes it over.
+  private static let markerProject: ByteText = "INSTANCE_MIGRATION_MARKER"
+
+  static func check(_ id: InstanceID) throws(Refusal) {
+    guard id.uuid == .zero else { return }
+    throw .badName(what: "The UUID \(id)", why: "is that of Nova's marker row, and no instance's")
+  }
+
   static func check(_ owner: InstanceOwner) throws(Refusal) {
-    if let project = owner.project?.clearText { try check(project, what: "The project") }
+    if let project = owner.project?.clearText {
+      try check(project, what: "The project")
+      guard project != markerProject else {
+        throw .badName(
+          what: "The project \(project)", why: "marks a row of Nova's that maps nothing")
+      }
+    }
     if let user = owner.user?.clearText { try check(user, what: "The user") }
   }
 

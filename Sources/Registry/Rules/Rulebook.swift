@@ -48,10 +48,13 @@ struct Rulebook<Map: MapLookup> {
     switch command.change {
     case .take(let observations):
       var events: [Event] = []
+      let databases = try databases(given: observations)
       let observations = observations.span
       for place in observations.indices {
         events.removeAll(keepingCapacity: true)
-        guard try take(observations[place], into: &events, counts: counts) else {
+        guard
+          try take(observations[place], into: &events, beside: databases, counts: counts)
+        else {
           overtaken += 1
           continue
         }
@@ -156,16 +159,20 @@ struct Rulebook<Map: MapLookup> {
 
   /// Appends the events that make the map hold what was observed.
   ///
-  /// - Parameter counts: Only asked for a cell that is gone.
+  /// - Parameters:
+  ///   - databases: What the observations of one command give cells, this one's among them: cells
+  ///     may exchange their databases.
+  ///   - counts: Only asked for a cell that is gone.
   /// - Returns: False if the map holds something else by a later entry than the observation's basis:
   ///   that stands then, and nothing is appended.
   func take(
-    _ observation: Observation, into events: inout [Event], counts: Counts
+    _ observation: Observation, into events: inout [Event], beside databases: GivenDatabases,
+    counts: Counts
   ) throws(RegistryError) -> Bool {
     let isOvertaken = try isOvertaken(observation)
     let count = events.count
     do throws(RegistryError) {
-      try appendEvents(toHold: observation, to: &events, counts: counts)
+      try appendEvents(toHold: observation, to: &events, beside: databases, counts: counts)
     } catch .refused where isOvertaken {
       events.removeSubrange(count...)
       return false
@@ -173,6 +180,21 @@ struct Rulebook<Map: MapLookup> {
     guard isOvertaken, events.count > count else { return true }
     events.removeSubrange(count...)
     return false
+  }
+
+  /// The databases of the cells as a command's observations leave them.
+  typealias GivenDatabases = [CellID: GivenAddress]
+
+  /// What stands against an observation keeps its database.
+  func databases(given observations: [Observation]) throws(RegistryError) -> GivenDatabases {
+    var databases: GivenDatabases = [:]
+    for observation in observations {
+      guard case .cell(let id, let draft?) = observation.state,
+        let database = draft.addresses.database
+      else { continue }
+      if try !isOvertaken(observation) { databases[id] = database }
+    }
+    return databases
   }
 
   private func isOvertaken(_ observation: Observation) throws(RegistryError) -> Bool {
@@ -187,10 +209,12 @@ struct Rulebook<Map: MapLookup> {
   }
 
   private func appendEvents(
-    toHold observation: Observation, to events: inout [Event], counts: Counts
+    toHold observation: Observation, to events: inout [Event], beside databases: GivenDatabases,
+    counts: Counts
   ) throws(RegistryError) {
     switch observation.state {
-    case .cell(let id, let draft): events += try take(id, draft, counts: counts)
+    case .cell(let id, let draft):
+      events += try take(id, draft, beside: databases, counts: counts)
     case .host(let name, let record): events += try hosts.take(name, record)
     case .instance(let id, let record): try instances.take(id, record, into: &events)
     case .conflict(let entity, let found): events += try take(entity, found)
@@ -225,21 +249,26 @@ struct Rulebook<Map: MapLookup> {
       events.append(.conflict(entity, .resolved(kind: known.kind, decision: decision)))
     }
     if let state {
-      try appendEvents(toHold: Observation(state, evidence: nil), to: &events, counts: counts)
+      try appendEvents(
+        toHold: Observation(state, evidence: nil), to: &events, beside: [:], counts: counts)
     }
     return events
   }
 
   private func take(
-    _ id: CellID, _ draft: CellDraft?, counts: Counts
+    _ id: CellID, _ draft: CellDraft?, beside databases: GivenDatabases, counts: Counts
   ) throws(RegistryError) -> [Event] {
     let before = try map.cell(id)?.record
     guard let draft else {
       return before == nil ? [] : try cells.remove(id, holding: counts(id))
     }
-    // A cell on its way out may be the one that this one takes the place of.
-    let staying = try map.cells().filter { !$0.value.record.isBeingRemoved }
-    try cells.checkDatabase(draft.addresses.database, of: id, among: staying)
+    if let database = draft.addresses.database,
+      database.publicForm != before?.database?.publicForm
+    {
+      // A cell on its way out may be the one that this one takes the place of.
+      let staying = try map.cells().filter { !$0.value.record.isBeingRemoved }
+      try cells.checkDatabase(database, of: id, among: staying, given: databases)
+    }
     guard let before else {
       return [.cell(id, .added(try cells.record(draft, of: id)))]
     }

@@ -41,12 +41,17 @@ extension CellRouter {
     until deadline: ContinuousClock.Instant
   ) throws(RouterError) -> [SortValue] {
     let row = try onIndex { () throws(ProjectionError) in try map.row(of: marker) }
+    // A cell that hangs has half of the time: the others are still to be asked for the page.
+    let now = ContinuousClock.now
+    let half = now.advanced(by: now.duration(to: deadline) / 2)
     guard let row else {
-      return try values(of: marker, for: order, in: map.cells.all, until: deadline)
+      return try values(of: marker, for: order, in: map.cells.all, until: half)
     }
+    // By UUID nothing of its row is needed.
+    if order.isByUUID { return [.uuid(marker.uuid)] }
     if let target = row.record.cell.flatMap({ map.cells.target($0) }) {
       do throws(RouterError) {
-        return try values(of: marker, for: order, in: [target], until: deadline)
+        return try values(of: marker, for: order, in: [target], until: half)
       } catch .markerUnreadable where order.isKnownToMap {}
     }
     guard order.isKnownToMap else { throw .markerUnreadable(marker, nil) }

@@ -44,6 +44,9 @@ public struct ListedInstance: Sendable {
     /// Accepted and not scheduled yet; this is what the map knows.
     case unscheduled(InstanceRow)
   }
+
+  /// Whether a cell has told of it in this call.
+  public var isLive: Bool { if case .live = source { true } else { false } }
 }
 
 /// What a cell had to do with a list.
@@ -55,7 +58,7 @@ public struct CellListing: Sendable {
   /// How often it was asked for rows.
   public let batches: Int
   /// How many of its instances are on no page, because it did not answer and the map can't judge
-  /// the filter; nil if they could not be counted.
+  /// the filter, or doesn't know whose they are; nil if they could not be counted.
   public let unlisted: Int?
 
   public enum Outcome: Sendable {

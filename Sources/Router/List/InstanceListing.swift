@@ -180,7 +180,13 @@ struct InstanceListing {
 
   private mutating func put(_ row: ListedInstance) {
     // The other copy of an instance that moves between cells, or was listed before it moved.
-    guard !progress.delivered.contains(row.id), seen.insert(row.id).inserted else { return }
+    guard !progress.delivered.contains(row.id) else { return }
+    if !seen.insert(row.id).inserted {
+      // A cell knows better than the map where an instance is: it was scheduled or moved meanwhile.
+      guard row.isLive, let place = page.firstIndex(where: { $0.id == row.id && !$0.isLive })
+      else { return }
+      if let cell = page.remove(at: place).cell { rows[cell.id, default: 0] -= 1 }
+    }
     page.append(row)
     if let cell = row.cell { rows[cell.id, default: 0] += 1 }
   }
@@ -201,8 +207,8 @@ struct InstanceListing {
     progress.tail = progress.tail ?? ListProgress.Tail()
     (merge, mapRows) = (ListMerge(by: order), [])
     var targets: [CellTarget?] = question.targets.filter { progress.missed[$0.id] == .atEnd }
-    if targets.count > 0, progress.delivered.isOverfull { mayRepeat = true }
     if question.includesUnscheduled, !request.order.isKnownToMap { targets.append(nil) }
+    if targets.count > 0, progress.delivered.isOverfull { mayRepeat = true }
     for target in targets {
       mapRows.append(
         MapRows(of: target, question.query(for: target?.id), by: order, after: after, in: map))
@@ -225,8 +231,9 @@ struct InstanceListing {
       !merge.isEmpty || progress.tail == nil && (hasTail || live.contains(where: \.mayHaveMore))
     guard isMore else { return nil }
     var next = progress
-    // By UUID nothing can come twice: what is after the last row was never on the list.
-    if !request.order.isByUUID { next.delivered.add(page.map(\.id)) }
+    // By UUID nothing can come twice: what is after the last row was never on the list. What only the
+    // map has told may come again as its cell has it.
+    if !request.order.isByUUID { next.delivered.add(page.filter(\.isLive).map(\.id)) }
     return next
   }
 }

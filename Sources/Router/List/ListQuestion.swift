@@ -20,7 +20,7 @@ struct ListQuestion {
     switch request.scope {
     case .everything:
       let project = request.asksOnlyCellsOfProject ? filter.project : nil
-      let cells = project.flatMap { map.cells(ofProject: $0, user: request.filter.user) }
+      let cells = project.flatMap { map.cells(ofProject: $0) }
       targets = map.cells.all.filter { target in
         cells?.contains(target.id) ?? true || target.row.record.database == nil
       }
@@ -50,11 +50,17 @@ struct ListQuestion {
   }
 
   /// How many of the instances of a cell that doesn't answer, or of none, the map keeps off the
-  /// list because it can't judge the filter; nil if it can't be read.
+  /// list because it can't judge the filter, or doesn't know whose they are; nil if it can't be read.
   func unlisted(in cell: CellID?) -> Int? {
-    if isJudged { return 0 }
+    let ofUnknownOwner =
+      filter.project == nil && filter.user == nil
+      ? 0 : try? map.count(query(for: cell), .unknown)
+    if isJudged { return ofUnknownOwner }
     // Without a cell there is no host, and nothing that could be deleted.
     if cell == nil, filter.host != nil || filter.deletion == .deleted { return 0 }
-    return try? map.count(query(for: cell))
+    guard let ofUnknownOwner, let others = try? map.count(query(for: cell), .yes) else {
+      return nil
+    }
+    return others + ofUnknownOwner
   }
 }

@@ -188,7 +188,9 @@ private struct TokenReader {
     switch (try byte(), column) {
     case (0, let column) where column != .uuid: return .null
     case (1, .createdAt), (1, .updatedAt), (1, .launchedAt):
-      return .time(Timestamp(microseconds: Int64(bitPattern: try word())))
+      let time = Timestamp(microseconds: Int64(bitPattern: try word()))
+      guard time.isOfFourDigitYear else { throw .malformed }
+      return .time(time)
     case (2, .displayName), (2, .host), (2, .project), (2, .vmState):
       guard let text = ByteText(utf8: try take(try count(of: 1))) else { throw .malformed }
       return .text(text)

@@ -82,7 +82,7 @@ struct MapRows {
 
   private func held() -> [Row] {
     map.overlay.changedInstances.compactMap { id, changed in
-      guard let changed, query.matches(changed.record) else { return nil }
+      guard let changed, query.verdict(changed.record) == .yes else { return nil }
       let made = row(id, changed)
       return after.map { order.precedes($0, made.values) } ?? true ? made : nil
     }.sorted { order.precedes($0.values, $1.values) }
@@ -136,36 +136,40 @@ struct MapRows {
 }
 
 extension MapSnapshot {
-  /// How many instances are in question.
-  func count(_ query: MapInstanceQuery) throws(ProjectionError) -> Int {
+  /// How many instances are in question, or may be.
+  func count(
+    _ query: MapInstanceQuery, _ verdict: MapInstanceQuery.Verdict
+  ) throws(ProjectionError) -> Int {
     guard case .open(let readers) = index else {
       if case .unusable(let error) = index { throw error }
       return 0
     }
     return try readers.with { reader throws(ProjectionError) in
-      var count = try reader.count(query)
+      var count = try reader.count(query, verdict)
       for (id, row) in overlay.changedInstances {
-        if let before = try reader.instance(id), query.matches(before.record) { count -= 1 }
-        if let row, query.matches(row.record) { count += 1 }
+        if let before = try reader.instance(id), query.verdict(before.record) == verdict {
+          count -= 1
+        }
+        if let row, query.verdict(row.record) == verdict { count += 1 }
       }
       return count
     }
   }
 
-  /// The cells in which a project has instances; nil where that can't be told for sure.
-  func cells(ofProject project: ByteText, user: ByteText?) -> Set<CellID>? {
+  /// The cells in which a project has instances, or may have; nil where that can't be told for sure.
+  ///
+  /// Of users the map knows less than of projects: Nova filled them in later.
+  func cells(ofProject project: ByteText) -> Set<CellID>? {
     guard behind == 0, case .open(let readers) = index,
       cells.all.allSatisfy(\.row.record.isCovered)
     else { return nil }
     let indexed = try? readers.with { reader throws(ProjectionError) in
-      try reader.cells(ofProject: project, user: user, enough: cells.all.count + 1)
+      try reader.cells(ofProject: project, enough: cells.all.count + 1)
     }
     guard let indexed else { return nil }
     var found = Set(indexed.compactMap(\.self))
     for case let row? in overlay.changedInstances.values {
-      guard row.record.owner.project?.clearText == project,
-        user == nil || row.record.owner.user?.clearText == user
-      else { continue }
+      guard row.record.owner.project?.clearText ?? project == project else { continue }
       if let cell = row.record.cell { found.insert(cell) }
     }
     return found

@@ -55,6 +55,29 @@ import Testing
     }
   }
 
+  @Test(arguments: APIEngine.available)
+  func `a database that sorts by another alphabet is walked in the same order`(
+    _ engine: APIEngine
+  ) throws {
+    try withTemporaryFolder { folder in
+      let bed = try AdoptionBed(in: folder)
+      try bed.addCells()
+      // More than a page, and by UUIDs that begin with all pairs of digits, "aa" among them.
+      try bed.api.addInstances(1..<1_500, cell: { $0 % 2 + 2 }) { number in
+        "\(UUID128(high: UInt64(number) &* 0x9E37_79B9_7F4A_7C15, low: UInt64(number)))"
+      }
+      try bed.adopt()
+      let api = try PublishedAPI(engine, in: folder, isDanish: true)
+      let published = try bed.publish(into: api)
+      #expect(published.done.instances.added == 1_499 && published.done.findings == [])
+      let again = try bed.publish(into: api)
+      #expect(again.outcome == nil && again.plan.instances.same == 1_499)
+      let other = try AdoptionBed(in: folder, named: "other")
+      try other.adopt(from: try NovaAPIDatabase(api.address, relativeTo: folder))
+      #expect(try other.facts() == bed.facts())
+    }
+  }
+
   @Test func `is noted in the journal, with its author, counts and request`() throws {
     try withPublishing { bed, api in
       let before = try bed.entryCount()

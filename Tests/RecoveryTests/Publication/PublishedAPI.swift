@@ -31,7 +31,9 @@ struct PublishedAPI: Sendable {
   let run: @Sendable (String) throws -> String
 
   /// - Parameter server: Of a server's own; else the one that tests share.
-  init(_ engine: APIEngine, in folder: String, on server: TestServer? = nil) throws {
+  init(
+    _ engine: APIEngine, in folder: String, on server: TestServer? = nil, isDanish: Bool = false
+  ) throws {
     self.engine = engine
     guard let kind = engine.server else {
       let path = folder + "/target-\(UUID().uuidString.prefix(8)).sqlite"
@@ -44,7 +46,8 @@ struct PublishedAPI: Sendable {
       _ = try run(Self.sqliteTables)
       return
     }
-    let database = try NovaServerDatabase.makeAPI(on: try server ?? .shared(kind))
+    let database = try NovaServerDatabase.makeAPI(
+      on: try server ?? .shared(kind), isDanish: isDanish)
     run = { sql in try database.execute(sql) }
     _ = try run(kind == .mariadb ? Self.mariadbTables : Self.postgresqlTables)
     address = try DatabaseAddress(

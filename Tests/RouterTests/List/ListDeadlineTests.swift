@@ -68,6 +68,25 @@ import Testing
     }
   }
 
+  @Test func `a marker in a hung cell leaves the others their time`() throws {
+    try withWorld(cells: 3) { world in
+      try fill(world)
+      let router = try world.router()
+      let writer = try world.cells[2].file.connect()
+      try writer.execute("BEGIN EXCLUSIVE")
+      let marker = InstanceID(uuid(3, 5 * 3 + 2))
+      for key in [InstanceOrder.Key(.uuid), .init(.createdAt)] {
+        var request = InstanceListRequest(order: InstanceOrder([key]))
+        request.start = .after(marker)
+        let list = try router.list(request, until: soon(2_000))
+        #expect(list.ids == world.expected(InstanceListRequest(order: request.order)).suffix(42))
+        let answered = list.cells.filter(\.outcome.isAnswered).map(\.target.id)
+        #expect(answered == [.cell0, world.cells[0].id, world.cells[1].id], "\(key)")
+      }
+      try writer.execute("COMMIT")
+    }
+  }
+
   @Test func `cells that have answered are asked ahead while another hangs`() throws {
     try withWorld(cells: 3) { world in
       try fill(world, perCell: 250)

@@ -48,6 +48,5 @@ extension CellListing.Outcome {
 }
 
 extension ListedInstance {
-  var isLive: Bool { if case .live = source { true } else { false } }
   var isUnknown: Bool { if case .unknown = source { true } else { false } }
 }

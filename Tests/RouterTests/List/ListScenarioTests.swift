@@ -93,7 +93,9 @@ import Testing
   }
 
   @Test(arguments: CellEngine.installed)
-  func `an unknown marker, and one whose row was purged, are refused`(engine: CellEngine) throws {
+  func `an unknown marker, and one whose row was purged, are refused but by UUID`(
+    engine: CellEngine
+  ) throws {
     try withWorld(cells: 3, on: engine) { world in
       try world.add(world.samples(9))
       let router = try world.router()
@@ -103,8 +105,12 @@ import Testing
       }
       try world.cells[1].execute("DELETE FROM instances WHERE uuid = '\(listed(4))'")
       #expect(throws: RouterError.markerUnknown(listed(4))) {
-        try router.list(request { $0.start = .after(listed(4)) }, until: soon())
+        try router.list(
+          request(.init(.displayName)) { $0.start = .after(listed(4)) }, until: soon())
       }
+      // By UUID its place is known without a row.
+      let byUUID = try router.list(request { $0.start = .after(listed(4)) }, until: soon())
+      #expect(byUUID.ids == listed(5..<9))
     }
   }
 
@@ -246,15 +252,21 @@ import Testing
         [20, 21].map { number in
           var sample = ListWorld.Sample(id: listed(number), cell: world.cells[0].id)
           (sample.host, sample.project, sample.isMapped) = ("h9", "p", false)
+          sample.createdAt = moment(100)
           return sample
         })
       for number in [20, 21] {
-        try world.store.append(
-          .instance(listed(number), .mapped(world.store.mapping(nil, mark: false))))
+        // The mapping is the older one: by that time the map's row comes first.
+        var mapping = world.store.mapping(nil, mark: false)
+        mapping.row.createdAt = moment(99)
+        try world.store.append(.instance(listed(number), .mapped(mapping)))
       }
       let router = try world.router()
-      for column in [InstanceColumn.uuid, .host] {
-        let asked = request(.init(column))
+      for key in [
+        InstanceOrder.Key(.uuid), .init(.host), .init(.createdAt),
+        .init(.createdAt, isDescending: true),
+      ] {
+        let asked = request(key)
         let list = try router.list(asked, until: soon())
         #expect(list.ids.count == 14 && Set(list.ids).count == 14)
         #expect(list.rows.allSatisfy { $0.isLive })

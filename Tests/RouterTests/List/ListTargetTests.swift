@@ -52,6 +52,39 @@ import Testing
     }
   }
 
+  @Test func `a project's cells are asked, whichever users the map lacks`() throws {
+    try withWorld(cells: 3) { world in
+      // The third has none of the project's; of what is in the second, the map has no users.
+      try world.add(
+        world.samples(12) { number, sample in
+          if number % 3 == 2 { sample.project = "q" }
+          sample.isUserMapped = number % 3 != 1
+        })
+      let router = try world.router()
+      let asked = request {
+        $0.filter.project = "p"
+        $0.filter.user = "user-1"
+      }
+      let list = try router.list(asked, until: soon())
+      #expect(list.isComplete && list.ids == listed([0, 1, 3, 4, 6, 7, 9, 10]))
+      let cells = [world.cells[0].id, world.cells[1].id]
+      #expect(list.cells.map(\.target.id) == cells)
+      world.setDown([world.cells[1].id])
+      let partial = try router.list(asked, until: soon())
+      #expect(!partial.isComplete && partial.ids == listed([0, 3, 6, 9]))
+      #expect(partial.cells.map(\.unlisted) == [0, 4])
+      // An instance of a project that the map doesn't know may be anybody's.
+      try world.store.append(
+        .instance(
+          listed(2),
+          .ownerChanged(
+            from: InstanceOwner(project: "q", user: "user-1"),
+            to: InstanceOwner(project: nil, user: "user-1"))))
+      world.setDown([])
+      #expect(try router.list(asked, until: soon()).cells.count == 3)
+    }
+  }
+
   @Test func `each route keeps the addresses of its own cell, whatever comes after it`() throws {
     try withWorld(cells: 2) { world in
       try world.add(world.samples(2))

@@ -64,6 +64,15 @@ import Testing
     }
   }
 
+  @Test(arguments: [Int64.min, -70_000_000_000_000_000, 253_402_300_800_000_000, .max])
+  func `a time that no database has is refused`(microseconds: Int64) throws {
+    let request = request(.init(.createdAt))
+    var progress = ListProgress()
+    progress.after = [.time(Timestamp(microseconds: microseconds)), .uuid(.random())]
+    let text = token(request).text(of: progress)
+    #expect(throws: ListTokenFault.malformed) { try token(request).progress(of: text) }
+  }
+
   @Test func `belongs to its order, its filters, its scope and its store`() throws {
     let (request, progress) = sample()
     let text = token(request).text(of: progress)

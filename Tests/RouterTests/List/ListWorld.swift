@@ -29,6 +29,8 @@ final class ListWorld {
     var host: String?
     var project: String?
     var user = "user-1"
+    /// Whether the map knows the user, too; Nova filled them in later.
+    var isUserMapped = true
     var vmState: String?
     var isDeleted = false
     var isHidden = false
@@ -134,7 +136,8 @@ final class ListWorld {
     InstanceRecord(
       cell: sample.cell,
       owner: InstanceOwner(
-        project: sample.project.map { ByteText($0) }, user: ByteText(sample.user)),
+        project: sample.project.map { ByteText($0) },
+        user: sample.isUserMapped ? ByteText(sample.user) : nil),
       isQueuedForDelete: sample.mark,
       row: NovaRow(number: nil, createdAt: sample.mappedAt))
   }
@@ -168,9 +171,7 @@ final class ListWorld {
   /// The whole list, by sorting everything that should be on it.
   func expected(_ request: InstanceListRequest) -> [InstanceID] {
     let filter = request.filter
-    let isJudged =
-      filter.host == nil && filter.vmState == nil && filter.name == nil
-      && filter.changedSince == nil && filter.deletion != .deleted
+    let isJudged = isJudged(filter)
     let isSorted = request.order.keys.allSatisfy {
       [.uuid, .createdAt, .project].contains($0.column)
     }
@@ -180,7 +181,7 @@ final class ListWorld {
       if let cell = sample.cell, !down.contains(cell) {
         guard isListed(sample, filter) else { continue }
         known.append((request.order.keys.map { liveKey(sample, $0.column) }, sample.id))
-      } else if isJudged, isKnownToMap(sample, filter) {
+      } else if isJudged, verdict(sample, filter) == .yes {
         if isSorted {
           known.append((request.order.keys.map { mapKey(sample, $0.column) }, sample.id))
         } else {
@@ -201,9 +202,18 @@ final class ListWorld {
   /// How many of a cell's instances, or of those without one, the map keeps off the list.
   func unlisted(in cell: CellID?, _ request: InstanceListRequest) -> Int {
     let filter = request.filter
+    let isJudged = isJudged(filter)
     return instances.values.filter { sample in
-      sample.cell == cell && isKnownToMap(sample, filter)
+      guard sample.cell == cell else { return false }
+      let verdict = verdict(sample, filter)
+      return verdict == .unknown || verdict == .yes && !isJudged
     }.count
+  }
+
+  /// Whether the map has what the filter asks for.
+  private func isJudged(_ filter: InstanceFilter) -> Bool {
+    filter.host == nil && filter.vmState == nil && filter.name == nil
+      && filter.changedSince == nil && filter.deletion != .deleted
   }
 
   private func isInScope(_ sample: Sample, _ scope: InstanceListRequest.Scope) -> Bool {
@@ -242,8 +252,19 @@ final class ListWorld {
     }
   }
 
-  private func isKnownToMap(_ sample: Sample, _ filter: InstanceFilter) -> Bool {
-    sample.isMapped && (filter.deletion != .live || sample.mark != true) && isOwned(sample, filter)
+  private enum Verdict { case yes, no, unknown }
+
+  /// What the map says of whether an instance is one of those.
+  private func verdict(_ sample: Sample, _ filter: InstanceFilter) -> Verdict {
+    guard sample.isMapped, filter.deletion != .live || sample.mark != true else { return .no }
+    let user = sample.isUserMapped ? sample.user : nil
+    if let project = filter.project, let known = sample.project, known != project.string {
+      return .no
+    }
+    if let wanted = filter.user, let user, user != wanted.string { return .no }
+    let isUnknown =
+      filter.project != nil && sample.project == nil || filter.user != nil && user == nil
+    return isUnknown ? .unknown : .yes
   }
 
   private func isOwned(_ sample: Sample, _ filter: InstanceFilter) -> Bool {

@@ -137,6 +137,11 @@ struct AdoptCommand: ParsableCommand {
       Console.remark(
         "The coverage of cell \(cell) is incomplete now: rows of it are passed over.")
     }
+    if let first = plan.firstUnreadTime {
+      Console.remark(
+        "\(plan.unreadTimes) rows have a created_at that is no time, first \(first); the map keeps "
+          + "it as unknown.")
+    }
     for problem in plan.problems { Console.remark(problem) }
     for (_, reason) in plan.unidentified.sorted(by: { $0.key < $1.key }) {
       Console.remark(
@@ -171,6 +176,7 @@ struct AdoptCommand: ParsableCommand {
       "source": .text(source.publicForm.string), "dry_run": .flag(dryRun),
       "cells": object(plan.cells), "hosts": object(plan.hosts),
       "instances": object(plan.instances), "markers": .number(plan.markers),
+      "unread_times": .number(plan.unreadTimes),
       "overtaken": .number(plan.overtaken),
       "coverage": .object(
         Dictionary(

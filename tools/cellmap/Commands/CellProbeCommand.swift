@@ -79,7 +79,7 @@ struct CellProbeCommand: ParsableCommand {
     of id: CellID, _ session: StoreSession
   ) throws(CommandFailure) -> Outcome? {
     let map = try session.map()
-    let row = try map.reading { () throws(ProjectionError) in try map.map.request(change.request) }
+    let row = try projections { () throws(ProjectionError) in try map.map.request(change.request) }
     guard row != nil else { return nil }
     // The id is taken: nothing of this is recorded, and another command's is refused.
     return try session.submit(

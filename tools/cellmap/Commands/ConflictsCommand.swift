@@ -27,16 +27,12 @@ struct ConflictsListCommand: ParsableCommand {
   @Flag(help: "Lists the decided ones too.") var all = false
 
   func run() throws {
-    let session = try StoreSession(store)
-    let index = try session.caughtUpIndex()
-    let found: [ConflictItem]
-    do throws(ProjectionError) { found = try index.conflicts() } catch {
-      throw CommandFailure(error)
+    let shown = try StoreSession(store).map().conflicts().filter {
+      all || $0.row.record.decision == nil
     }
-    let shown = found.filter { all || $0.row.record.decision == nil }
     if store.json {
       for item in shown { Console.print(item.json.line) }
-      return session.close()
+      return
     }
     var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
     for item in shown {
@@ -45,7 +41,6 @@ struct ConflictsListCommand: ParsableCommand {
         item.row.record.decision?.string)
     }
     table.print(empty: all ? "No conflicts." : "No open conflicts.")
-    session.close()
   }
 }
 
@@ -61,7 +56,7 @@ struct ConflictsShowCommand: ParsableCommand {
     let session = try StoreSession(store)
     let map = try session.map()
     let entity = ConflictsCommand.entity(what)
-    let row = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
+    let row = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
     guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
     let decided = try decidingEntry(of: row, session)
     if store.json {
@@ -129,7 +124,7 @@ struct ConflictsResolveCommand: ParsableCommand {
     let session = try StoreSession(store)
     let entity = ConflictsCommand.entity(what)
     let map = try session.map()
-    let known = try map.reading { () throws(ProjectionError) in try map.map.conflict(of: entity) }
+    let known = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
     guard known != nil else { throw CommandFailure(Refusal.noConflict(entity)) }
     let decision = try decision(entity, session, map)
     let outcome = try session.submit(decision, change)

@@ -84,7 +84,7 @@ struct HostRemoveCommand: ParsableCommand {
 
   private func checkIsEmpty(_ name: ByteText, _ session: StoreSession) throws(CommandFailure) {
     let map = try session.map()
-    let row = try map.reading { () throws(ProjectionError) in try map.map.host(name) }
+    let row = try projections { () throws(ProjectionError) in try map.map.host(name) }
     guard let cell = row?.record.cell else { return }  // the registry answers that
     let base = try base.addressBase()
     let cells = LiveCells(try session.router(base), base)

@@ -26,7 +26,10 @@ struct InstanceListCommand: ParsableCommand {
   var queuedForDelete: Bool?
   @Option(help: "At most so many; 0 for all, but with --live 1 to 10000.") var limit = 1000
   @Option(help: ArgumentHelp("Those after this UUID.", valueName: "uuid")) var after: String?
-  @Flag(help: "Only how many there are; what a quota counts with --no-queued-for-delete.")
+  @Flag(
+    help:
+      "Only how many there are; with --no-queued-for-delete what Nova's quota counts, where no mark is NULL."
+  )
   var count = false
 
   func validate() throws {

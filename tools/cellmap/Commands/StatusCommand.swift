@@ -25,7 +25,7 @@ struct StatusCommand: ParsableCommand {
     let session = try StoreSession(store)
     let map = try session.map()
     let index = map.map.index
-    let state = try map.reading { () throws(ProjectionError) in
+    let state = try projections { () throws(ProjectionError) in
       (
         checkpoint: try index.checkpoint(), instances: Int(try index.countInstances()),
         unmapped: try index.countInstances(in: nil)
@@ -102,7 +102,7 @@ struct StatusCommand: ParsableCommand {
   ) throws(CommandFailure) -> (all: Int, unmapped: Int) {
     var (all, unmapped) = (0, 0)
     for (id, row) in map.map.overlay.changedInstances {
-      let before = try map.reading { () throws(ProjectionError) in try map.map.index.instance(id) }
+      let before = try projections { () throws(ProjectionError) in try map.map.index.instance(id) }
       all += (row == nil ? 0 : 1) - (before == nil ? 0 : 1)
       unmapped += (row?.isWithoutCell == true ? 1 : 0) - (before?.isWithoutCell == true ? 1 : 0)
     }

@@ -54,7 +54,7 @@ struct ForcedRemoval {
   /// What the entries of this command have done so far; nil if there are none, or it is finished.
   private func earlierCounts(_ session: StoreSession) throws(CommandFailure) -> ChangeCounts? {
     let map = try session.map()
-    let request = try map.reading { () throws(ProjectionError) in
+    let request = try projections { () throws(ProjectionError) in
       try map.map.request(options.request)
     }
     guard let request, request.finished == nil else { return nil }
@@ -81,7 +81,7 @@ struct ForcedRemoval {
   ) throws(CommandFailure) -> Value {
     _ = try session.caughtUpIndex()
     let map = try session.map()
-    return try map.reading { () throws(ProjectionError) in try read(map.map) }
+    return try projections { () throws(ProjectionError) in try read(map.map) }
   }
 
   private func parts(_ names: [ByteText]) -> [[ByteText]] {

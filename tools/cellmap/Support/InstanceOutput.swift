@@ -68,8 +68,8 @@ struct InstanceQuery {
     if let project, case .all = cell, isQueuedForDelete == false, after == nil,
       map.map.overlay.isEmpty
     {
-      return try map.reading { () throws(ProjectionError) in
-        try map.map.index.countForQuota(project: project, user: user)
+      return try projections { () throws(ProjectionError) in
+        try map.map.index.countNotQueued(project: project, user: user)
       }
     }
     var count = 0
@@ -84,7 +84,7 @@ struct InstanceQuery {
     _ map: MapReading, after cursor: InstanceID?
   ) throws(CommandFailure) -> [InstanceItem] {
     let index = map.map.index
-    return try map.reading { () throws(ProjectionError) in
+    return try projections { () throws(ProjectionError) in
       switch cell {
       case .cell(let cell):
         try index.instances(in: cell, after: cursor, limit: InstanceQuery.page)

@@ -208,7 +208,10 @@ final class RouteOutput {
     _ id: InstanceID, _ search: CellSearch?
   ) -> (status: ExitStatus, text: String) {
     guard let search else { return (.unknown, "There is no mapping of instance \(id).") }
-    let silent = "\(search.failed.count) cells that might have it did not answer."
+    let count = search.failed.count
+    let silent =
+      "\(count) \(count == 1 ? "cell" : "cells") that might have it did not answer. "
+      + "'cellmap status --live' says why; ask again then."
     switch (search.reason, search.isComplete) {
     case (.coverageIncomplete, true):
       return (

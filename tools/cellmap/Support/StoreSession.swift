@@ -228,7 +228,7 @@ final class StoreSession {
       let (id, row) = try map.cell(named: text)
       return (id, row.record.name?.string ?? id.description)
     } catch {
-      let row = try map.reading { () throws(ProjectionError) in
+      let row = try projections { () throws(ProjectionError) in
         try map.map.request(options.request)
       }
       guard error.status == .unknown, let row else { throw error }
@@ -288,42 +288,44 @@ struct MapReading: MapView {
   var scratch: ScratchIndex?
 
   func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
-    try reading { () throws(ProjectionError) in try map.cell(id) }
+    try projections { () throws(ProjectionError) in try map.cell(id) }
   }
 
   func cells() throws(CommandFailure) -> [(id: CellID, row: CellRow)] {
-    let all = try reading { () throws(ProjectionError) in try map.allCells() }
+    let all = try projections { () throws(ProjectionError) in try map.allCells() }
     return all.map { ($0.key, $0.value) }.sorted { $0.id < $1.id }
   }
 
   func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)] {
-    try reading { () throws(ProjectionError) in
+    try projections { () throws(ProjectionError) in
       var hosts = Dictionary(uniqueKeysWithValues: try map.index.hosts().map { ($0.name, $0.row) })
       for (name, row) in map.overlay.changedHosts { hosts[name] = row }
       return hosts.map { ($0.key, $0.value) }.sorted { $0.name < $1.name }
     }
   }
 
-  /// What keeps the map from being whole.
-  func gaps() throws(CommandFailure) -> MapGaps {
-    let open = try reading { () throws(ProjectionError) in
+  /// The conflicts, decided ones too: those about hosts first, in the order of their names or UUIDs.
+  func conflicts() throws(CommandFailure) -> [ConflictItem] {
+    try projections { () throws(ProjectionError) in
       var conflicts = Dictionary(
         uniqueKeysWithValues: try map.index.conflicts().map { ($0.entity, $0.row) })
       for (entity, row) in map.overlay.changedConflicts { conflicts[entity] = row }
-      return conflicts.values.count { $0.record.decision == nil }
+      return conflicts.map { ConflictItem(entity: $0.key, row: $0.value) }.sorted {
+        ($0.entity.kind.rawValue, $0.entity.description)
+          < ($1.entity.kind.rawValue, $1.entity.description)
+      }
     }
+  }
+
+  /// What keeps the map from being whole.
+  func gaps() throws(CommandFailure) -> MapGaps {
+    let open = try conflicts().count { $0.row.record.decision == nil }
     return MapGaps(
       openConflicts: open, uncoveredCells: try cells().filter { !$0.row.record.isCovered })
   }
 
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
-    try reading { () throws(ProjectionError) in try map.instance(id) }
-  }
-
-  func reading<Value>(
-    _ body: () throws(ProjectionError) -> Value
-  ) throws(CommandFailure) -> Value {
-    do throws(ProjectionError) { return try body() } catch { throw CommandFailure(error) }
+    try projections { () throws(ProjectionError) in try map.instance(id) }
   }
 }
 
