@@ -148,7 +148,7 @@ struct ArchiveWorkerCommand: ParsableCommand {
     _ session: StoreSession, _ answer: inout [String: JSONValue]
   ) throws(CommandFailure) {
     let map = try session.map()
-    let known = try map.reading { () throws(ProjectionError) in
+    let known = try projections { () throws(ProjectionError) in
       try map.map.request(change.request)
     }
     guard known != nil else { return }
