@@ -92,12 +92,22 @@ public enum CellConnection: Sendable {
     return found
   }
 
-  /// The UUIDs in a column of identity, ascending: all of those that aren't deleted, or the first
-  /// `limit`.
-  public func uuids(of source: IdentitySource, limit: Int) throws(CellError) -> [UUID128] {
+  /// The UUIDs in a column of identity, ascending: all of those that aren't deleted, or those of the
+  /// first `limit` rows.
+  ///
+  /// - Parameter unreadable: Is given each value that is no UUID, which is passed over: one odd row
+  ///   says nothing of the others. Empty for what isn't even text.
+  public func uuids(
+    of source: IdentitySource, limit: Int, unreadable: (ByteText) -> Void = { _ in }
+  ) throws(CellError) -> [UUID128] {
     var uuids: [UUID128] = []
     try forEachRow(of: tables.uuids(of: source, limit: limit)) { (row) throws(DatabaseError) in
-      if let uuid = try row.uuid(0) { uuids.append(uuid) }
+      do throws(DatabaseError) {
+        if let uuid = try row.uuid(0) { uuids.append(uuid) }
+      } catch {
+        guard error.isOfValue else { throw error }
+        unreadable((try? row.text(0)) ?? "")
+      }
     }
     return uuids.sorted()
   }

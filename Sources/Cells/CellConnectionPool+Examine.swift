@@ -20,9 +20,13 @@ extension CellConnectionPool {
 extension CellConnection {
   /// The evidence by which the database is recognised later: all UUIDs of its services and compute
   /// nodes that aren't deleted.
-  public func identity() throws(CellError) -> CellIdentity {
+  ///
+  /// - Parameter unreadable: Is given each value that is no UUID, as by `uuids`.
+  public func identity(
+    unreadable: (IdentitySource, ByteText) -> Void = { _, _ in }
+  ) throws(CellError) -> CellIdentity {
     CellIdentity(
-      services: try uuids(of: .services, limit: .max),
-      computeNodes: try uuids(of: .computeNodes, limit: .max))
+      services: try uuids(of: .services, limit: .max) { unreadable(.services, $0) },
+      computeNodes: try uuids(of: .computeNodes, limit: .max) { unreadable(.computeNodes, $0) })
   }
 }

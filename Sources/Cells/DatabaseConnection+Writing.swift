@@ -14,13 +14,9 @@ extension DatabaseConnection {
     case .file(let path):
       let isAbsolute = path.string.utf8.first == UInt8(ascii: "/")
       let whole = isAbsolute ? path.string : folder + "/" + path.string
-      do throws(ProjectionError) {
-        let connection = try SQLiteConnection(path: whole, mode: .readWrite)
-        connection.deadline = deadline
-        return .sqlite(connection)
-      } catch {
-        throw .file(error)
-      }
+      let connection = try sqlite(at: whole, mode: .readWrite)
+      connection.deadline = deadline
+      return .sqlite(connection)
     case .memory, .servers, .socket:
       let opened = try open(address, relativeTo: folder, until: deadline)
       if case .server(let connection) = opened { try connection.allowWriting() }

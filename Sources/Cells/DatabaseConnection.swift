@@ -25,10 +25,23 @@ public enum DatabaseConnection {
   }
 
   /// Opens a SQLite file for reading.
+  ///
+  /// - Throws: `file`, for a pipe or a folder too.
   public static func open(file path: String) throws(DatabaseError) -> DatabaseConnection {
-    do throws(ProjectionError) {
-      return .sqlite(try SQLiteConnection(path: path, mode: .readOnly))
-    } catch {
+    .sqlite(try sqlite(at: path, mode: .readOnly))
+  }
+
+  /// Opens a SQLite file, if it is one: nothing else is waited for.
+  static func sqlite(
+    at path: String, mode: SQLiteConnection.Mode
+  ) throws(DatabaseError) -> SQLiteConnection {
+    do throws(SQLiteFile.Refusal) { _ = try SQLiteFile.status(at: path) } catch {
+      // SQLite has its own words for the others.
+      if case .notRegular = error {
+        throw .file(.sqlite(code: 26, extendedCode: 26, operation: "open the file", path: path))
+      }
+    }
+    do throws(ProjectionError) { return try SQLiteConnection(path: path, mode: mode) } catch {
       throw .file(error)
     }
   }

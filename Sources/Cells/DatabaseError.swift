@@ -47,7 +47,7 @@ extension DatabaseError: CustomStringConvertible {
     case .connectionLost(let server):
       "The connection to \(server) ended in the middle of an answer. Try again."
     case .deadlinePassed(let server):
-      "\(server) had not answered at the deadline. Try again or allow more time."
+      "\(server) had not answered at the deadline. Look whether it runs, and try again."
     case .missing(let what):
       "The database has no \(what). Check the address."
     case .permissionDenied(let table):
@@ -76,6 +76,16 @@ extension DatabaseError: CustomStringConvertible {
     case .optionUnusable(let name, let reason):
       "The option \(name) of the address can't be followed: \(reason)."
     default: ""
+    }
+  }
+}
+
+extension DatabaseError {
+  /// Whether one value alone can't be read, and the rows after it can.
+  var isOfValue: Bool {
+    switch self {
+    case .badValue, .file(.columnType), .file(.notUTF8): true
+    default: false
     }
   }
 }

@@ -94,14 +94,16 @@ extension JournalError: CustomStringConvertible {
 
   private var describeDamage: String {
     let next =
-      "Nothing was changed. Put back a copy of the whole store from before the damage: the index is "
-      + "made from the journal, and can't stand in for it."
+      "Nothing was changed. Put back a copy of the whole store from before the damage, or restore a "
+      + "backup with 'cellmap backup restore': the index is made from the journal, and can't stand in "
+      + "for it."
     return switch self {
     case .journalLost(let path):
-      "The store at \(path) has no journal any more. Restore a backup, or rebuild from the cells "
-        + "into a new store."
+      "The store at \(path) has no journal any more. 'cellmap backup restore' restores a "
+        + "backup, 'cellmap rebuild' makes a new store from the cells."
     case .truncated(let path, let expected, let actual):
-      "\(path) has \(actual) bytes of at least \(expected): it was truncated. Restore a backup."
+      "\(path) has \(actual) bytes of at least \(expected): it was truncated. Restore a backup "
+        + "with 'cellmap backup restore'."
     case .corrupt(let path, let what): "\(path) is damaged: \(what). \(next)"
     case .missingEntry(let index):
       "Entry \(index) is missing from the journal though later ones are there. \(next)"

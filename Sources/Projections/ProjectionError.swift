@@ -25,6 +25,8 @@ public enum ProjectionError: Error, Equatable, Sendable {
   case damaged(path: String, what: String)
   /// A file that is no index of cellmap.
   case notAnIndex(path: String)
+  /// A file of `replay --only`: it holds some things alone.
+  case partialIndex(path: String)
   /// An index whose tables are of another version than this program's.
   case otherVersion(path: String, found: Int64, expected: Int64)
   /// Entries that don't follow on the checkpoint of the index.
@@ -66,6 +68,9 @@ extension ProjectionError: CustomStringConvertible {
       "The \(Self.kind(path)) is damaged: \(what). \(Self.remedy(path))"
     case .notAnIndex(let path):
       "\(path) is not an index of cellmap. Make one with 'cellmap replay'."
+    case .partialIndex(let path):
+      "\(path) holds some things alone ('replay --only') and can't serve. Make an index with "
+        + "'cellmap replay'."
     case .otherVersion(let path, let found, let expected):
       "The \(Self.kind(path)) has version \(found); this program reads \(expected). "
         + Self.remedy(path)

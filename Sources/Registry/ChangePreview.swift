@@ -43,6 +43,20 @@ public final class ChangePreview {
     return events
   }
 
+  /// The events that undoing entries would take, in one commit or several.
+  ///
+  /// - Throws: `refused`, `index` or `keys`.
+  public func events(_ reversal: Reversal) throws(RegistryError) -> [Event] {
+    var all: [Event] = []
+    try rules.revert(reversal) { (cell) throws(RegistryError) in
+      try map.contentCounts(of: cell)
+    } accept: { (events) throws(RegistryError) in
+      all += events
+      try take(events)
+    }
+    return all
+  }
+
   /// Takes a change in as if it were made, for what is observed after it.
   ///
   /// - Throws: `refused`, `index` or `keys`.

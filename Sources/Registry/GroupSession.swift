@@ -71,7 +71,7 @@ struct GroupSession {
     let overtaken = try rules.decide(
       command, after: earlier, positions: positions, finding: finding
     ) { (cell) throws(RegistryError) in
-      try map.index.contentCounts(of: cell)
+      try map.contentCounts(of: cell)
     } accept: { (events, evidence) throws(RegistryError) in
       drafts.reserveCapacity(draftCount + command.change.pieceCount)
       changed += 1

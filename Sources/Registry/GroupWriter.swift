@@ -280,6 +280,7 @@ extension Change {
     switch self {
     case .removeCell, .openEpoch: true
     case .take(let observations): observations.contains(where: \.removesCell)
+    case .revert(let reversal): reversal.items.contains(where: \.removesCell)
     default: false
     }
   }

@@ -97,7 +97,7 @@ extension CastRefusal: CustomStringConvertible {
   /// To stand behind the instance's name.
   public var description: String {
     switch self {
-    case .unknown(true): "isn't in the map. 'instance map' maps it."
+    case .unknown(true): "isn't in the map. If a cell has it, 'reconcile UUID' finds it there."
     case .unknown(false): "isn't in the map, and not every cell could be asked. Try again."
     case .notMapped(let cell):
       "is in cell \(cell), and the map doesn't say so. Map it with 'instance map' first."

@@ -131,13 +131,23 @@ func uuid(_ kind: Int, _ number: Int) -> UUID128 {
     }
   }
 
-  @Test func `names the column of a service's UUID that is none`() throws {
+  @Test func `passes over a UUID that is none, and says so`() throws {
     try withCell { file in
-      try file.execute("INSERT INTO services (report_count, deleted, uuid) VALUES (0, 0, 'x')")
-      #expect(
-        throws: CellError.badValue(
-          cell: cell, column: "services.uuid", found: "text that is no UUID")
-      ) { _ = try open(file).uuids(of: .services, limit: 5) }
+      try file.addHost("h", service: uuid(1, 1), node: uuid(2, 1))
+      try file.execute(
+        "INSERT INTO services (report_count, deleted, uuid) VALUES (0, 0, 'x'), (0, 0, x'00ff'); "
+          + "INSERT INTO compute_nodes (deleted, uuid) "
+          + "VALUES (0, '0123456789abcdef0123456789abcdef')")
+      var odd: [ByteText] = []
+      let connection = try open(file)
+      let services = try connection.uuids(of: .services, limit: 5) { odd.append($0) }
+      #expect(services == [uuid(1, 1)] && odd.sorted() == ["", "x"])
+      odd = []
+      let identity = try connection.identity { _, text in odd.append(text) }
+      #expect(identity.computeNodes == [uuid(2, 1)])
+      #expect(odd.sorted() == ["", "0123456789abcdef0123456789abcdef", "x"])
+      let recorded = RecordedCells(identities: [cell: self.identity(services: [uuid(1, 1)])])
+      #expect(try verdict(recorded, file) == .accepted)
     }
   }
 

@@ -60,11 +60,21 @@ import Testing
 
   @Test func `a name that is another cell's UUID, or 'none', means nothing by itself`() throws {
     try withCommand { bed in
-      try bed.makeStore()
-      let words = ["--queue", "none:///", "--reason", "t"]
-      try bed.done(
-        ["cell", "add", "\(cell(1))", "--uuid", "\(cell(7))", "--database", "sqlite:///7.sqlite"]
-          + words)
+      // Nova takes any name.
+      try bed.done("init")
+      let api = try NovaAPIFile.make(at: bed.path("api.sqlite"))
+      try api.addCell(1, .cell0, name: "cell0", database: "sqlite:///0.sqlite")
+      for (number, name) in [(1, "alpha"), (7, "\(cell(1))"), (6, "\(cell(8))"), (9, "none")] {
+        try api.addCell(
+          number + 1, cell(number), name: name, database: "sqlite:///\(number).sqlite")
+      }
+      try bed.done("adopt", "sqlite:///\(bed.path("api.sqlite"))", "--reason", "t")
+      for name in ["none", "\(cell(1))", "\(cell(5))"] {
+        let words = ["--queue", "none:///", "--database", "sqlite:///n.sqlite", "--reason", "t"]
+        let added = try bed.run(["cell", "add", name] + words)
+        #expect(added.status == 9 && added.err.contains("'\(name)'"), "\(added)")
+        #expect(try bed.run("cell", "rename", "alpha", name, "--reason", "t").status == 9)
+      }
       for arguments in [
         ["cell", "show", "\(cell(1))"], ["cell", "rename", "\(cell(1))", "x", "--reason", "t"],
       ] {
@@ -73,11 +83,9 @@ import Testing
       }
       #expect(try bed.done("cell", "show", "\(cell(7))", "--json").object["cell"] != nil)
       // One that is nobody's UUID is a name like any other.
-      try bed.done(["cell", "add", "\(cell(8))", "--database", "sqlite:///8.sqlite"] + words)
       try bed.done("cell", "show", "\(cell(8))")
       try bed.done(
         "instance", "map", "\(instance(1))", "--cell", "alpha", "--project", "p", "--reason", "t")
-      try bed.done(["cell", "add", "none", "--database", "sqlite:///n.sqlite"] + words)
       let ran = try bed.run(
         "instance", "remap", "\(instance(1))", "--cell", "none", "--reason", "t")
       #expect(ran.status == 9 && ran.err.contains("cell rename"), "\(ran)")

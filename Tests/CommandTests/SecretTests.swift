@@ -160,6 +160,48 @@ import Testing
     }
   }
 
+  @Test func `no command that asks a refusing server leaves a password anywhere`() throws {
+    try withCommand { bed in
+      let words = Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8)
+      let servers = try [
+        FaultProxy(to: 1, .refuses), FaultProxy(to: 1, .answers(words, times: 1)),
+      ]
+      defer { servers.forEach { $0.stop() } }
+      var ran = [try bed.run("init", "--cell0", "sqlite:///cell0.sqlite")]
+      _ = try NovaCellFile.make(at: bed.path("cell0.sqlite"))
+      let id = "\(instance(1))"
+      for (number, (scheme, server)) in [
+        ("mysql", servers[0]), ("postgresql", servers[1]), ("mysql", servers[1]),
+      ].enumerated() {
+        let login = "nova:\(canaries[number].encoded)@127.0.0.1:\(server.port)"
+        ran.append(
+          try bed.run(
+            "cell", "add", "c\(number)", "--database", "\(scheme)://\(login)/nova", "--queue",
+            "rabbit://\(login)/", "--reason", "t"))
+      }
+      let mapped = ["instance", "map", id, "--project", "p", "--cell", "c0", "--reason", "t"]
+      ran.append(try bed.run(mapped))
+      #expect(ran.allSatisfy { $0.status == 0 }, "\(ran.map(\.err))")
+      for (arguments, status) in [
+        (["cast", id, "ping"], 9), (["cell", "probe", "c0"], 7),
+        (["cell", "probe", "c1", "--json"], 7), (["cell", "probe", "c2"], 7),
+        (["instance", "list", "--live", "--all-cells"], 0),
+        (["instance", "list", "--live", "--all-cells", "--require-complete", "--json"], 5),
+        (["instance", "show", id, "--live"], 7), (["route", id, "--json"], 7),
+        (["status", "--live"], 5), (["host", "discover", "--reason", "t"], 5),
+        (["audit", "history", "c0", id, "--json"], 0), (["audit", "history", "store"], 0),
+        (["audit", "diff", "1:1", "--json"], 0), (["audit", "explain", id], 0),
+        (["audit", "who"], 0), (["audit", "stats"], 0),
+      ] {
+        let output = try bed.run(arguments)
+        #expect(output.status == Int32(status), "\(arguments): \(output.out) \(output.err)")
+        search(Data((output.out + output.err).utf8), arguments.joined(separator: " "))
+        try searchStore(bed)
+      }
+      for output in ran { search(Data((output.out + output.err).utf8), "making the store") }
+    }
+  }
+
   @Test func `no failing command leaves a password anywhere`() throws {
     try withCommand { bed in
       let api = try bed.makeCloud()

@@ -45,7 +45,7 @@ class Store:
                 f"{' '.join(arguments)}: exit {process.returncode}: {errors.strip()[-500:]}")
         return output
 
-    def kill(self, delay, *arguments):
+    def kill(self, delay, *arguments, expected=(0,)):
         """Starts a command and kills it, its children too, if it still runs after the delay.
 
         Returns what it printed, or nothing where it was killed.
@@ -59,7 +59,8 @@ class Store:
         if process.returncode == -signal.SIGKILL:
             self.kills += 1
             return None
-        require(process.returncode == 0, f"exit {process.returncode}: {errors.strip()[-500:]}")
+        require(process.returncode in expected,
+                f"exit {process.returncode}: {errors.strip()[-500:]}")
         return output
 
     def entries(self):

@@ -17,14 +17,24 @@ class Cellmap:
         # Everything that the command said without being asked for secrets; searched for them.
         self.said = []
 
+    @property
+    def _environment(self):
+        return {name: value for name, value in os.environ.items()
+                if not name.startswith(("CELLMAP_", "OS_"))}
+
+    def start(self, *arguments):
+        """The command as a process group of its own, to be killed as one."""
+        return subprocess.Popen(
+            [str(self.program), "--store", str(self.store), *arguments], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=self._environment, start_new_session=True)
+
     def run(self, *arguments, given="", expected=0, revealing=False):
-        environment = {name: value for name, value in os.environ.items()
-                       if not name.startswith(("CELLMAP_", "OS_"))}
         done = subprocess.run(
             [str(self.program), "--store", str(self.store), *arguments], input=given, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, check=False)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment, check=False)
         self.said.append(done.stderr if revealing else done.stdout + done.stderr)
-        if done.returncode != expected:
+        if done.returncode not in (expected if isinstance(expected, tuple) else (expected,)):
             raise CommandFailed(
                 f"cellmap {' '.join(arguments)}: exit {done.returncode} instead of {expected}\n"
                 + done.stderr[-2000:])
@@ -48,6 +58,12 @@ class Cellmap:
         return json.loads(self.run(
             "rebuild", "--cells", str(cells), "--base-directory", str(self.cloud), "--base",
             str(self.base), "--reason", "interoperability", "--json", *options))
+
+    def doctor(self):
+        """The lines of an examination of Nova's own map, the summary last; a life leaves findings."""
+        output = self.run("doctor", "--nova-conf", str(self.cloud / "nova.conf"), "--json",
+                          "--base-directory", str(self.cloud), expected=1)
+        return [json.loads(line) for line in output.splitlines()]
 
     def routes(self, instances):
         """The route of each instance, by its UUID, addresses revealed."""

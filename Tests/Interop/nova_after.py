@@ -99,7 +99,9 @@ class Inspection:
         for name in ["flavor", "numa_topology", "pci_requests"]:
             self.expect(primitive(getattr(spec, name)), primitive(getattr(instance, name)),
                         f"{identifier} {name}")
-        self.move(spec, mapping)
+        # In the order of random UUIDs: a third has them of every kind, and each costs three queries.
+        if self.counts["specs"] % 3 == 0:
+            self.move(spec, mapping)
 
     def move(self, spec, mapping):
         """What the API and the conductor do to a request spec for a resize, a cold migration, an

@@ -19,6 +19,9 @@ import subprocess
 import sys
 import uuid
 
+sys.dont_write_bytecode = True
+from nova_boots import add_volume, furnish  # noqa: E402
+
 CELL0 = "00000000-0000-0000-0000-000000000000"
 CELLS, HOSTS, INSTANCES, MAPPED_BY_NOVA, LEFT_UNMAPPED = 3, 4, 360, 40, 8
 
@@ -42,8 +45,10 @@ transport_url = {queue}
 default_log_levels = nova=ERROR,alembic=ERROR,oslo=ERROR,oslo_service=ERROR,amqp=ERROR
 [api_database]
 connection = sqlite:///nova_api.sqlite
+sqlite_synchronous = false
 [database]
 connection = sqlite:///{main}.sqlite
+sqlite_synchronous = false
 [oslo_concurrency]
 lock_path = {folder}/locks
 """
@@ -150,33 +155,6 @@ class Builder:
             key_pair.create()
             self.key_pairs.append(key_pair)
 
-    def furnish(self, instance, number):
-        """What schedulers look at when an instance is moved later."""
-        objects = self.objects
-        if number % 2:
-            instance.keypairs = objects.KeyPairList(objects=[self.key_pairs[number % 7]])
-            instance.key_name = "key"
-        if number % 5 == 0:
-            instance.numa_topology = objects.InstanceNUMATopology(cells=[
-                objects.InstanceNUMACell(id=0, cpuset={0}, pcpuset=set(), memory=2048)])
-        requests = [objects.InstancePCIRequest(
-            count=1, spec=[{"vendor_id": "8086"}], alias_name="a1", request_id=str(uuid.uuid4()))]
-        instance.pci_requests = objects.InstancePCIRequests(
-            instance_uuid=instance.uuid, requests=requests if number % 7 == 0 else [])
-        metadata = {"image_min_ram": "0", "image_min_disk": "1", "image_hw_disk_bus": "scsi",
-                    "image_container_format": "bare", "image_disk_format": "qcow2",
-                    "image_hw_numa_nodes": "1", "image_trait:HW_CPU_X86_AVX": "required",
-                    "image_os_require_quiesce": "yes", "image_architecture": "x86_64",
-                    "image_base_image_ref": str(uuid.UUID(int=number))}
-        instance.system_metadata = metadata
-        instance.image_ref = "" if number % 4 == 0 else str(uuid.UUID(int=number))
-        instance.availability_zone = None if number % 6 == 0 else f"zone-{number % 3}"
-
-    def add_volume(self, targeted, instance):
-        self.objects.BlockDeviceMapping(
-            targeted, instance_uuid=instance.uuid, boot_index=0, source_type="volume",
-            destination_type="volume", volume_id=str(uuid.uuid4()), device_name="/dev/vda").create()
-
     def add_hosts(self, number):
         self.hosts[number] = []
         with self.context_module.target_cell(self.context, self.cells[number]) as targeted:
@@ -216,10 +194,10 @@ class Builder:
                 instance.node = node.hypervisor_hostname
                 if "compute_id" in instance.fields:  # Not before 28.
                     instance.compute_id = node.id
-            self.furnish(instance, number)
+            furnish(self.objects, instance, number, self.key_pairs)
             instance.create()
             if number % 4 == 0:
-                self.add_volume(targeted, instance)
+                add_volume(self.objects, targeted, instance)
             if state == "soft-delete":
                 instance.vm_state = state
                 instance.deleted_at = datetime.datetime.now(datetime.timezone.utc)

@@ -37,7 +37,9 @@ import Testing
       var reports: [UInt64] = []
       let first = try generations.replay(journal) { reports.append($0) }
       #expect(first == 1)
-      #expect(reports == [2_000])
+      // Half of the work is to set entries aside, and half to load them.
+      #expect(reports.first == 1_000 && reports == reports.sorted())
+      #expect(reports.last.map { (1_900...2_000).contains($0) } == true)
       let lease = try journal.lock.acquire(command: "test")
       _ = try journal.append(
         drafts(history.changes[2_000...]), expecting: Position(epoch: 1, index: 2_000),

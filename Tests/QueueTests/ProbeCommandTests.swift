@@ -92,6 +92,38 @@ extension WithBroker {
       }
     }
 
+    @Test func `ends with 8 where there is no queue, and looks at the database all the same`()
+      throws
+    {
+      try withStore { bed in
+        try bed.done("cell", "address", "alpha", "--queue", "none:///", "--reason", "t")
+        let words = ["cell", "probe", "alpha", "--json", "--request-id", "\(UUID128.random())"]
+        for _ in 1...2 {
+          let ran = try bed.run(words)
+          #expect(ran.status == 8, "\(ran.err)")
+          #expect(
+            try steps(ran) == [
+              "addresses": true, "names": true, "database": true, "identity": true, "hosts": true,
+              "broker": false,
+            ])
+          #expect(ran.out.contains("none:///"), "\(ran.out)")
+        }
+        try FileManager.default.removeItem(atPath: bed.path("alpha.sqlite"))
+        #expect(try bed.run("cell", "probe", "alpha").status == 7)
+      }
+    }
+
+    @Test func `says that a UUID is none, and passes`() throws {
+      try withStore { bed in
+        let listener = try ComputeListener(host: "alpha-host", on: broker)
+        defer { listener.end() }
+        try NovaCellFile(path: bed.path("alpha.sqlite"))
+          .execute("INSERT INTO compute_nodes (deleted, uuid) VALUES (0, 'none')")
+        let ran = try bed.done("cell", "probe", "alpha")
+        #expect(ran.out.contains("; 1 more have no UUID that is one"), "\(ran.out)")
+      }
+    }
+
     @Test func `ends with 7 where the database can't be read, and asks the broker all the same`()
       throws
     {

@@ -27,6 +27,20 @@ extension WithBroker {
       return failures.first?.fault
     }
 
+    @Test(arguments: [true, false])
+    func `takes every number from its smallest to its largest`(isLargest: Bool) throws {
+      let names = [
+        "conn_pool_min_size", "conn_pool_ttl", "heartbeat_rate",
+        "kombu_missing_consumer_retry_timeout", "kombu_reconnect_delay", "kombu_reconnect_splay",
+        "rabbit_interval_max", "rabbit_qos_prefetch_count", "rabbit_quorum_delivery_limit",
+        "rabbit_quorum_max_memory_bytes", "rabbit_quorum_max_memory_length", "rabbit_retry_backoff",
+        "rabbit_retry_interval", "rabbit_transient_queues_ttl", "rpc_conn_pool_size",
+      ]
+      let others = names.map { "&\($0)=\(isLargest ? Int64.max : 0)" }.joined()
+      let options = "?heartbeat_timeout_threshold=\(isLargest ? 65_535 : 0)" + others
+      #expect(try pool(broker.address(options: options)).connect(until: soon()).port == broker.port)
+    }
+
     @Test func `says that the password is wrong`() throws {
       #expect(try reason(broker.address(password: "wrong")) == .credentialsRefused)
     }

@@ -1,7 +1,8 @@
-import Cells
 import Journal
 import TestSupport
 import Testing
+
+@testable import Cells
 
 extension WithBroker {
   @Suite struct Calling {
@@ -33,6 +34,44 @@ extension WithBroker {
       let again = try pool.call(.ping(), onComputeHosts: ["call1"], until: soon(5_000))
       #expect(again[0].outcome == .success(.result("pong")))
       #expect(pool.idleCount == 1, "the connection is used again")
+    }
+
+    @Test func `a host that isn't bound fails alone`() throws {
+      let hosts: [ByteText] = ["unbound-a", "unbound-b", "bound-after"]
+      // Each declares the exchange anew, which takes the bindings of those before away.
+      let listeners = try hosts.map { try ComputeListener(host: $0.string, on: broker) }
+      defer { listeners.forEach { $0.end() } }
+      let pool = try pool(broker.address())
+      let answers = try pool.call(.ping(), onComputeHosts: hosts, until: soon(20_000))
+      #expect(
+        answers.map(\.outcome) == [
+          .failure(.unroutable("compute.unbound-a", exchange: "nova")),
+          .failure(.unroutable("compute.unbound-b", exchange: "nova")),
+          .success(.result("pong")),
+        ])
+      #expect(listeners.map { $0.bodies.count } == [0, 0, 1])
+      #expect(pool.idleCount == 1, "the connection is used again")
+    }
+
+    @Test func `a queue that goes away once its message is announced fails alone`() throws {
+      let listener = try ComputeListener(host: "stays", on: broker)
+      defer { listener.end() }
+      let location = try QueueLocation(
+        QueueAddress(parsing: Secret(broker.address())), options: .none)
+      let session = try QueueSession(to: location.brokers[0], by: location, until: soon())
+      defer { session.close() }
+      let body = RemoteMessage.ping().envelope()
+      for round in 1...3 {
+        // Announced, and found to be missing before its body is sent.
+        let gone = try QueueMessage(queue: "compute.gone", body: body)
+        #expect(throws: DeliveryFault.self) {
+          try session.deliver(gone, until: soon(), progress: DeliveryProgress())
+        }
+        #expect(try session.leaveAnnouncedMessage())
+        let stays = try QueueMessage(queue: "compute.stays", body: body)
+        #expect(try session.deliver(stays, until: soon(), progress: DeliveryProgress()) == 1)
+        #expect(listener.wait(for: round).count == round)
+      }
     }
 
     @Test func `hands an exception of the server on`() throws {

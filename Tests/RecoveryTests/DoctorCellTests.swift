@@ -38,6 +38,20 @@ import Testing
     }
   }
 
+  @Test func `finds a compute node whose UUID is none`() throws {
+    try withDoctorBed { bed in
+      let node = UUID128(high: 0x7001, low: 1)
+      try bed.cells[0].execute(
+        "UPDATE compute_nodes SET uuid = 'it''s none' WHERE uuid = '\(node)'")
+      let finding = try bed.onlyFinding(.malformedUUID, mends: false)
+      #expect(finding.cells == [cell(1)])
+      #expect(finding.detail == "compute_nodes.uuid holds 'it's none'")
+      let statement = try #require(finding.fix.first?.text)
+      try bed.cells[0].execute(statement.replacing("ITS UUID", with: "\(node)"))
+      #expect(try bed.examine().findings.isEmpty)
+    }
+  }
+
   @Test func `finds one host in two cells`() throws {
     try withDoctorBed { bed in
       try bed.cells[1].addHost(

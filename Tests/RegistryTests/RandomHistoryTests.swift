@@ -103,6 +103,53 @@ private struct RandomCommands {
     }
   }
 
+  @Test(arguments: [5, UInt64.random(in: 0 ... .max)])
+  func `the end of a random history is undone, and its undoing too`(seed: UInt64) throws {
+    try withStore { store in
+      var commands = RandomCommands(random: SeededGenerator(state: seed))
+      func make(_ count: Int) throws {
+        for _ in 0..<count {
+          let change = commands.change()
+          var bulk: BulkMark?
+          if case .take = change { bulk = BulkMark(title: "take", chunk: nil) }
+          do { try store.submit(change, bulk: bulk) } catch RegistryError.refused { continue }
+        }
+      }
+      for round in 0..<5 {
+        try make(40)
+        let before = try store.content()
+        let start = store.journal.head.position.index + 1
+        try make(25)
+        let after = try store.content()
+        let end = store.journal.head.position.index
+        guard start <= end else { continue }
+        let note: Comment = "seed \(seed), round \(round)"
+        guard let undone = try undo(start...end, store, note) else { continue }
+        #expect(try store.content() == before, note)
+        guard try undo(undone, store, note) != nil else { continue }
+        #expect(try store.content() == after, note)
+      }
+      try store.expectIndexEqualsReplay()
+    }
+  }
+
+  /// The entries that undo others; nil if there are none, or a rule stands against it.
+  private func undo(
+    _ indexes: ClosedRange<UInt64>, _ store: TestStore, _ note: Comment
+  ) throws -> ClosedRange<UInt64>? {
+    let plan = try store.plan(undoing: indexes)
+    #expect(plan.refused.isEmpty, note)
+    let head = store.journal.head.position
+    do {
+      return try store.submit(.revert(plan.commands()[0].reversal)).entries
+    } catch RegistryError.refused(.cantRevert(_, let why)) {
+      // A cell that is on its way out takes nothing, though it had something once.
+      #expect(why.contains("being removed"), note)
+      #expect(store.journal.head.position == head, note)
+      return nil
+    }
+  }
+
   private func check(
     _ found: Outcome?, is expected: ReferenceMap.Answer, after head: UInt64, _ comment: Comment
   ) throws {

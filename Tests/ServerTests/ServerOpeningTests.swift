@@ -138,6 +138,28 @@ struct ServerOpeningTests {
     #expect(query.contains(name))
   }
 
+  @Test(arguments: ServerEngine.allCases, [true, false])
+  func `takes every number from its smallest to its largest`(
+    _ engine: ServerEngine, isLargest: Bool
+  ) throws {
+    let limits: KeyValuePairs<String, UInt64> =
+      engine == .mariadb
+      ? [
+        "connect_timeout": 31_536_000, "read_timeout": 31_536_000, "write_timeout": 31_536_000,
+        "client_flag": 4_294_967_295, "max_allowed_packet": 4_294_967_295,
+      ]
+      : [
+        "connect_timeout": 2_147_483_647, "tcp_user_timeout": 2_147_483_647,
+        "keepalives_idle": 32_767, "keepalives_interval": 32_767, "keepalives_count": 127,
+      ]
+    let query = limits.map { name, largest in
+      // libpq hands a 0 on to Linux, which takes none.
+      "\(name)=\(isLargest ? largest : name.hasPrefix("keepalives_") ? 1 : 0)"
+    }.joined(separator: "&")
+    let connection = try connect(try cellDatabase(on: engine), "?" + query)
+    #expect(try connection.placement(of: instance) == nil)
+  }
+
   @Test func `leaves the process's handling of SIGPIPE alone`() throws {
     let before = brokenPipeHandling()
     try connect(try cellDatabase(on: .mariadb))

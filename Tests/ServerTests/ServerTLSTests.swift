@@ -76,6 +76,109 @@ struct ServerTLSTests {
     #expect(try connect(database).placement(of: instance) == nil)
   }
 
+  @Test func `insists on the TLS of MariaDB's option file`() throws {
+    let bed = try TLSBed.shared(.mariadb)
+    try withTemporaryFolder { folder in
+      func query(_ lines: String) throws -> String {
+        let path = folder + "/my.cnf"
+        try "[client]\n\(lines)\n".write(toFile: path, atomically: false, encoding: .utf8)
+        return "?read_default_file=\(path)"
+      }
+      let ca = "ssl-ca = \(bed.folder)/ca.pem"
+      #expect(try bed.isEncrypted(connect(bed.database, host: "localhost", query(ca))))
+      let other = try query("ssl-ca = \(bed.folder)/other-ca.pem")
+      #expect(isTLSFailure(refusal { try connect(bed.database, host: "localhost", other) }))
+      // The certificate names no address.
+      let own = try query(ca)
+      #expect(isTLSFailure(refusal { try connect(bed.database, own) }))
+      let lax = try query(ca + "\nssl-verify-server-cert = 0")
+      #expect(try bed.isEncrypted(connect(bed.database, lax)))
+      // A server without TLS gets no login in clear.
+      let plain = try cellDatabase(on: .mariadb)
+      let proxy = try FaultProxy(to: plain.server.port, .none)
+      defer { proxy.stop() }
+      let asked = try query("ssl")
+      #expect(isTLSFailure(refusal { try connect(plain, port: proxy.port, asked) }))
+      #expect(proxy.passedBytes < 200, "the server's greeting, and no word on a login")
+    }
+  }
+
+  @Test func `a handshake by MariaDB's option file ends at the deadline, and so does a session`()
+    throws
+  {
+    let bed = try TLSBed.shared(.mariadb)
+    try withTemporaryFolder { folder in
+      let path = folder + "/my.cnf"
+      try "[client]\nssl-ca = \(bed.folder)/ca.pem\n".write(
+        toFile: path, atomically: false, encoding: .utf8)
+      let query = "?read_default_file=\(path)"
+      for fault in [
+        FaultProxy.Fault.stallsAfter(bytes: 90), .stallsAfter(bytes: 1_500),
+        .dripsAfter(bytes: 90, pause: .milliseconds(20)),
+      ] {
+        let proxy = try FaultProxy(to: bed.server.port, fault)
+        defer { proxy.stop() }
+        let begin = ContinuousClock.now
+        let error = refusal {
+          try connect(bed.database, host: "localhost", port: proxy.port, query, within: 400)
+        }
+        #expect(begin.duration(to: .now) < .milliseconds(400) + busyMachine)
+        guard case .deadlinePassed = error else {
+          Issue.record("\(String(describing: error))")
+          continue
+        }
+      }
+      let connection = try connect(bed.database, host: "localhost", query)
+      try bed.server.whileFrozen {
+        try connection.begin(until: soon(300))
+        #expect(throws: CellError.deadlinePassed(cell: cell)) {
+          try connection.placement(of: instance)
+        }
+      }
+    }
+  }
+
+  /// The option by which an address names its authorities, and what it needs to be looked at.
+  private func query(_ engine: ServerEngine, authority path: String) -> String {
+    engine == .mariadb ? "?ssl_ca=\(path)" : "?sslmode=verify-ca&sslrootcert=\(path)"
+  }
+
+  @Test(arguments: ServerEngine.allCases)
+  func `names a pipe where a certificate is to be`(_ engine: ServerEngine) throws {
+    let bed = try TLSBed.shared(engine)
+    try withTemporaryFolder { folder in
+      let pipe = folder + "/pipe"
+      #expect(mkfifo(pipe, 0o600) == 0)
+      let error = refusal { try connect(bed.database, query(engine, authority: pipe)) }
+      let name = engine == .mariadb ? "ssl_ca" : "sslrootcert"
+      #expect(
+        error
+          == .optionUnusable(name: name, reason: "'\(pipe)' is a pipe or a socket, and no file"))
+    }
+  }
+
+  @Test func `a file that doesn't answer costs the deadline and no more`() throws {
+    let bed = try TLSBed.shared(.postgresql)
+    // Reading it waits for a terminal that never comes.
+    let begin = ContinuousClock.now
+    let error = refusal {
+      try connect(bed.database, query(.postgresql, authority: "/dev/ptmx"), within: 400)
+    }
+    #expect(begin.duration(to: .now) < .milliseconds(400) + busyMachine)
+    guard case .deadlinePassed = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
+  @Test func `libmariadb is given no file that it might wait for`() throws {
+    let bed = try TLSBed.shared(.mariadb)
+    let error = refusal { try connect(bed.database, query(.mariadb, authority: "/dev/ptmx")) }
+    #expect(error == .optionUnusable(name: "ssl_ca", reason: "'/dev/ptmx' is no file"))
+    let good = bed.options(ca: "ca.pem")
+    #expect(try bed.isEncrypted(connect(bed.database, host: "localhost", good, within: 5_000)))
+  }
+
   @Test(arguments: ServerEngine.allCases)
   func `a handshake that hangs or drips ends at the deadline`(_ engine: ServerEngine) throws {
     let bed = try TLSBed.shared(engine)

@@ -25,7 +25,8 @@ struct Cellmap: ParsableCommand {
       InitCommand.self, AdoptCommand.self, WrapCommand.self, PublishCommand.self,
       CellCommand.self, HostCommand.self,
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
-      ReplayCommand.self, RebuildCommand.self, ConflictsCommand.self, ReconcileCommand.self,
+      ReplayCommand.self, RebuildCommand.self, RevertCommand.self, ConflictsCommand.self,
+      ReconcileCommand.self,
       DoctorCommand.self, BackupCommand.self, KeysCommand.self, ArchiveCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
       ProveWorkerCommand.self, CheckpointWorkerCommand.self, ExportWorkerCommand.self,
@@ -51,6 +52,10 @@ struct Cellmap: ParsableCommand {
       let code = exitCode(for: error)
       // Help and completions go to standard output, as they are.
       guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+      if let complaint = PastWhen.complaint(aboutNegativeIn: arguments) {
+        Console.remark(complaint)
+        Glibc.exit(code.rawValue)
+      }
       for line in hidden.masked(in: fullMessage(for: error)).split(separator: "\n") {
         Console.note(Console.safe(String(line)))
       }

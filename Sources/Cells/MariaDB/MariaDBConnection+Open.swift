@@ -10,13 +10,14 @@ extension MariaDBConnection {
   static func open(
     _ address: DatabaseAddress, until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> MariaDBConnection {
-    let tls = try MariaDBTLS(address)
-    let places = try places(of: address, tls, until: deadline)
+    let options = try MariaDBOptions(address, until: deadline)
+    let tls = try MariaDBTLS(options)
+    let places = try places(of: options, tls, until: deadline)
     var attempts = ConnectionAttempts(places.count, address, until: deadline)
     var last: DatabaseError?
     for place in places {
       do throws(DatabaseError) {
-        let connection = try open(place, address, tls, until: attempts.next())
+        let connection = try open(place, options, tls, until: attempts.next())
         connection.deadline = deadline
         return connection
       } catch {
@@ -27,21 +28,21 @@ extension MariaDBConnection {
     throw last ?? .deadlinePassed(server: "\(address.publicForm)")
   }
 
-  /// One way in to a server; nil leaves it to the option file.
+  /// One way in to a server.
   private struct Place {
-    var host: String?
+    var host: String
     var port: UInt16 = 0
     var socketPath: String?
     /// As messages name it.
     var server: String
-    /// The library has a name to resolve, or a file to read.
+    /// The library has a name to resolve.
     var needsThread: Bool
   }
 
   private static func places(
-    of address: DatabaseAddress, _ tls: MariaDBTLS, until deadline: ContinuousClock.Instant
+    of options: MariaDBOptions, _ tls: MariaDBTLS, until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> [Place] {
-    switch address.place {
+    switch try options.place {
     case .socket(let path, _):
       return [
         Place(
@@ -49,12 +50,6 @@ extension MariaDBConnection {
       ]
     case .servers(let servers):
       let server = servers[0]
-      // Without a host of its own an address takes the option file's.
-      if let file = address.option("read_default_file"),
-        server == ServerAddress(host: "localhost", port: 3306)
-      {
-        return [Place(server: "the server that \(file) names", needsThread: true)]
-      }
       let found = try NameResolution.addresses(of: server, until: deadline)
       let hosts = tls.verifiesName ? [server.host.string] : found
       return hosts.map { host in
@@ -67,18 +62,19 @@ extension MariaDBConnection {
   }
 
   private static func open(
-    _ place: Place, _ address: DatabaseAddress, _ tls: MariaDBTLS,
+    _ place: Place, _ options: MariaDBOptions, _ tls: MariaDBTLS,
     until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> MariaDBConnection {
     let guardian = SocketGuard()
     @Sendable func attempt() -> Result<MariaDBConnection, DatabaseError> {
       do throws(DatabaseError) {
         return .success(
-          try connected(place, address, tls, guardian: guardian, until: deadline))
+          try connected(place, options, tls, guardian: guardian, until: deadline))
       } catch {
         return .failure(error)
       }
     }
+    // Whoever speaks TLS has files to read, too.
     guard place.needsThread || tls.use != .never else { return try attempt().get() }
     guard let result = onOwnThread(until: deadline, attempt) else {
       guardian.end()
@@ -90,58 +86,63 @@ extension MariaDBConnection {
   /// Most bytes of an answer's packet; a row of Nova's that is read here has far fewer.
   private static let maximumPacketBytes = 16 << 20
 
+  /// Most bytes of a file of certificates; Debian's of all authorities has a quarter of a megabyte.
+  private static let maximumFileBytes = 16 << 20
+
   /// The ways of logging in that show the password to nobody who isn't entitled to it.
   private static let authentications = [
     "mysql_native_password", "client_ed25519", "caching_sha2_password", "sha256_password",
   ]
 
   private static func connected(
-    _ place: Place, _ address: DatabaseAddress, _ tls: MariaDBTLS, guardian: SocketGuard,
+    _ place: Place, _ options: MariaDBOptions, _ tls: MariaDBTLS, guardian: SocketGuard,
     until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> MariaDBConnection {
     let connection = MariaDBConnection(
-      address, server: place.server, tls: tls, guardian: guardian, until: deadline)
+      options, server: place.server, tls: tls, guardian: guardian, until: deadline)
     // A server may ask for any file that this process can read; it gets none.
     connection.set(MYSQL_OPT_LOCAL_INFILE, to: UInt32(0))
     connection.set(MYSQL_SET_CHARSET_NAME, to: "utf8mb4")
     connection.limitPackets(to: maximumPacketBytes)
-    let asked = address.option("auth_plugin").map { [$0] } ?? []
+    let asked = options.address.option("auth_plugin").map { [$0] } ?? []
     connection.set(
       MARIADB_OPT_RESTRICTED_AUTH, to: (authentications + asked).joined(separator: ","))
-    if address.flag("compress") == true { connection.set(MYSQL_OPT_COMPRESS, to: true) }
-    if tls.use != .never { connection.apply(tls, of: address) }
-    let file = address.option("read_default_file")
-    if let file { connection.set(MYSQL_READ_DEFAULT_FILE, to: file) }
-    if let group = address.option("read_default_group") {
-      connection.set(MYSQL_READ_DEFAULT_GROUP, to: group)
-    }
-    if place.host != nil, place.socketPath == nil {
+    if options.address.flag("compress") == true { connection.set(MYSQL_OPT_COMPRESS, to: true) }
+    if tls.use != .never { try connection.apply(tls, of: options) }
+    if place.socketPath == nil {
       connection.set(MYSQL_OPT_PROTOCOL, to: MYSQL_PROTOCOL_TCP.rawValue)
     }
+    let database = options.database
     try connection.connect(
       host: place.host, port: UInt32(place.port), socketPath: place.socketPath,
-      user: address.user?.string ?? (file == nil ? "" : nil),
-      database: address.database == "" ? nil : address.database.string,
+      user: options.user ?? "", database: database.isEmpty ? nil : database,
       needsTLS: tls.use == .always)
     try connection.prepareSession()
     return connection
   }
 
-  private func apply(_ tls: MariaDBTLS, of address: DatabaseAddress) {
+  /// - Throws: `optionUnusable` for a file that is none, or can't be read.
+  private func apply(_ tls: MariaDBTLS, of options: MariaDBOptions) throws(DatabaseError) {
     if tls.use == .always { set(MYSQL_OPT_SSL_ENFORCE, to: true) }
     // Any option of TLS makes the library offer it.
-    set(MARIADB_OPT_TLS_VERSION, to: address.option("tls_version") ?? "TLSv1.2,TLSv1.3")
+    set(MARIADB_OPT_TLS_VERSION, to: options.option("tls_version") ?? "TLSv1.2,TLSv1.3")
+    // The library reads them under a lock that all of its connections share: a file that doesn't
+    // answer would hang every cell.
+    for name in ["ssl_ca", "ssl_cert", "ssl_key"] {
+      guard let path = options.option(name) else { continue }
+      _ = try NamedFile(option: name, path: path).contents(atMost: Self.maximumFileBytes)
+    }
     for (name, option) in [
       ("ssl_cert", MYSQL_OPT_SSL_CERT), ("ssl_key", MYSQL_OPT_SSL_KEY),
       ("ssl_cipher", MYSQL_OPT_SSL_CIPHER),
     ] {
-      if let value = address.option(name) { set(option, to: value) }
+      if let value = options.option(name) { set(option, to: value) }
     }
-    if let secret = address.secret("ssl_key_password"), let text = secret.exposedText() {
+    if let secret = options.secret("ssl_key_password"), let text = secret.exposedText() {
       set(MARIADB_OPT_TLS_PASSPHRASE, to: text)
     }
     guard tls.verifiesAuthority else { return }
-    let (file, folder) = (address.option("ssl_ca"), address.option("ssl_capath"))
+    let (file, folder) = (options.option("ssl_ca"), options.option("ssl_capath"))
     if let file { set(MYSQL_OPT_SSL_CA, to: file) }
     if let folder = folder ?? (file == nil ? Self.systemAuthorities : nil) {
       set(MYSQL_OPT_SSL_CAPATH, to: folder)

@@ -10,7 +10,8 @@ internal import Journal
   /// The server, as messages name it.
   let server: String
   private let handle: UnsafeMutablePointer<MYSQL>
-  private let usesTLS: Bool
+  /// While it opens: whether it may come to that.
+  private var usesTLS: Bool
   private let password: Secret?
   private var failureContext: MariaDBFailureContext
   private let guardian: SocketGuard
@@ -23,7 +24,7 @@ internal import Journal
   private static let stackBytes = 256 << 10
 
   init(
-    _ address: DatabaseAddress, server: String, tls: MariaDBTLS, guardian: SocketGuard,
+    _ options: MariaDBOptions, server: String, tls: MariaDBTLS, guardian: SocketGuard,
     until deadline: ContinuousClock.Instant
   ) {
     MariaDBLibrary.start()
@@ -33,10 +34,10 @@ internal import Journal
     self.guardian = guardian
     self.deadline = deadline
     usesTLS = tls.use != .never
-    password = address.password
+    password = options.password
     failureContext = MariaDBFailureContext(
-      server: server, user: address.user?.string ?? "(no user)",
-      database: address.database.string, isOpening: true)
+      server: server, user: options.user ?? "(no user)", database: options.database,
+      isOpening: true)
     var stackBytes = Self.stackBytes
     unsafe mysql_options(handle, MYSQL_OPT_NONBLOCK, &stackBytes)
   }
@@ -74,9 +75,9 @@ internal import Journal
     unsafe mysql_options(handle, MYSQL_OPT_MAX_ALLOWED_PACKET, &bytes)
   }
 
-  /// Connects and logs in; nil where the library has its own default or an option file's word.
+  /// Connects and logs in; nil where the library has its own default.
   func connect(
-    host: String?, port: UInt32, socketPath: String?, user: String?, database: String?,
+    host: String, port: UInt32, socketPath: String?, user: String, database: String?,
     needsTLS: Bool
   ) throws(DatabaseError) {
     let password = password.map { $0.withExposed { (clear: Span<UInt8>) in clear.copy } }
@@ -92,7 +93,8 @@ internal import Journal
           texts[3].pointer, port, texts[4].pointer, 0)
       }, { unsafe mysql_real_connect_cont(&connected, handle, $0) })
     guard unsafe connected != nil else { throw failure() }
-    if needsTLS, unsafe mysql_get_ssl_cipher(handle) == nil {
+    usesTLS = unsafe mysql_get_ssl_cipher(handle) != nil
+    if needsTLS, !usesTLS {
       throw .tlsFailed(server: server, reason: "the server doesn't offer it")
     }
     makeNonBlocking()

@@ -2,7 +2,7 @@ internal import CPostgreSQL
 internal import Journal
 
 /// A parameter of libpq's connections.
-struct PostgreSQLParameter {
+struct PostgreSQLParameter: Sendable {
   let name: String
   let bytes: [UInt8]
 
@@ -72,20 +72,45 @@ extension PostgreSQLConnection {
     throw last ?? .unreachable(server: "(no server)", reason: "the address names none")
   }
 
+  /// libpq reads the files that an address names as it goes, and as if time didn't matter: then it
+  /// runs on a thread of its own.
   private static func connected(
     _ parameters: [PostgreSQLParameter], _ address: DatabaseAddress, server: String,
     until deadline: ContinuousClock.Instant
   ) throws(DatabaseError) -> PostgreSQLConnection {
-    let connection = PostgreSQLConnection(
-      parameters, server: server,
-      context: PostgreSQLFailureContext(
-        server: server, user: address.user?.string ?? "(no user)",
-        database: address.database.string, password: address.password),
-      until: deadline)
-    try connection.connect()
-    try connection.prepareSession()
-    return connection
+    @Sendable func attempt() -> Result<PostgreSQLConnection, DatabaseError> {
+      do throws(DatabaseError) {
+        for name in files {
+          let path = address.option(name) ?? address.secret(name)?.exposedText()
+          if let path { try NamedFile(option: name, path: path).requireNoPipe() }
+        }
+        let connection = PostgreSQLConnection(
+          parameters, server: server,
+          context: PostgreSQLFailureContext(
+            server: server, user: address.user?.string ?? "(no user)",
+            database: address.database.string, password: address.password),
+          until: deadline)
+        try connection.connect()
+        try connection.prepareSession()
+        return .success(connection)
+      } catch {
+        return .failure(error)
+      }
+    }
+    guard
+      (files + ["service"]).contains(where: { name in address.options.contains { $0.name == name } }
+      )
+    else { return try attempt().get() }
+    guard let result = onOwnThread(until: deadline, attempt) else {
+      throw .deadlinePassed(server: server)
+    }
+    return try result.get()
   }
+
+  /// The options that name a file, or a folder of them.
+  private static let files = [
+    "passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert",
+  ]
 
   /// The options that libpq takes as they are.
   private static let passedOn = [

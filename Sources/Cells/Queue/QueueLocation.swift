@@ -9,7 +9,7 @@ public struct QueueLocation: Sendable {
   /// nil for plain TCP.
   let security: TransportSecurity?
   /// 0 for none.
-  let heartbeatSeconds: Int
+  let heartbeatSeconds: UInt16
   /// What the broker's own lists call the connection.
   let name = "cellmap"
 
@@ -33,7 +33,7 @@ public struct QueueLocation: Sendable {
       throw .optionNotSupported(name: "rabbit_login_method", value: method)
     }
     let heartbeat = address.options.first { $0.name == "heartbeat_timeout_threshold" }
-    heartbeatSeconds = heartbeat.flatMap { $0.clearValue.flatMap { Int($0.string) } } ?? 60
+    heartbeatSeconds = heartbeat.flatMap { $0.clearValue.flatMap { UInt16($0.string) } } ?? 60
   }
 }
 

@@ -105,6 +105,8 @@ private struct CallRound {
   }
 
   /// Sends to one host, if it listens.
+  ///
+  /// - Returns: What spoilt the connection; a fault of the host alone is noted.
   private mutating func send(
     to place: Int, _ replies: String, on session: QueueSession
   ) throws(BrokerFault) -> QueueFault? {
@@ -133,10 +135,26 @@ private struct CallRound {
       _ = try session.deliver(carried, until: deadline, progress: DeliveryProgress())
       return nil
     } catch {
+      calls[call] = nil
       switch error {
+      case .queue(let fault) where try isOfHostAlone(fault, on: session):
+        outcomes[place] = (.failure(fault), start.duration(to: .now))
+        return nil
       case .queue(let fault): return fault
       case .broker(let failure): return .unreachable([failure])
       }
+    }
+  }
+
+  /// Whether other hosts can still be sent to over the connection.
+  private func isOfHostAlone(
+    _ fault: QueueFault, on session: QueueSession
+  ) throws(BrokerFault) -> Bool {
+    switch fault {
+    case .unroutable, .notTaken: true
+    // It went away since it was looked for.
+    case .noSuchQueue, .nobodyListening: try session.leaveAnnouncedMessage()
+    default: false
     }
   }
 

@@ -19,10 +19,15 @@ final class QueueSession {
 
   /// Every channel has one purpose, so that the closing of one says what was refused.
   private enum Channel {
-    static let messages: UInt16 = 1
-    static let questions: UInt16 = 2
-    static let replies: UInt16 = 3
+    static let questions: UInt16 = 1
+    static let replies: UInt16 = 2
+    static let firstForMessages: UInt16 = 3
+    /// RabbitMQ allows 2,047.
+    static let lastForMessages: UInt16 = 64
   }
+
+  /// The channel of messages.
+  private var messages = Channel.firstForMessages
 
   private static let replyQueueExpiry = Duration.seconds(60)
   /// The longest reply that is read.
@@ -36,8 +41,8 @@ final class QueueSession {
   ) throws(BrokerFault) {
     server = broker.server
     connection = try RabbitConnection(to: broker, by: location, until: deadline)
-    try connection.openChannel(Channel.messages)
-    try connection.selectConfirms(on: Channel.messages)
+    try connection.openChannel(messages)
+    try connection.selectConfirms(on: messages)
     try connection.openChannel(Channel.questions)
     try wait(until: deadline) { frame in
       if case .channelOpened(Channel.questions) = frame { true } else { nil }
@@ -76,7 +81,7 @@ final class QueueSession {
     let queue = message.queue.string
     let answer: QueueState
     do throws(BrokerFault) {
-      try connection.announce(message, on: Channel.messages)
+      try connection.announce(message, on: messages)
       answer = try ask(after: queue, until: deadline)
     } catch {
       throw DeliveryFault(error, blocked: blockedReason, by: server)
@@ -88,7 +93,7 @@ final class QueueSession {
     progress.isOnItsWay.store(true, ordering: .releasing)
     let confirmation: Confirmation
     do throws(BrokerFault) {
-      try connection.sendBody(message.body, on: Channel.messages)
+      try connection.sendBody(message.body, on: messages)
       published += 1
       confirmation = try self.confirmation(until: deadline)
     } catch {
@@ -99,6 +104,22 @@ final class QueueSession {
     case .returned: throw .queue(.unroutable(message.queue, exchange: message.exchange))
     case .notTaken: throw .queue(.notTaken(server))
     }
+  }
+
+  /// Leaves a message behind that was announced and whose body was never sent, so that others can be
+  /// sent.
+  ///
+  /// They go over a channel of their own from here on: RabbitMQ takes what follows an announced
+  /// message on its channel for the body, and a goodbye there for an error of the connection.
+  ///
+  /// - Returns: False if that was done too often on this connection.
+  func leaveAnnouncedMessage() throws(BrokerFault) -> Bool {
+    guard messages < Channel.lastForMessages else { return false }
+    messages += 1
+    published = 0
+    try connection.openChannel(messages)
+    try connection.selectConfirms(on: messages)
+    return true
   }
 
   private enum Confirmation {

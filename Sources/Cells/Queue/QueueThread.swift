@@ -115,7 +115,8 @@ final class QueueThread: Sendable {
     var session: QueueSession?
     var lastUse = ContinuousClock.now
     // Often enough that neither side takes the other for dead.
-    let heartbeat = location.heartbeatSeconds == 0 ? 10_000 : location.heartbeatSeconds * 250
+    let seconds = Int(location.heartbeatSeconds)
+    let heartbeat = seconds == 0 ? 10_000 : seconds * 250
     let milliseconds = max(50, min(heartbeat, 10_000, Int(idleTime / .milliseconds(1))))
     while true {
       let isWoken = wake.wait(timeout: .now() + .milliseconds(milliseconds)) == .success

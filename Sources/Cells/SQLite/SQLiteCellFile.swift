@@ -23,17 +23,16 @@ struct SQLiteCellFile {
 
   /// The regular file at the path.
   ///
-  /// - Throws: `fileMissing`, `fileRefused`, or `notADatabase` for anything but a regular file:
-  ///   opening a pipe would wait for ever.
+  /// - Throws: `fileMissing`, `fileRefused`, or `notADatabase` for anything but a regular file.
   func fingerprint() throws(CellError) -> Fingerprint {
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else {
-      let code = errno
-      throw code == ENOENT || code == ENOTDIR
-        ? .fileMissing(cell: cell, path: path)
-        : .fileRefused(cell: cell, path: path, code: code)
+    let status: stat
+    do throws(SQLiteFile.Refusal) { status = try SQLiteFile.status(at: path) } catch {
+      switch error {
+      case .missing: throw .fileMissing(cell: cell, path: path)
+      case .refused(let code): throw .fileRefused(cell: cell, path: path, code: code)
+      case .notRegular: throw .notADatabase(cell: cell, path: path)
+      }
     }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw .notADatabase(cell: cell, path: path) }
     return Fingerprint(
       device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
       seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)

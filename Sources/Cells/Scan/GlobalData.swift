@@ -103,7 +103,8 @@ extension CellConnection {
     let count = SQLQuery(
       dialect, on: .instanceExtra,
       "SELECT count(*) FROM instance_extra e JOIN instances i ON i.uuid = e.instance_uuid "
-        + "WHERE e.deleted = 0 AND i.deleted = 0 AND e.flavor IS NOT NULL")
+        + "WHERE e.deleted = 0 AND i.deleted = 0 AND e.flavor IS NOT NULL"
+        + (hasHidden ? " AND i.hidden IS NOT TRUE" : ""))
     try forEachRow(of: count) { (row) throws(DatabaseError) in
       requestSpecs = UInt64(bitPattern: try row.integer(0))
     }

@@ -126,7 +126,11 @@ extension DatabaseAddress {
 
   /// The truth of an option that is a flag; nil where it isn't there.
   func flag(_ name: String) -> Bool? {
-    option(name).map { ["1", "true", "yes", "on"].contains($0.lowercased()) }
+    option(name).map { Self.isTrue($0) }
+  }
+
+  static func isTrue(_ flag: String) -> Bool {
+    ["1", "true", "yes", "on"].contains(flag.lowercased())
   }
 
   /// The value of an option that is a secret; nil where it isn't there.

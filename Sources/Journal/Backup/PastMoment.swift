@@ -68,7 +68,16 @@ extension EventJournal {
     }
   }
 
-  /// The same with its time, and what the clocks of those who wrote say against it.
+  /// Before the first entry: where a range begins whose beginning is earlier than the journal's.
+  ///
+  /// - Returns: nil for a journal without an entry.
+  /// - Throws: The errors of damage.
+  public func beginning() throws(JournalError) -> PastPoint? {
+    try header(at: 1).map { PastPoint(position: .start, orderedAt: $0.orderedAt) }
+  }
+
+  /// The last entry that was there at a moment with its time, and what the clocks of those who wrote say
+  /// against it.
   ///
   /// - Throws: The errors of damage.
   public func point(at moment: PastMoment) throws(JournalError) -> PastPoint? {

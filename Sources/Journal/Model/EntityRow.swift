@@ -48,20 +48,33 @@ public struct FieldChange: Hashable, Sendable {
   public let name: String
   public let from: JSONValue?
   public let to: JSONValue?
+
+  /// The parts that differ, by their names: those of the second in its order, then those that are
+  /// gone.
+  public static func between(_ old: [RecordField], _ new: [RecordField]) -> [FieldChange] {
+    if old.map(\.name) == new.map(\.name) {
+      return zip(old, new).filter { $0 != $1 }.map {
+        FieldChange(name: $0.name, from: $0.value, to: $1.value)
+      }
+    }
+    var known = Dictionary(uniqueKeysWithValues: old.map { ($0.name, $0) })
+    var changes: [FieldChange] = []
+    for field in new {
+      let before = known.removeValue(forKey: field.name)
+      guard before != field else { continue }
+      changes.append(FieldChange(name: field.name, from: before?.value, to: field.value))
+    }
+    for field in old where known[field.name] != nil {
+      changes.append(FieldChange(name: field.name, from: field.value, to: nil))
+    }
+    return changes
+  }
 }
 
 extension EntityRow {
   /// The parts that differ between two records; all parts where the record came or went.
   public static func changes(from before: EntityRow?, to after: EntityRow?) -> [FieldChange] {
-    switch (before?.fields, after?.fields) {
-    case (nil, nil): []
-    case (nil, let new?): new.map { FieldChange(name: $0.name, from: nil, to: $0.value) }
-    case (let old?, nil): old.map { FieldChange(name: $0.name, from: $0.value, to: nil) }
-    case (let old?, let new?):
-      zip(old, new).filter { $0 != $1 }.map {
-        FieldChange(name: $0.name, from: $0.value, to: $1.value)
-      }
-    }
+    FieldChange.between(before?.fields ?? [], after?.fields ?? [])
   }
 
   /// The parts of the record, always the same names in the same order for a kind.

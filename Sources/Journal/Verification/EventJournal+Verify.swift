@@ -7,6 +7,8 @@ extension EventJournal {
     /// Commits that end with an entry that was read.
     public let commits: UInt64
     public let tiles: UInt64
+    /// HEAD was there, which is a witness from outside of the journal.
+    public let hasWitness: Bool
   }
 
   /// Checks the journal: that indexes are dense, epochs and times in order; each entry against its
@@ -55,7 +57,7 @@ extension EventJournal {
     let width = UInt64(TileLayout.width)
     return Verification(
       head: end, firstRead: firstTile * width + 1, commits: pass.commits,
-      tiles: end.position.index / width)
+      tiles: end.position.index / width, hasWitness: seen != nil)
   }
 
   /// The journal's record of archives says what its entries say; and the entry that is both in the last

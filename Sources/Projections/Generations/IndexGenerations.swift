@@ -162,6 +162,7 @@ public struct IndexGenerations: Sendable {
     switch error {
     case .damaged(_, let what): .fault(.damaged(path: path, what: what))
     case .notAnIndex: .fault(.damaged(path: path, what: "it is no index of cellmap"))
+    case .partialIndex: .fault(.damaged(path: path, what: "it holds some things alone"))
     case .otherVersion(_, let found, _): .fault(.otherVersion(path: path, found: found))
     case .sqlite where unsafe access(path, F_OK) != 0 && errno == ENOENT:
       .fault(.missing(path: path))

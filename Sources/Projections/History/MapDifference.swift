@@ -1,14 +1,21 @@
 public import Journal
 
-/// What became of a thing between two positions.
+/// What is different of a thing: between two positions, or between the map and another one.
 public struct EntityDifference: Hashable, Sendable {
   public let entity: EntityKey
-  /// What the map held at the first position; nil for nothing.
+  /// What the map held at the first; nil for nothing.
   public let before: EntityRow?
   /// What the map held at the second.
   public fileprivate(set) var after: EntityRow?
   /// The entries that did it, in order.
   public fileprivate(set) var entries: [Position]
+
+  public init(entity: EntityKey, before: EntityRow?, after: EntityRow?, entries: [Position]) {
+    self.entity = entity
+    self.before = before
+    self.after = after
+    self.entries = entries
+  }
 
   /// What is different; empty if the thing has become again what it was.
   public var changes: [FieldChange] { EntityRow.changes(from: before, to: after) }
@@ -65,7 +72,7 @@ extension MapHistory {
       let entity = entry.event.entity
       // The first entry of each decides: what goes and comes again was there.
       guard found[entity] == nil, !news.contains(entity), !known.contains(entity) else { continue }
-      if isNew(entry.event) { news.insert(entity) } else { known.insert(entity) }
+      if entry.event.isArrival { news.insert(entity) } else { known.insert(entity) }
     }
     let rows = try rows(of: known.sorted(by: Self.precedes), at: from)
     for entity in known.union(news) {
@@ -85,20 +92,5 @@ extension MapHistory {
 
   private static func precedes(_ left: EntityKey, _ right: EntityKey) -> Bool {
     EntityTableKey(left) < EntityTableKey(right)
-  }
-
-  /// An instance is only mapped where the map holds none: a look for it would find nothing.
-  private func isNew(_ event: Event) -> Bool {
-    if case .instance(_, .mapped) = event { true } else { false }
-  }
-}
-
-extension Event {
-  /// The event is about a cell, a host or an instance itself, and no conflict over it.
-  fileprivate var changesRecord: Bool {
-    switch self {
-    case .cell, .host, .instance: true
-    case .store, .conflict: false
-    }
   }
 }

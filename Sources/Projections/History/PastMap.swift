@@ -39,10 +39,7 @@ public struct PastMap {
 
   /// All hosts that there were, by their name.
   public func hosts() throws(ProjectionError) -> [(name: ByteText, row: HostRow)] {
-    var names: Set<ByteText> = []
-    for entry in try history.arrivals(of: .host, upTo: position.index) {
-      if case .host(let name, .mapped) = entry.event { names.insert(name) }
-    }
+    let names = try history.hostsEver(upTo: position.index)
     let entities = names.map { EntityKey.host($0) }
     var hosts: [(name: ByteText, row: HostRow)] = []
     for case (.host(let name), .host(let row)) in try history.rows(of: entities, at: position.index)

@@ -4,6 +4,8 @@ enum IndexSchema {
   static let version: Int64 = 3
   /// `PRAGMA application_id`: "cmap".
   static let applicationID: Int64 = 0x636d_6170
+  /// The same of a file that holds some things alone: "cmpp".
+  static let partialApplicationID: Int64 = 0x636d_7070
 
   /// Settings that a file keeps; they come before the first table.
   static let fileSettings = """

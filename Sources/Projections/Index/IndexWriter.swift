@@ -112,7 +112,11 @@ final class IndexWriter {
 enum IndexFile {
   /// Throws unless the file says that it is an index of this program's version.
   static func checkVersion(_ connection: SQLiteConnection) throws(ProjectionError) {
-    guard try connection.integer("PRAGMA application_id") == IndexSchema.applicationID else {
+    let application = try connection.integer("PRAGMA application_id")
+    guard application != IndexSchema.partialApplicationID else {
+      throw .partialIndex(path: connection.path)
+    }
+    guard application == IndexSchema.applicationID else {
       throw .notAnIndex(path: connection.path)
     }
     let version = try connection.integer("PRAGMA user_version") ?? 0

@@ -105,14 +105,18 @@ public final class IndexReplay {
 
   /// Folds and loads what was set aside, makes the secondary indexes and syncs the file.
   ///
-  /// - Parameter root: The root of the journal's tree after the last entry that was added.
+  /// - Parameters:
+  ///   - root: The root of the journal's tree after the last entry that was added.
+  ///   - progress: Is told, now and then, which part of this has been done, from 0 to 1.
   /// - Returns: The checkpoint of the new index, which `IndexGenerations.switchCurrent` can make
   ///   the one that serves.
   /// - Throws: As `add`.
-  public func finish(root: Digest) throws(ProjectionError) -> IndexCheckpoint {
+  public func finish(
+    root: Digest, progress: (Double) -> Void = { _ in }
+  ) throws(ProjectionError) -> IndexCheckpoint {
     try catchUpRequest()
     try folder.write(to: writer)
-    try load(PartitionFolder(partitions))
+    try load(PartitionFolder(partitions), of: partitions.count, progress)
     try connection.execute(IndexSchema.indexes)
     let checkpoint = IndexCheckpoint(
       position: position, root: position.index == 0 ? IndexCheckpoint.start.root : root)
@@ -126,9 +130,14 @@ public final class IndexReplay {
 
   /// Loads what is left of the instances, in the order of the keys; while rows go into the file, the
   /// next partition is folded.
-  private func load(_ folder: PartitionFolder) throws(ProjectionError) {
+  private func load(
+    _ folder: PartitionFolder, of count: Int, _ progress: (Double) -> Void
+  ) throws(ProjectionError) {
     let lookahead = Lookahead(ahead: 2) { folder.next() }
+    var done = 0
     while let instances = try lookahead.next() {
+      progress(Double(done) / Double(count))
+      done += 1
       for instance in instances {
         if let row = instance.row {
           try writer.instances.write(instance.id, from: nil, to: row, buckets: &writer.buckets)

@@ -94,6 +94,22 @@ struct DoctorCells {
         "its database is that of \(other.label)", fix: [Self.update(cell)]))
   }
 
+  /// A service or compute node of a cell whose UUID is none.
+  func malformedUUID(
+    _ text: ByteText, in source: IdentitySource, of number: UInt64
+  ) -> DoctorFinding {
+    let table = source == .services ? "services" : "compute_nodes"
+    return DoctorFinding(
+      .malformedUUID, .cell(label(number)), cells: cells[number].map { [$0.id] } ?? [],
+      "\(table).uuid holds '\(text)'",
+      fix: [
+        .cell(
+          label(number),
+          "UPDATE \(table) SET uuid = 'ITS UUID' WHERE uuid = \(sqlLiteral(text.string)) "
+            + "AND deleted = 0;")
+      ])
+  }
+
   // MARK: Addresses
 
   private func resolved(

@@ -97,7 +97,8 @@ extension DoctorFinding.Kind {
     case .twoVisibleCopies: "Two cells have a live row of the same instance, and both are listed."
     case .loneHiddenCopy:
       "The only row of these instances is the hidden copy of a move that was never finished."
-    case .malformedUUID: "These rows can't be reached: what stands for the UUID isn't one."
+    case .malformedUUID:
+      "What stands for the UUID of these rows isn't one: nothing finds them by it."
     case .markerRow: "Rows that Nova's upgrade commands left; they map nothing."
     case .nullQueuedForDelete, .nullUser:
       "Rows of before these columns: quotas that count mappings count without them."

@@ -83,6 +83,8 @@ public struct MapDoctor {
   private struct Census: Sendable {
     let hosts: [CellHost]
     let identity: Set<UUID128>
+    /// What stands for a UUID and is none, in `services` and `compute_nodes`.
+    let malformed: [(source: IdentitySource, text: ByteText)]
     var hasShadows = false
   }
 
@@ -93,9 +95,11 @@ public struct MapDoctor {
   ) -> [UInt64: Census] {
     let asked = readings.sorted { $0.key < $1.key }.map { number, reading in
       let census = reading.ask { (connection) throws(CellError) in
-        let services = try connection.uuids(of: .services, limit: .max)
-        let nodes = try connection.uuids(of: .computeNodes, limit: .max)
-        return Census(hosts: try connection.computeHosts(), identity: Set(services + nodes))
+        var malformed: [(source: IdentitySource, text: ByteText)] = []
+        let identity = try connection.identity { malformed.append(($0, $1)) }
+        return Census(
+          hosts: try connection.computeHosts(),
+          identity: Set(identity.services + identity.computeNodes), malformed: malformed)
       }
       let shadows = reading.ask { (connection) throws(CellError) in
         try connection.readShadows()
@@ -122,6 +126,9 @@ public struct MapDoctor {
         cells.share(number, with: first, found: found)
       } else {
         for uuid in answer.identity { owners[uuid] = number }
+        for (source, text) in answer.malformed {
+          found(cells.malformedUUID(text, in: source, of: number))
+        }
       }
     }
     return censuses

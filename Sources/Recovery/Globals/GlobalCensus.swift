@@ -4,7 +4,8 @@ internal import Router
 
 /// How much of Nova's global tables the cells have, counted by the databases themselves.
 public struct GlobalCensus: Sendable {
-  /// Instances that aren't deleted, and of which a request spec can be made.
+  /// Instances that aren't deleted, and of which a request spec can be made; what a move between cells
+  /// hides isn't counted, and one that is visible in two cells is counted twice.
   public private(set) var requestSpecs: UInt64 = 0
   /// Flavors that such instances have, by Nova's number.
   public var flavors: UInt64 { UInt64(flavorNumbers.count) }

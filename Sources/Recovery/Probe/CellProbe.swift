@@ -28,31 +28,39 @@ public struct CellProbe: Sendable {
     guard let pools = look(at: .addresses, in: &report, findPools) else { return report }
     look(at: .names, in: &report) { () throws(Failure) in try resolve(pools) }
     let isItself = readDatabase(pools, into: &report)
-    guard let queue = pools.queue else { return report }
-    let broker = look(at: .broker, in: &report) { () throws(Failure) in
+    guard let given = pools.queue else { return report }
+    let queue = look(at: .broker, in: &report) { () throws(Failure) in
+      let queue = try orFail { () throws(CellUnavailable) in try given.get() }
       let server = try orFail { () throws(QueueError) in
         try queue.connect(until: .now + limit)
       }
-      return (server, "\(server) took the user and the virtual host")
+      return (queue, "\(server) took the user and the virtual host")
     }
-    if broker != nil, isItself, !report.hosts.isEmpty { ping(queue, into: &report) }
+    if let queue, isItself, !report.hosts.isEmpty { ping(queue, into: &report) }
     return report
   }
 
   // MARK: Steps
 
-  /// The cell's connections; cell0 has no queue.
-  private typealias Pools = (database: CellConnectionPool, queue: QueuePool?)
+  /// The cell's connections. cell0 has no queue; why another's address is of no use is told of the
+  /// broker, since the database can be looked at all the same.
+  private typealias Pools = (
+    database: CellConnectionPool, queue: Result<QueuePool, CellUnavailable>?
+  )
 
   private func findPools() throws(Failure) -> Found<Pools> {
     let database = try orFail { () throws(CellUnavailable) in try target.pool() }
     if target.id == .cell0 { return ((database, nil), "the database's address can be read") }
-    let queue = try orFail { () throws(CellUnavailable) in try target.queue() }
-    return ((database, queue), "both can be read")
+    do throws(CellUnavailable) {
+      return ((database, .success(try target.queue())), "both can be read")
+    } catch {
+      return ((database, .failure(error)), "the database's can be read, the queue's can't be used")
+    }
   }
 
   private func resolve(_ pools: Pools) throws(Failure) -> Found<Void> {
-    let servers = pools.database.location.servers + (pools.queue?.location.servers ?? [])
+    let queue = try? pools.queue?.get()
+    let servers = pools.database.location.servers + (queue?.location.servers ?? [])
     let deadline = ContinuousClock.now + limit
     let missing = Set(servers).filter { !$0.resolves(until: deadline) }
     guard missing.isEmpty else {
@@ -69,9 +77,11 @@ public struct CellProbe: Sendable {
     let read = look(at: .database, in: &report) { () throws(Failure) in
       let census = try orFail { () throws(CellError) in
         try pools.database.examine(until: .now + limit) { connection, verdict throws(CellError) in
-          (
-            verdict: verdict, hosts: try connection.computeHosts(),
-            identity: try connection.identity()
+          var unreadable = 0
+          let identity = try connection.identity { _, _ in unreadable += 1 }
+          return (
+            verdict: verdict, hosts: try connection.computeHosts(), identity: identity,
+            unreadable: unreadable
           )
         }
       }
@@ -82,7 +92,7 @@ public struct CellProbe: Sendable {
     report.identity = read.identity
     let isItself =
       look(at: .identity, in: &report) { () throws(Failure) in
-        ((), try judge(read.verdict, read.identity))
+        ((), try judge(read.verdict, read.identity, unreadable: read.unreadable))
       } != nil
     // Another cell's hosts say nothing of this one.
     guard isItself else { return false }
@@ -100,10 +110,14 @@ public struct CellProbe: Sendable {
   }
 
   private func judge(
-    _ verdict: IdentityVerdict, _ identity: CellIdentity
+    _ verdict: IdentityVerdict, _ identity: CellIdentity, unreadable: Int
   ) throws(Failure) -> String {
     let evidence =
       "\(identity.services.count) services and \(identity.computeNodes.count) compute nodes"
+      + (unreadable == 0
+        ? ""
+        : "; \(unreadable) more have no UUID that is one. Correct services.uuid and "
+          + "compute_nodes.uuid; 'cellmap doctor' names the values")
     switch verdict {
     case .accepted: return "as recorded; it has \(evidence)"
     case .unproven: return "new: nothing is recorded of the cell; it has \(evidence)"

@@ -64,6 +64,9 @@ public struct RebuildPlan: Sendable {
   public var pending: UInt64 = 0
   /// Instances without a project: the map holds them, Nova's own can't.
   public var withoutProject = Named()
+  /// Instances in error of which the map knew nothing: if a delete of one failed, Nova's map had kept it
+  /// marked, and no cell says so.
+  public var inError = Named()
   /// Instances without a cell, of the old database: no cell has them.
   public var unscheduled = Named()
   /// Instances whose owner the cells don't know, and the old database does.

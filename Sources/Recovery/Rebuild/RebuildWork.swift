@@ -190,6 +190,8 @@ struct RebuildWork {
       let owner = records.owner(of: copy, known)
       if owner.isCompleted { plan.ownersCompleted.add(id) }
       if owner.project == nil { plan.withoutProject.add(id) }
+      let isUnknown = try before == nil ? true : isProvisional(before?.changedAt)
+      if copy.mayHaveFailedToDelete, isUnknown { plan.inError.add(id) }
       do throws(RegistryError) {
         return [try records.observation(copy, owner, before: before)] + settling(.instance(id))
       } catch {

@@ -75,7 +75,7 @@ struct FindingRules {
   private static func mark(_ mapped: Bool?, _ row: StagedInstance) -> FindingKind? {
     if row.isQueuedForDelete { return mapped == true ? nil : .deletionMark }
     guard mapped == true else { return nil }
-    return row.vmState == "error" && row.taskState == nil ? .failedDelete : .keptMark
+    return row.isInErrorForGood ? .failedDelete : .keptMark
   }
 
   /// How the owners differ; what the cell doesn't have, or the map keeps sealed, doesn't.

@@ -30,4 +30,12 @@ struct StagedInstance: Hashable, Sendable {
     if taskState == "restoring" { return false }
     return vmState == "soft-delete" && deletedAt != nil
   }
+
+  /// Whether Nova may have kept the mark of a delete that failed.
+  ///
+  /// In cell0 none fails: there is nothing that a host would have to do.
+  var mayHaveFailedToDelete: Bool { isInErrorForGood && cell != .cell0 && !isQueuedForDelete }
+
+  /// In error, and nobody at work on it.
+  var isInErrorForGood: Bool { vmState == "error" && taskState == nil }
 }

@@ -81,6 +81,8 @@ public enum Change: Sendable {
   case take([Observation])
   /// Settles a conflict by a decision, and makes of the thing what that means.
   case resolveConflict(EntityKey, decision: ByteText, making: Observation.State?)
+  /// Makes things again what they were before some entries, unless a later one changed them.
+  case revert(Reversal)
   /// Begins a new epoch; what it says of the head must be true.
   case openEpoch(EpochOpening)
   /// Notes that a scan of a cell begins or has read it whole.
@@ -102,6 +104,7 @@ extension Change {
   var pieceCount: Int {
     switch self {
     case .take(let observations): observations.count
+    case .revert(let reversal): reversal.items.count
     case .emptyCell(_, let hosts, let instances): hosts.count + instances.count
     default: 1
     }

@@ -135,6 +135,11 @@ struct CommandContent {
     case .noteArchive(_, let asked):
       text("archive")
       text(asked.string)
+    // Not the plan: it is another one once it is carried out.
+    case .revert(let reversal):
+      text("revert")
+      text(reversal.first.description)
+      text(reversal.last.description)
     case .take, .emptyCell, .openEpoch, .noteScan, .finishAdoption, .finishPublication,
       .finishRequest:
       preconditionFailure("A bulk command is known by its title.")

@@ -174,6 +174,12 @@ struct CellRules<Map: MapLookup> {
     guard let name else { return }
     do throws(Refusal) {
       try NameRules.check(name, what: "The name of a cell")
+      // Commands take a cell's name and its UUID in one place, and "none" there for no cell.
+      guard name != "none", CellID(name.string) == nil else {
+        throw .badName(
+          what: "The name of a cell '\(name)'",
+          why: "would be taken for no cell, or for a cell's UUID")
+      }
       for (other, row) in cells where other != id && row.record.name == name {
         throw .cellNameTaken(name, by: other)
       }

@@ -30,6 +30,10 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   case reasonMissing
   /// A guard did not hold: the entry came first. Position 0 says that there never was any.
   case guardFailed(Guard, entry: UInt64)
+  /// What an entry made of a thing can't be undone: a later one changed it.
+  case changedSince(EntityKey, entry: UInt64, undone: Position)
+  /// A rule stands against making a thing what it was.
+  case cantRevert(EntityKey, why: String)
   /// A guard names a position that this store's journal has not; the entry of that index has another
   /// epoch, or there is none up to the head.
   case notAPosition(Position, entry: Position?, head: Position)
@@ -84,6 +88,11 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         ? "\(NameRules.visible(condition.entity)) was expected to exist, and never did."
         : "\(NameRules.visible(condition.entity)) was changed by entry \(entry) first. "
           + "Look at it and decide again."
+    case .changedSince(let entity, let entry, let undone):
+      "\(NameRules.visible(entity)) was changed by entry \(entry), after \(undone). Undo that first, or "
+        + "take fewer entries; nothing was done."
+    case .cantRevert(let entity, let why):
+      "\(NameRules.visible(entity)) can't become again what it was; nothing was done. \(why)"
     case .notAPosition(let given, nil, let head):
       "The position \(given) is not one of this store, whose journal ends at \(head). "
         + "Read again, and decide on what you find."

@@ -7,12 +7,15 @@ struct Rulebook<Map: MapLookup> {
   private let cells: CellRules<Map>
   private let hosts: HostRules<Map>
   private let instances: InstanceRules<Map>
+  private let reversals: ReversalRules<Map>
 
   init(map: Map, sealer: any AddressSealer) {
     self.map = RuleMap(map: map)
     cells = CellRules(map: self.map, sealer: sealer)
     hosts = HostRules(map: self.map)
     instances = InstanceRules(map: self.map)
+    reversals = ReversalRules(
+      map: self.map, cells: cells, hosts: hosts, instances: instances)
   }
 
   /// What was answered to a request; nil if no accepted command bears the id.
@@ -64,6 +67,10 @@ struct Rulebook<Map: MapLookup> {
       try empty(id, hosts: names, instances: instances) { (event) throws(RegistryError) in
         try accept([event], nil)
       }
+    case .revert(let reversal):
+      try reversals.decide(reversal, counts: counts) { (events) throws(RegistryError) in
+        try accept(events, nil)
+      }
     default:
       let events = try events(of: command.change, counts: counts)
       if events.isEmpty { return 0 }
@@ -73,6 +80,14 @@ struct Rulebook<Map: MapLookup> {
       try accept(events, nil)
     }
     return overtaken
+  }
+
+  /// The events that undo entries, in order, each taken in before the next thing is decided; refused as
+  /// by `decide`.
+  func revert(
+    _ reversal: Reversal, counts: Counts, accept: ([Event]) throws(RegistryError) -> Void
+  ) throws(RegistryError) {
+    try reversals.decide(reversal, counts: counts, accept: accept)
   }
 
   /// How many hosts and instances a cell holds.
@@ -131,7 +146,7 @@ struct Rulebook<Map: MapLookup> {
     case .noteScan(let progress, let isFinished):
       [.store(isFinished ? .scanFinished(progress) : .scanStarted(progress))]
     case .noteArchive(let point, asked: _): [.store(.archived(point))]
-    case .take, .emptyCell: preconditionFailure("decided piece by piece")
+    case .take, .emptyCell, .revert: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):
       [.store(.adopted(transfer)), .store(.requestFinished(counts: counts))]
     case .finishPublication(let transfer, let counts):

@@ -137,7 +137,26 @@ import Testing
     ("mysql://h/n?charset=a&charset=b", .optionRepeated(.database, name: "charset")),
     (
       "mysql://h/n?connect_timeout=soon",
-      .optionInvalid(.database, name: "connect_timeout", expected: .number)
+      .optionInvalid(
+        .database, name: "connect_timeout", expected: .number(upTo: 31_536_000))
+    ),
+    (
+      "mysql://h/n?connect_timeout=1.2.3",
+      .optionInvalid(
+        .database, name: "connect_timeout", expected: .number(upTo: 31_536_000))
+    ),
+    (
+      "mysql://h/n?connect_timeout=31536000.5",
+      .optionInvalid(
+        .database, name: "connect_timeout", expected: .number(upTo: 31_536_000))
+    ),
+    (
+      "postgresql://h/n?keepalives_count=128",
+      .optionInvalid(.database, name: "keepalives_count", expected: .wholeNumber(upTo: 127))
+    ),
+    (
+      "postgresql://h/n?keepalives_idle=1.5",
+      .optionInvalid(.database, name: "keepalives_idle", expected: .wholeNumber(upTo: 32_767))
     ),
     (
       "mysql://h/n?ssl_verify_cert=maybe",

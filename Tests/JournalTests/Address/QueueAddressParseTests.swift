@@ -65,6 +65,26 @@ import Testing
     ("rabbit://h/v?sll=1", .optionUnknown(.queue, scheme: "rabbit", name: "sll")),
     ("rabbit://h/v?password=x", .optionUnknown(.queue, scheme: "rabbit", name: "password")),
     ("rabbit://h/v?ssl=perhaps", .optionInvalid(.queue, name: "ssl", expected: .flag)),
+    (
+      "rabbit://h/v?heartbeat_timeout_threshold=65536",
+      .optionInvalid(
+        .queue, name: "heartbeat_timeout_threshold", expected: .wholeNumber(upTo: 65_535))
+    ),
+    (
+      "rabbit://h/v?heartbeat_timeout_threshold=99999999999999999999",
+      .optionInvalid(
+        .queue, name: "heartbeat_timeout_threshold", expected: .wholeNumber(upTo: 65_535))
+    ),
+    (
+      "rabbit://h/v?heartbeat_timeout_threshold=60.5",
+      .optionInvalid(
+        .queue, name: "heartbeat_timeout_threshold", expected: .wholeNumber(upTo: 65_535))
+    ),
+    (
+      "rabbit://h/v?rabbit_interval_max=9223372036854775808",
+      .optionInvalid(
+        .queue, name: "rabbit_interval_max", expected: .number(upTo: 9_223_372_036_854_775_807))
+    ),
     ("rabbit://h/v?ssl=1&ssl=0", .optionRepeated(.queue, name: "ssl")),
     ("rabbit://u:%0D%0A@h/v", .controlInPiece(.queue, .password)),
     ("rabbit://h/%00", .controlInPiece(.queue, .path)),

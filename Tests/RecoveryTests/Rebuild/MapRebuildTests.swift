@@ -164,6 +164,23 @@ import Testing
     }
   }
 
+  @Test func `instances in error are named: a cell doesn't say that a delete had failed`() throws {
+    try withRebuildBed { bed in
+      for (number, row) in [(1, "'error', NULL"), (2, "'error', 'deleting'"), (0, "'error', NULL")]
+      {
+        try NovaCellFile(path: bed.path(number)).execute(
+          """
+          INSERT INTO instances (uuid, deleted, project_id, vm_state, task_state)
+            VALUES ('\(instance(700 + number))', 0, 'p', \(row));
+          """)
+      }
+      #expect(try bed.rebuild().inError.first == ["\(instance(701))"])
+      #expect(try bed.index().instance(instance(701))?.record.isQueuedForDelete == false)
+      // The map still doesn't know it of anybody who could.
+      #expect(try bed.rebuild().inError.count == 1)
+    }
+  }
+
   @Test func `rows that Nova doesn't write are named, and the others are taken`() throws {
     try withRebuildBed { bed in
       let file = NovaCellFile(path: bed.path(1))

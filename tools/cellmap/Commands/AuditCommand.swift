@@ -6,6 +6,7 @@ struct AuditCommand: ParsableCommand {
     commandName: "audit", abstract: "Asks about the past, checks it, and proves it.",
     subcommands: [
       AuditHistoryCommand.self, AuditAtCommand.self, AuditDiffCommand.self,
+      AuditBisectCommand.self,
       AuditExplainCommand.self, AuditWhoCommand.self, AuditStatsCommand.self,
       AuditVerifyCommand.self, AuditProveCommand.self, AuditCheckpointCommand.self,
       AuditExportCommand.self, AuditImportCommand.self,

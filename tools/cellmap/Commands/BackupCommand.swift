@@ -39,7 +39,7 @@ struct BackupCreateCommand: ParsableCommand {
       return Console.print(JSONValue.object(answer).line)
     }
     Console.say(
-      "Made the backup \(folder): \(answer.shown("entries")) entries up to "
+      "Made the backup \(folder): \(counted(answer.shown("entries"), "entry")) up to "
         + "\(answer.shown("position")), root \(answer.shown("root")), "
         + "\(answer.shown("bytes")) bytes, in \(seconds) s.")
     Console.print(

@@ -104,7 +104,9 @@ struct CellAddCommand: ParsableCommand {
       name: ByteText(name), addresses: try addresses.draft(), disabled: disabled)
     guard draft.addresses.database != nil, draft.addresses.queue != nil else {
       throw CommandFailure(
-        .usage, "A cell wants a database and a queue: give --database and --queue, or --nova-conf.")
+        .usage,
+        "A cell wants a database and a queue, and \(draft.addresses.lack): give --database and --queue, "
+          + "or by --nova-conf a file with '[database] connection' and '[DEFAULT] transport_url'.")
     }
     let session = try StoreSession(store)
     let outcome = try session.submit(.addCell(id: id, draft), change)
@@ -235,9 +237,9 @@ struct CellRemoveCommand: ParsableCommand {
         Refusal.cell0("holds instances that never got a host; it can't be removed"))
     }
     let hosts = try map.hosts().filter { $0.row.record.cell == id }.count
-    let query = InstanceQuery(
-      project: nil, user: nil, cell: .cell(id), isQueuedForDelete: nil, after: nil)
-    let instances = try query.count(in: map)
+    var selection = InstanceSelection()
+    selection.place = .cell(id)
+    let instances = try InstanceQuery(selection: selection, after: nil).count(in: map)
     guard store.json else {
       return Console.say(
         "A dry run: removing cell \(label) would unmap \(hosts) hosts and set \(instances) mappings "
@@ -258,6 +260,7 @@ struct CellExportCommand: ParsableCommand {
     discussion: "Addresses are masked unless --reveal is given.")
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @Argument(help: "The file to be made; nothing may be there.") var file: String
   @Flag(help: "Writes the whole addresses, secrets and all.") var reveal = false
 
@@ -268,9 +271,10 @@ struct CellExportCommand: ParsableCommand {
         "'\(file)' is there, and may have passwords that are nowhere else. Name another file.")
     }
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     let cells = try map.cells()
-    var lines = ["# cellmap cell export, position \(map.head)", "cells:"]
+    let time = map.past.map { " of \($0.orderedAt), not now" } ?? ""
+    var lines = ["# cellmap cell export, position \(map.head)\(time)", "cells:"]
     for (id, row) in cells {
       var values = CellOutput.publicAddresses(row)
       if reveal { values.merge(try CellOutput.revealed(id, row, session, base)) { $1 } }
@@ -290,12 +294,13 @@ struct CellExportCommand: ParsableCommand {
       throw CommandFailure(.storage, error.description)
     }
     if store.json {
-      Console.print(
-        JSONValue.object([
-          "file": .text(file), "cells": .number(cells.count), "revealed": .flag(reveal),
-        ]).line)
+      let fields: [String: JSONValue] = [
+        "file": .text(file), "cells": .number(cells.count), "revealed": .flag(reveal),
+      ]
+      Console.print(JSONValue.object(fields.merging(map.label) { $1 }).line)
     } else {
-      Console.say("Wrote \(cells.count) cells into \(file).")
+      map.announce()
+      Console.say("Wrote \(counted(cells.count, "cell")) into \(file).")
     }
   }
 }
@@ -324,5 +329,13 @@ extension CellRecord {
 
   var state: String {
     isBeingRemoved ? "being removed" : (disabled == true ? "disabled" : "enabled")
+  }
+}
+
+extension AddressDraft {
+  /// Which of the two that a cell wants isn't given.
+  fileprivate var lack: String {
+    if database == nil, queue == nil { return "neither is given" }
+    return "the \(database == nil ? "database" : "queue") is missing"
   }
 }

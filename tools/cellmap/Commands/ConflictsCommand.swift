@@ -24,16 +24,17 @@ struct ConflictsListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the open conflicts.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var past: PastOptions
   @Flag(help: "Lists the decided ones too.") var all = false
 
   func run() throws {
-    let shown = try StoreSession(store).map().conflicts().filter {
-      all || $0.row.record.decision == nil
-    }
+    let map = try StoreSession(store).wholeMap(past)
+    let shown = try map.conflicts().filter { all || $0.row.record.decision == nil }
     if store.json {
-      for item in shown { Console.print(item.json.line) }
+      for item in shown { Console.print(item.json(map.past == nil ? [:] : map.label).line) }
       return
     }
+    map.announce()
     var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
     for item in shown {
       table.add(
@@ -57,10 +58,12 @@ struct ConflictsShowCommand: ParsableCommand {
     let map = try session.map()
     let entity = ConflictsCommand.entity(what)
     let row = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
-    guard let row else { throw CommandFailure(Refusal.noConflict(entity)) }
+    guard let row else {
+      throw CommandFailure(.unknown, Refusal.noConflict(entity).description)
+    }
     let decided = try decidingEntry(of: row, session)
     if store.json {
-      guard case .object(var object) = ConflictItem(entity: entity, row: row).json else { return }
+      guard case .object(var object) = ConflictItem(entity: entity, row: row).json() else { return }
       object["decided_by"] = .printed(decided?.authorship.actor)
       object["reason"] = .printed(decided?.authorship.reason)
       object["decided_at"] = .printed(decided?.at)
@@ -162,7 +165,8 @@ struct ConflictsResolveCommand: ParsableCommand {
 }
 
 extension ConflictItem {
-  var json: JSONValue {
+  /// - Parameter label: When it is true, if not now.
+  func json(_ label: [String: JSONValue] = [:]) -> JSONValue {
     let record = row.record
     guard
       case .object(var object) = ConflictOutput.json(
@@ -171,6 +175,6 @@ extension ConflictItem {
     object["decision"] = .printed(record.decision)
     object["found"] = .number(record.foundAt)
     object["changed_at"] = .number(row.changedAt)
-    return .object(object)
+    return .object(object.merging(label) { $1 })
   }
 }

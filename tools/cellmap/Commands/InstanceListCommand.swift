@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cells
 import Journal
+import Projections
 import Router
 
 struct InstanceListCommand: ParsableCommand {
@@ -51,11 +52,7 @@ struct InstanceListCommand: ParsableCommand {
     let session = try StoreSession(store)
     if live.isLive { return try listLive(session) }
     let map = try session.wholeMap(past)
-    let scope = try scope(map)
-    let cursor = try cursor()
-    let query = InstanceQuery(
-      project: project.map { ByteText($0) }, user: user.map { ByteText($0) },
-      cell: scope, isQueuedForDelete: queuedForDelete, after: cursor)
+    let query = InstanceQuery(selection: try selection(map), after: try cursor())
     if !store.json { map.announce() }
     if count { return try printCount(map, query) }
     var table = Table("INSTANCE", "CELL", "PROJECT", "USER", "QUEUED FOR DELETE", "LAST SEEN ON")
@@ -112,9 +109,16 @@ struct InstanceListCommand: ParsableCommand {
     output.print()
   }
 
-  private func scope(_ map: MapReading) throws -> InstanceQuery.Scope {
-    guard let cell else { return .all }
-    return try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell
+  /// The instances in question, of whichever time: what is named by a cell's name is that of the map.
+  func selection(_ map: some MapView) throws(CommandFailure) -> InstanceSelection {
+    var selection = InstanceSelection()
+    selection.project = project.map { ByteText($0) }
+    selection.user = user.map { ByteText($0) }
+    selection.isQueuedForDelete = queuedForDelete
+    if let cell {
+      selection.place = try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell
+    }
+    return selection
   }
 
   private func cursor() throws -> InstanceID? {

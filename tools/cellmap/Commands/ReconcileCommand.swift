@@ -224,6 +224,11 @@ struct ReconcileCommand: ParsableCommand {
   private func wait(for found: UInt64) {
     guard found > 0 else { return }
     let end = ContinuousClock.now + settle.duration
+    if settle.duration >= .seconds(5) {
+      Console.remark(
+        "\(found) differences; looking again in \(Int(settle.duration / .seconds(1))) seconds "
+          + "(--settle), since Nova may be at work on them.")
+    }
     while true {
       let left = ContinuousClock.now.duration(to: end)
       guard left > .zero else { break }

@@ -3,19 +3,48 @@ import Foundation
 import Journal
 import Projections
 
-/// `cellmap replay`: the index made again from the journal.
+/// `cellmap replay`: the index made again from the journal, and what else follows from its entries.
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay", abstract: "Makes the index again from the journal.",
     discussion: """
       The new index is made beside the one that serves, compared with it, and takes its place; the \
       old file stays, and --switch-to lets it serve again. With --into the index is made in another \
-      file, and nothing of the store changes.
+      file, and nothing of the store changes; with --only it holds some things alone, and never serves.
+
+      --dry-run compares the index that serves with the journal, row by row (exit 1 on a difference). \
+      --follow prints each entry and what it changed. --without shows what would be otherwise if \
+      some entries had never been. None of these changes anything. docs/audit.md has examples.
       """)
   @OptionGroup var store: StoreOptions
   @Option(help: "Into another file, which must not exist.") var into: String?
-  @Option(help: "Only up to an entry (an index or a position such as 1:42); wants --into.")
+  @Option(
+    help: ArgumentHelp(
+      "Only up to then: an entry (42 or 1:42), a time (2026-01-31T14:03:00Z) or an age ('2h ago'); "
+        + "with --into, --follow or --without.", valueName: "when"))
   var to: String?
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Only these things, with --into or --follow. \(EntityArgument.help)", valueName: "entity"))
+  var only: [String] = []
+
+  @Flag(help: "Makes nothing: prints each entry and what it changed.") var follow = false
+  @Option(
+    help: ArgumentHelp("With --follow: from an entry, a time or an age on.", valueName: "when"))
+  var from: String?
+  @Flag(
+    name: .customLong("dry-run"),
+    help: "Lets nothing serve: shows the first row of the index that is not what the journal says.")
+  var dryRun = false
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Makes nothing: shows what would be otherwise without these entries: an entry, FROM..TO, or a "
+        + "request's UUID.", valueName: "entries"))
+  var without: [String] = []
+  @Option(help: "With --without: how many instances are shown to people; 0 for all.")
+  var limit = 100
 
   @Flag(help: "Makes the history again instead, which answers about the past.") var history = false
   @Flag(help: "Shows the index files of the store; nothing is made.") var list = false
@@ -30,16 +59,25 @@ struct ReplayCommand: ParsableCommand {
   @Option(help: "With --prune: how many files stay that could serve again (1).") var keep: Int?
 
   func validate() throws {
-    let modes = [into != nil, history, list, switchTo != nil, prune].filter(\.self)
+    let modes = [
+      into != nil, follow, dryRun, !without.isEmpty, history, list, switchTo != nil, prune,
+    ].filter(\.self)
     guard modes.count <= 1 else {
-      throw ValidationError("Give one of --into, --history, --list, --switch-to and --prune.")
+      throw ValidationError(
+        "Give one of --into, --follow, --dry-run, --without, --history, --list, --switch-to and "
+          + "--prune.")
     }
     guard keep == nil || prune, (keep ?? 0) >= 0 else {
       throw ValidationError("--keep wants --prune, and a number from 0.")
     }
-    if to != nil, into == nil {
-      throw ValidationError("--to wants --into: a past index can't serve.")
+    guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
+    if to != nil, into == nil, !follow, without.isEmpty {
+      throw ValidationError("--to wants --into, --follow or --without: a past index can't serve.")
     }
+    if !only.isEmpty, into == nil, !follow {
+      throw ValidationError("--only wants --into or --follow: an index of some things can't serve.")
+    }
+    if from != nil, !follow { throw ValidationError("--from wants --follow.") }
   }
 
   func run() throws {
@@ -49,6 +87,12 @@ struct ReplayCommand: ParsableCommand {
     if list { return try keeping.list() }
     if let switchTo { return try keeping.switchBack(to: switchTo) }
     if prune { return try keeping.prune(keep: keep ?? 1) }
+    if follow { return try StepOutput(session, json: store.json).follow(from: from, to: to, only) }
+    if dryRun { return try ComparisonOutput(session, json: store.json).run() }
+    if !without.isEmpty {
+      return try ShadowOutput(session, json: store.json).run(without, to: to, limit: limit)
+    }
+    if let into, !only.isEmpty { return try replayPart(session, into: into) }
     try replay(session)
   }
 
@@ -57,9 +101,8 @@ struct ReplayCommand: ParsableCommand {
     let head = session.journal.head.position.index
     let isMade = try projections { () throws(ProjectionError) in
       defer { Console.endProgress() }
-      return try MapHistory.makeAgain(of: session.journal) { index in
-        Console.progress("Reading entries for the history: \(index) of \(head)")
-      }
+      let rate = WorkProgress("Reading entries for the history", of: head)
+      return try MapHistory.makeAgain(of: session.journal) { rate.show($0) }
     }
     guard isMade else {
       throw CommandFailure(.locked, "Another process writes the history now. Try again later.")
@@ -80,28 +123,41 @@ struct ReplayCommand: ParsableCommand {
         + "in \(String(format: "%.2f", seconds / .seconds(1))) s: \(found?.path ?? "").")
   }
 
-  private func index(of text: String, in journal: EventJournal) throws -> UInt64 {
-    let given = Position(text)
-    guard let index = UInt64(text) ?? given?.index, index > 0,
-      index <= journal.head.position.index
-    else {
-      throw CommandFailure(
-        .usage,
-        "--to \(text.prefix(80)): the journal's positions go up to \(journal.head.position).")
-    }
-    guard let given else { return index }
-    let there: Position?
-    do throws(JournalError) { there = try journal.entry(at: index)?.position } catch {
+  /// Some things alone: the history finds their entries.
+  private func replayPart(_ session: StoreSession, into path: String) throws {
+    let history = try session.history()
+    let point = try session.point(
+      at: try to.map { text throws(CommandFailure) in try PastWhen.moment(text, "--to") }
+        ?? .position(history.head))
+    var entities: Set<EntityKey> = []
+    for text in only { entities.insert(try EntityArgument.entity(text, history)) }
+    let made: PartialReplay.Result
+    do throws(ProjectionError) {
+      made = try PartialReplay.run(history, only: entities, upTo: point.position, into: path)
+    } catch {
+      // What is there already isn't ours.
+      if case .fileExists = error {
+      } else {
+        for suffix in ["", "-journal", "-wal", "-shm"] { unlink(path + suffix) }
+      }
       throw CommandFailure(error)
     }
-    guard let there, there != given else { return index }
-    throw CommandFailure(.usage, "--to \(given): the entry \(index) of this journal is \(there).")
+    if store.json {
+      let fields: [String: JSONValue] = [
+        "index": .text(path), "partial": .flag(true), "position": .printed(made.position),
+        "entries": .number(made.entries),
+        "only": .list(entities.map(\.description).sorted().map { .text($0) }),
+      ]
+      return Console.print(JSONValue.object(fields).line)
+    }
+    Console.say(
+      "Replayed \(counted(made.entries, "entry")) up to \(made.position) into \(path). It holds "
+        + "\(counted(entities.count, "thing")) alone, and can't serve.")
   }
 
   private func replay(_ session: StoreSession) throws {
-    var last: UInt64?
-    if let to {
-      last = try index(of: to, in: session.journal)
+    let last = try to.map { text throws(CommandFailure) in
+      try session.point(at: PastWhen.moment(text, "--to")).position.index
     }
     let replacement = IndexReplacement(session)
     let result =
@@ -118,7 +174,7 @@ struct ReplayCommand: ParsableCommand {
     } else {
       let rate = Int(Double(result.entries) / max(result.seconds, 0.001))
       Console.say(
-        "Replayed \(result.entries) entries in \(String(format: "%.2f", result.seconds)) s "
+        "Replayed \(counted(result.entries, "entry")) in \(String(format: "%.2f", result.seconds)) s "
           + "(\(rate)/s) into \(result.path).")
       Console.print("Content digest \(result.digest).")
       switch result.agreesWithServing {
@@ -142,6 +198,8 @@ struct ReplayWorkerCommand: ParsableCommand {
   /// A new generation, whose number the parent has reserved.
   @Option var generation: UInt64?
   @Option var through: UInt64?
+  /// How far the work has come is told on standard error.
+  @Flag var progress = false
 
   func validate() throws {
     guard (into == nil) != (generation == nil) else {
@@ -160,12 +218,14 @@ struct ReplayWorkerCommand: ParsableCommand {
     if let generation {
       let generations = IndexGenerations(folder: journal.files.directory)
       path = generations.path(of: generation)
-      do throws(ProjectionError) { try generations.make(generation, from: journal) } catch {
+      do throws(ProjectionError) {
+        try generations.make(generation, from: journal) { tell($0) }
+      } catch {
         throw CommandFailure(error)
       }
     } else {
       path = into ?? ""
-      _ = try ReplayRun.run(journal, into: path, through: through)
+      _ = try ReplayRun.run(journal, into: path, through: through) { tell($0) }
     }
     do throws(ProjectionError) {
       let reader = try IndexReader(path: path)
@@ -177,17 +237,23 @@ struct ReplayWorkerCommand: ParsableCommand {
     }
     Console.print(JSONValue.object(answer).line)
   }
+
+  private func tell(_ done: UInt64) {
+    if progress { Console.note("\(ChildWork.progressMark)\(done)") }
+  }
 }
 
 /// Replays entries into a file, in this process.
 enum ReplayRun {
   static func run(
-    _ journal: EventJournal, into path: String, through last: UInt64?
+    _ journal: EventJournal, into path: String, through last: UInt64?,
+    progress: (UInt64) -> Void = { _ in }
   ) throws(CommandFailure) -> (entries: UInt64, digest: Journal.Digest) {
     let folder = (path as NSString).deletingLastPathComponent
     do throws(ProjectionError) {
       let checkpoint = try IndexReplay.run(
-        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder)
+        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder,
+        progress: progress)
       return (checkpoint.position.index, try IndexReader(path: path).contentDigest())
     } catch {
       throw CommandFailure(error)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cells
+import Foundation
 import Journal
 import Projections
 import Router
@@ -38,7 +39,7 @@ struct RouteCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
-    if let moment = past.moment { return try answerPast(moment, session) }
+    if let moment = try past.moment() { return try answerPast(moment, session) }
     let asking = RouterAsking(session: session, base: try base.addressBase())
     let printer = RouteOutput(reveal: reveal, json: store.json)
     if instances == ["-"] {
@@ -74,8 +75,9 @@ struct RouteCommand: ParsableCommand {
       let lines = try StandardInput.lines(limit: RouteCommand.batch)
       if lines.isEmpty { return }
       // What isn't UTF-8 is no UUID either.
-      let questions = lines.map { String(decoding: $0, as: UTF8.self) }
-        .filter { !$0.allSatisfy(\.isWhitespace) }
+      let questions = lines.map { line in
+        String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      }.filter { !$0.isEmpty }
       if !questions.isEmpty { try answer(questions, asking, printer) }
     }
   }

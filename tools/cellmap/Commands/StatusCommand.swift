@@ -8,9 +8,13 @@ import Router
 /// `cellmap status`: what the store is and how it is.
 struct StatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "status", abstract: "Shows what the store holds and how far its index is.")
+    commandName: "status", abstract: "Shows what the store holds and how far its index is.",
+    discussion: """
+      With --at what the store held then, and its root; files and limits are of now, and left out.
+      """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var base: BaseOptions
+  @OptionGroup var past: PastOptions
   @Flag(help: "Also asks every cell now, and shows how it is reached.") var live = false
   @Option(help: ArgumentHelp("How long the cells may take.", valueName: "milliseconds"))
   var deadline = 2000
@@ -19,10 +23,14 @@ struct StatusCommand: ParsableCommand {
     guard (1...600_000).contains(deadline) else {
       throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
     }
+    guard !live || past.at == nil else {
+      throw ValidationError("--live asks the cells now: leave --at out.")
+    }
   }
 
   func run() throws {
     let session = try StoreSession(store)
+    if past.at != nil { return try tellPast(session) }
     let map = try session.map()
     let index = map.map.index
     let state = try projections { () throws(ProjectionError) in
@@ -68,6 +76,30 @@ struct StatusCommand: ParsableCommand {
     if conditions.contains(where: { $0.failure != nil }) {
       throw ExitCode(ExitStatus.partial.rawValue)
     }
+  }
+
+  private func tellPast(_ session: StoreSession) throws {
+    let map = try session.wholeMap(past)
+    let index = map.map.index
+    var fields = map.label
+    let counts = try projections { () throws(ProjectionError) in
+      (all: try index.countInstances(), unmapped: try index.countInstances(in: nil))
+    }
+    do throws(JournalError) {
+      fields["root"] = .printed(try session.journal.root(at: map.head.index))
+    } catch {
+      throw CommandFailure(error)
+    }
+    fields["store"] = .printed(session.journal.store)
+    fields["folder"] = .text(session.files.directory)
+    fields["cells"] = .number(try map.cells().count)
+    fields["hosts"] = .number(try map.hosts().count)
+    fields["instances"] = .number(counts.all)
+    fields["instances_without_cell"] = .number(counts.unmapped)
+    fields.merge(try map.gaps().json) { first, _ in first }
+    if store.json { return Console.print(JSONValue.object(fields).line) }
+    map.announce()
+    CellOutput.printFields(fields, order: StatusCommand.order)
   }
 
   /// What people look for first comes first.

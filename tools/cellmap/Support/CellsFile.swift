@@ -13,6 +13,10 @@ struct CellsFile: Decodable {
     /// As `cell show --json` has them: how the servers are connected to (TLS, …), a JSON object.
     var options: String?
     var disabled: Bool?
+
+    fileprivate var isEmptyCell0: Bool {
+      database == nil && uuid.flatMap { CellID($0) } == .cell0
+    }
   }
 
   var cells: [Entry]
@@ -34,7 +38,8 @@ struct CellsFile: Decodable {
       throw CommandFailure(.usage, "The file '\(path)' names no cell.")
     }
     var given: [GivenCell] = []
-    for (place, entry) in file.cells.enumerated() {
+    // A cell0 that has no database yet stands in an export, and there is nothing to read of it.
+    for (place, entry) in file.cells.enumerated() where !entry.isEmptyCell0 {
       given.append(try GivenCell(entry, "'\(path)', cell \(place + 1)"))
     }
     return given
@@ -76,7 +81,11 @@ struct GivenCell {
       addresses.options = ByteText(text)
     }
     guard addresses.database != nil else {
-      throw CommandFailure(.usage, "\(place) has no 'database', from which it could be read.")
+      let called = (entry.name ?? entry.uuid).map { " ('\($0.prefix(80))')" } ?? ""
+      throw CommandFailure(
+        .usage,
+        "\(place)\(called) has no 'database', from which it could be read. Give it one, or take the "
+          + "entry out.")
     }
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Journal
+import Synchronization
 
 /// Work that reads old entries, done in a child process: damage that ends it leaves its parent whole.
 ///
@@ -9,8 +10,15 @@ enum ChildWork {
   /// Runs a hidden command and returns what it printed.
   ///
   /// - Throws: What the child says of itself, with its exit code; `integrity` if a signal ended it.
-  static func run(_ arguments: [String]) throws(CommandFailure) -> [String: Any] {
-    let printed = try output(of: arguments)
+  ///
+  /// - Parameter progress: Is told on another thread how far it has come, where a person watches; the
+  ///   command has to know --progress.
+  static func run(
+    _ arguments: [String], progress: (@Sendable (UInt64) -> Void)? = nil
+  ) throws(CommandFailure) -> [String: Any] {
+    let isWatched = progress != nil && Console.isWatched
+    let printed = try output(
+      of: arguments + (isWatched ? ["--progress"] : []), progress: progress)
     guard let object = (try? JSONSerialization.jsonObject(with: printed)) as? [String: Any] else {
       throw notJSON
     }
@@ -28,21 +36,26 @@ enum ChildWork {
   private static let notJSON = CommandFailure(
     .integrity, "The child process answered with something else than JSON.")
 
-  private static func output(of arguments: [String]) throws(CommandFailure) -> Data {
+  /// Begins the lines of standard error that tell how far a hidden command has come.
+  static let progressMark = "progress "
+
+  private static func output(
+    of arguments: [String], progress: (@Sendable (UInt64) -> Void)? = nil
+  ) throws(CommandFailure) -> Data {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = arguments + ["--parent", "\(getpid())"]
     let output = Pipe()
-    let errors = Pipe()
+    let errors = ChildErrors(progress)
     process.standardOutput = output
-    process.standardError = errors
+    process.standardError = errors.pipe
     process.standardInput = FileHandle.nullDevice
     do { try process.run() } catch {
       throw CommandFailure(.storage, "The program can't be started again: \(error)")
     }
+    errors.begin()
     let printed = output.fileHandleForReading.readDataToEndOfFile()
-    let said = String(
-      decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    let said = errors.end()
     process.waitUntilExit()
     guard process.terminationReason == .exit else {
       let signal = process.terminationStatus
@@ -61,6 +74,47 @@ enum ChildWork {
       throw CommandFailure(status, line.replacing("cellmap: ", with: "", maxReplacements: 1))
     }
     return printed
+  }
+}
+
+/// What a child says on standard error, read beside what it answers.
+private final class ChildErrors: Sendable {
+  let pipe = Pipe()
+  private let progress: (@Sendable (UInt64) -> Void)?
+  private let said = Mutex("")
+  private let isRead = DispatchSemaphore(value: 0)
+
+  init(_ progress: (@Sendable (UInt64) -> Void)?) { self.progress = progress }
+
+  func begin() {
+    Thread.detachNewThread { [self] in
+      var rest = Data()
+      while case let data = pipe.fileHandleForReading.availableData, !data.isEmpty {
+        rest += data
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+          take(String(decoding: rest[..<end], as: UTF8.self))
+          rest = Data(rest[(end + 1)...])
+        }
+      }
+      if !rest.isEmpty { take(String(decoding: rest, as: UTF8.self)) }
+      isRead.signal()
+    }
+  }
+
+  private func take(_ line: String) {
+    if line.hasPrefix(ChildWork.progressMark),
+      let done = UInt64(line.dropFirst(ChildWork.progressMark.count))
+    {
+      progress?(done)
+    } else {
+      said.withLock { $0 += line + "\n" }
+    }
+  }
+
+  /// All that it said but its progress, once it has said all.
+  func end() -> String {
+    isRead.wait()
+    return said.withLock { $0 }
   }
 }
 

@@ -14,9 +14,12 @@ enum Console {
   /// Prints a line beside the answer, as it is.
   static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
+  /// A person watches standard error.
+  static var isWatched: Bool { isatty(STDERR_FILENO) == 1 }
+
   /// Shows how far long work has come; only where a person watches.
   static func progress(_ text: String) {
-    if isatty(STDERR_FILENO) == 1 { write("\r\u{1B}[2K" + text, to: STDERR_FILENO) }
+    if isWatched { write("\r\u{1B}[2K" + text, to: STDERR_FILENO) }
   }
 
   /// Takes the last progress away.

@@ -26,7 +26,7 @@ struct IndexReplacement {
   func run(into file: String, through last: UInt64?) throws(CommandFailure) -> Result {
     var arguments = ["--into", file]
     if let last { arguments += ["--through", "\(last)"] }
-    return try work(arguments)
+    return try work(arguments, entries: last)
   }
 
   /// Replays into a new generation, compares it with the one that serves, and lets it serve.
@@ -57,10 +57,17 @@ struct IndexReplacement {
   }
 
   /// Runs the child process.
-  private func work(_ arguments: [String]) throws(CommandFailure) -> Result {
+  ///
+  /// - Parameter last: The last entry that it replays; nil for the head.
+  private func work(
+    _ arguments: [String], entries last: UInt64? = nil
+  ) throws(CommandFailure) -> Result {
     let began = ContinuousClock.now
+    let progress = WorkProgress("Replaying", of: last ?? session.journal.head.position.index)
+    defer { Console.endProgress() }
     let answer = try ChildWork.run(
-      ["replay-worker", "--store", session.files.directory] + arguments)
+      ["replay-worker", "--store", session.files.directory] + arguments
+    ) { progress.show($0) }
     return Result(
       path: answer["index"] as? String ?? "",
       entries: (answer["entries"] as? NSNumber)?.uint64Value ?? 0,

@@ -24,16 +24,7 @@ enum InstanceOutput {
 
 /// Which mappings a list shows.
 struct InstanceQuery {
-  enum Scope {
-    case all
-    case noCell
-    case cell(CellID)
-  }
-
-  let project: ByteText?
-  let user: ByteText?
-  let cell: Scope
-  let isQueuedForDelete: Bool?
+  let selection: InstanceSelection
   let after: InstanceID?
   private static let page = 1000
 
@@ -51,25 +42,32 @@ struct InstanceQuery {
       for item in page {
         while let next = pending.first, next <= item.id {
           pending.removeFirst()
-          if let row = changed[next] ?? nil, matches(row), try !body(next, row) { return }
+          if let row = changed[next] ?? nil, selection.holds(row.record), try !body(next, row) {
+            return
+          }
         }
-        if changed[item.id] == nil, matches(item.row), try !body(item.id, item.row) { return }
+        if changed[item.id] == nil, selection.holds(item.row.record),
+          try !body(item.id, item.row)
+        {
+          return
+        }
       }
       guard page.count == InstanceQuery.page, let last = page.last else { break }
       cursor = last.id
     }
     for id in pending {
-      if let row = changed[id] ?? nil, matches(row), try !body(id, row) { return }
+      if let row = changed[id] ?? nil, selection.holds(row.record), try !body(id, row) { return }
     }
   }
 
   /// How many there are; from the index by owner where that is all that is asked.
   func count(in map: MapReading) throws(CommandFailure) -> Int {
-    if let project, case .all = cell, isQueuedForDelete == false, after == nil,
+    if let project = selection.project, selection.place == .anywhere,
+      selection.isQueuedForDelete == false, after == nil,
       map.map.overlay.isEmpty
     {
       return try projections { () throws(ProjectionError) in
-        try map.map.index.countNotQueued(project: project, user: user)
+        try map.map.index.countNotQueued(project: project, user: selection.user)
       }
     }
     var count = 0
@@ -85,31 +83,18 @@ struct InstanceQuery {
   ) throws(CommandFailure) -> [InstanceItem] {
     let index = map.map.index
     return try projections { () throws(ProjectionError) in
-      switch cell {
+      switch selection.place {
       case .cell(let cell):
         try index.instances(in: cell, after: cursor, limit: InstanceQuery.page)
       case .noCell: try index.instances(in: nil, after: cursor, limit: InstanceQuery.page)
-      case .all:
-        if let project {
+      case .anywhere:
+        if let project = selection.project {
           try index.instances(
-            project: project, user: user, after: cursor, limit: InstanceQuery.page)
+            project: project, user: selection.user, after: cursor, limit: InstanceQuery.page)
         } else {
           try index.instances(after: cursor, limit: InstanceQuery.page)
         }
       }
     }
-  }
-
-  private func matches(_ row: InstanceRow) -> Bool {
-    let record = row.record
-    switch cell {
-    case .all: break
-    case .noCell: if record.cell != nil { return false }
-    case .cell(let cell): if record.cell != cell { return false }
-    }
-    if let project, record.owner.project?.clearText != project { return false }
-    if let user, record.owner.user?.clearText != user { return false }
-    guard let isQueuedForDelete else { return true }
-    return (record.isQueuedForDelete == true) == isQueuedForDelete
   }
 }

@@ -79,11 +79,7 @@ struct LiveCells {
 extension LiveCells: CellWitness {
   func identity(of cell: CellID) throws(CellWitnessError) -> CellIdentity {
     do throws(CellUnavailable) {
-      return try ask(cell) { (connection) throws(CellError) in
-        CellIdentity(
-          services: try connection.uuids(of: .services, limit: .max),
-          computeNodes: try connection.uuids(of: .computeNodes, limit: .max))
-      }
+      return try ask(cell) { (connection) throws(CellError) in try connection.identity() }
     } catch {
       throw CellWitnessError(error.description)
     }

@@ -20,7 +20,7 @@ struct LiveListOutput {
     }
     var table = Table("INSTANCE", "CELL", "NAME", "STATE", "HOST", "PROJECT", "CREATED")
     for row in list.rows { add(row, to: &table) }
-    table.print(empty: "There are no such instances.")
+    table.print(empty: list.isComplete ? "There are no such instances." : "None are known.")
     for line in remarks { Console.remark(line) }
   }
 
@@ -137,11 +137,14 @@ struct LiveListOutput {
     if !list.isComplete { lines.append("This list is incomplete.") }
     if list.mayRepeat { lines.append("Some instances may have been listed before.") }
     if let next = list.next {
-      let last = list.rows.last?.id.description ?? ""
+      // A marker forgets the cells that did not answer, whose instances come last.
+      let marker =
+        list.isComplete && list.rows.last?.isLive == true
+        ? list.rows.last.map { "--marker \($0.id), or " } ?? "" : ""
       lines.append(
         next.utf8.count <= Self.shownToken
           ? "There may be more: give --page-token \(next)"
-          : "There may be more: give --marker \(last), or --page-token with 'next' of --json.")
+          : "There may be more: give \(marker)--page-token with 'next' of --json.")
     }
     return lines
   }
@@ -167,7 +170,7 @@ struct LiveListOutput {
     }
     if let error = list.mapError { lines.append("The map could not be read: \(error)") }
     if list.behind > 0 {
-      lines.append("The map is \(list.behind) entries behind the journal.")
+      lines.append("The map is \(counted(list.behind, "entry")) behind the journal.")
     }
     return lines
   }

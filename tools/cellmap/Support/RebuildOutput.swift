@@ -75,6 +75,10 @@ struct RebuildOutput {
       (plan.hiddenOnly, "have only copies that a move hides, and get no mapping"),
       (plan.missing, "are in the map and in no cell that could have them; they stay in the map"),
       (plan.withoutProject, "have no project: the map holds them, Nova's own map can't"),
+      (
+        plan.inError,
+        "are in error and get no deletion mark: whether a delete of them had failed, no cell knows"
+      ),
     ] where found.count > 0 {
       let first = found.first.prefix(3).joined(separator: ", ")
       let more = found.count > 3 ? ", …" : ""
@@ -150,7 +154,8 @@ struct RebuildOutput {
         plan.conflicts.map { ConflictOutput.json($0.entity, $0.found) }),
       "settled": .number(plan.settled), "decided": .number(plan.decided),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
-      "without_project": object(plan.withoutProject), "pending": .number(plan.pending),
+      "without_project": object(plan.withoutProject), "in_error": object(plan.inError),
+      "pending": .number(plan.pending),
       "made_cells": .list(isDryRun ? [] : madeCells.map { .printed($0) }),
       "old": .object([
         "unscheduled": object(plan.unscheduled), "owners": object(plan.ownersCompleted),

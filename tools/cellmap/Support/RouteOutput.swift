@@ -18,6 +18,8 @@ final class RouteOutput {
   /// What a route comes to, field by field; an error where something of it is missing.
   private struct Answer {
     var fields: [String: JSONValue]
+    /// What kind of answer it is, in a word that programs can rely on.
+    var outcome: String?
     var state: String?
     var error: (status: ExitStatus, text: String)?
   }
@@ -27,7 +29,9 @@ final class RouteOutput {
     answer.fields["position"] = .printed(route.position)
     if route.behind > 0 {
       answer.fields["behind"] = .number(route.behind)
-      if !json { Console.note("cellmap: The map is \(route.behind) entries behind the journal.") }
+      if !json {
+        Console.note("cellmap: The map is \(counted(route.behind, "entry")) behind the journal.")
+      }
     }
     if !json, case .foundBySearch(_, let search) = route.outcome {
       let silent = search.failed.isEmpty ? "" : "; \(search.failed.count) cells did not answer"
@@ -42,7 +46,7 @@ final class RouteOutput {
     let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
     show(
       Answer(
-        fields: ["instance": .text(shown)], state: nil,
+        fields: ["instance": .text(shown)], outcome: "not_a_uuid", state: nil,
         error: (.usage, UUIDArgument.complaint(about: text))))
   }
 
@@ -55,6 +59,7 @@ final class RouteOutput {
 
   private func show(_ answer: Answer) {
     var fields = answer.fields
+    fields["outcome"] = .text(answer.outcome)
     if let error = answer.error {
       worst = worst ?? error.status
       fields["error"] = .text(CellNames.spoken(error.text))
@@ -73,7 +78,8 @@ final class RouteOutput {
   private func answer(
     _ route: Route, _ router: CellRouter
   ) throws(CommandFailure) -> Answer {
-    var answer = Answer(fields: try mapped(route.instance, router))
+    var answer = Answer(
+      fields: try mapped(route.instance, router), outcome: route.outcome.word)
     switch route.outcome {
     case .found(let live), .deleted(let live): try fill(&answer, live)
     case .noCellYet:
@@ -85,7 +91,7 @@ final class RouteOutput {
       answer.error = (
         .finding,
         "Instance \(route.instance) is mapped to cell \(target.id), which has no record "
-          + "of it."
+          + "of it. 'cellmap reconcile \(route.instance)' looks where it is."
       )
     case .cellUnavailable(_, let target, let reason, let sighting):
       try fill(&answer, target)
@@ -109,6 +115,7 @@ final class RouteOutput {
       fill(&answer, search)
       if let kind = openConflict(about: route.instance, router) {
         answer.state = "in conflict"
+        answer.outcome = "in_conflict"
         answer.fields["conflict"] = .printed(kind)
         answer.error = (
           .unknown,
@@ -207,7 +214,13 @@ final class RouteOutput {
   private func unknown(
     _ id: InstanceID, _ search: CellSearch?
   ) -> (status: ExitStatus, text: String) {
-    guard let search else { return (.unknown, "There is no mapping of instance \(id).") }
+    guard let search else {
+      return (
+        .unknown,
+        "There is no mapping of instance \(id). If a cell has it, 'cellmap reconcile \(id)' finds it "
+          + "there."
+      )
+    }
     let count = search.failed.count
     let silent =
       "\(count) \(count == 1 ? "cell" : "cells") that might have it did not answer. "
@@ -247,5 +260,22 @@ extension [String: JSONValue] {
   /// A field's text.
   func text(_ name: String) -> String? {
     if case .text(let text)? = self[name] { text } else { nil }
+  }
+}
+
+extension RouteOutcome {
+  /// The answer's kind, as `outcome` in JSON has it.
+  fileprivate var word: String {
+    switch self {
+    case .found: "found"
+    case .deleted: "deleted"
+    case .noCellYet: "no_cell_yet"
+    case .missingInCell: "missing_in_cell"
+    case .cellUnavailable: "cell_unavailable"
+    case .cellWithoutDatabase: "cell_without_database"
+    case .cellNotInMap: "cell_not_in_map"
+    case .unknown: "unknown"
+    case .foundBySearch: "found_by_search"
+    }
   }
 }

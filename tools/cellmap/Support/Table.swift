@@ -1,3 +1,16 @@
+/// A number with its noun: `1 entry`, `2 entries`.
+func counted(_ number: some BinaryInteger, _ noun: String) -> String {
+  guard number != 1 else { return "1 \(noun)" }
+  let stem = noun.dropLast()
+  return "\(number) " + (noun.hasSuffix("y") ? stem + "ies" : noun + "s")
+}
+
+/// The same of a number that a child process printed.
+func counted(_ number: String, _ noun: String) -> String {
+  guard let value = UInt64(number) else { return "\(number) \(noun)" }
+  return counted(value, noun)
+}
+
 /// A table for people: aligned columns under their names.
 struct Table {
   private let header: [String]

@@ -27,14 +27,18 @@ public struct AddressOption: Hashable, Sendable {
 }
 
 /// What the value of an option must look like.
-public enum OptionShape: String, Hashable, Sendable, CustomStringConvertible {
-  case text, path, number, flag, secret
+public enum OptionShape: Hashable, Sendable, CustomStringConvertible {
+  case text, path, flag, secret
+  /// From 0, with a fraction or without.
+  case number(upTo: UInt64)
+  case wholeNumber(upTo: UInt64)
 
   public var description: String {
     switch self {
     case .text: "letters, digits and . _ - + : , only"
     case .path: "a path"
-    case .number: "a number"
+    case .number(let limit): "a number from 0 to \(limit)"
+    case .wholeNumber(let limit): "a whole number from 0 to \(limit)"
     case .flag: "true or false"
     case .secret: "a secret"
     }
@@ -48,17 +52,24 @@ public enum OptionShape: String, Hashable, Sendable, CustomStringConvertible {
     case .text:
       return value.count <= 255
         && value.allSatisfy { PercentCoding.isLetterOrDigit($0) || "._-+:,".utf8.contains($0) }
-    case .number:
-      let digits = value.split(
-        separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
-      return value.count <= 20
-        && digits.allSatisfy {
-          !$0.isEmpty && $0.allSatisfy { (0x30...0x39).contains($0) }
-        }
+    case .number(let limit): return Self.isNumber(value, upTo: limit, parts: 2)
+    case .wholeNumber(let limit): return Self.isNumber(value, upTo: limit, parts: 1)
     case .flag:
       let lowered = String(decoding: value, as: UTF8.self).lowercased()
       return ["0", "1", "true", "false", "yes", "no", "on", "off"].contains(lowered)
     }
+  }
+
+  /// Digits, of which the first part is the whole number.
+  private static func isNumber(
+    _ value: some Collection<UInt8>, upTo limit: UInt64, parts: Int
+  ) -> Bool {
+    let digits = value.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    guard value.count <= 20, digits.count <= parts,
+      digits.allSatisfy({ !$0.isEmpty && $0.allSatisfy { (0x30...0x39).contains($0) } }),
+      let whole = UInt64(String(decoding: digits[0], as: UTF8.self))
+    else { return false }
+    return whole < limit || whole == limit && digits.count == 1
   }
 }
 

@@ -46,7 +46,8 @@ public enum DatabaseEngine: String, Hashable, Sendable, CaseIterable, CustomStri
   }
 
   private static let sqliteRules = OptionRules([
-    .number: "cached_statements timeout",
+    .wholeNumber(upTo: 2_147_483_647): "cached_statements",
+    .number(upTo: 2_147_483): "timeout",
     .flag: "check_same_thread",
     .text: "isolation_level mode",
   ])
@@ -58,7 +59,10 @@ public enum DatabaseEngine: String, Hashable, Sendable, CaseIterable, CustomStri
     auth_plugin binary_prefix charset collation read_default_group sql_mode ssl_cipher ssl_mode \
     tls_version user
     """,
-    .number: "client_flag connect_timeout max_allowed_packet port read_timeout write_timeout",
+    // A year, as PyMySQL has it.
+    .number(upTo: 31_536_000): "connect_timeout read_timeout write_timeout",
+    .wholeNumber(upTo: 4_294_967_295): "client_flag max_allowed_packet",
+    .wholeNumber(upTo: 65_535): "port",
     .flag: """
     autocommit compress local_infile ssl ssl_check_hostname ssl_disabled ssl_verify_cert \
     ssl_verify_identity use_unicode
@@ -72,9 +76,10 @@ public enum DatabaseEngine: String, Hashable, Sendable, CaseIterable, CustomStri
     krbsrvname load_balance_hosts port ssl_max_protocol_version ssl_min_protocol_version \
     sslcertmode sslmode sslnegotiation target_session_attrs user
     """,
-    .number: """
-    connect_timeout keepalives_count keepalives_idle keepalives_interval tcp_user_timeout
-    """,
+    .wholeNumber(upTo: 2_147_483_647): "connect_timeout tcp_user_timeout",
+    // Linux takes no more, and libpq gives up then.
+    .wholeNumber(upTo: 32_767): "keepalives_idle keepalives_interval",
+    .wholeNumber(upTo: 127): "keepalives_count",
     .flag: "keepalives sslcompression sslsni",
     .secret: "passfile password sslpassword",
   ])

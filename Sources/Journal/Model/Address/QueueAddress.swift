@@ -151,9 +151,11 @@ extension QueueAddress.Transport {
     heartbeat_in_pthread rabbit_ha_queues rabbit_quorum_queue rabbit_stream_fanout \
     rabbit_transient_quorum_queue ssl ssl_enforce_fips_mode use_queue_manager
     """,
-    .number: """
-    conn_pool_min_size conn_pool_ttl heartbeat_rate heartbeat_timeout_threshold \
-    kombu_missing_consumer_retry_timeout kombu_reconnect_delay kombu_reconnect_splay \
+    // AMQP has 16 bits for it.
+    .wholeNumber(upTo: 65_535): "heartbeat_timeout_threshold",
+    .number(upTo: 9_223_372_036_854_775_807): """
+    conn_pool_min_size conn_pool_ttl heartbeat_rate kombu_missing_consumer_retry_timeout \
+    kombu_reconnect_delay kombu_reconnect_splay \
     rabbit_interval_max rabbit_qos_prefetch_count rabbit_quorum_delivery_limit \
     rabbit_quorum_max_memory_bytes rabbit_quorum_max_memory_length rabbit_retry_backoff \
     rabbit_retry_interval rabbit_transient_queues_ttl rpc_conn_pool_size

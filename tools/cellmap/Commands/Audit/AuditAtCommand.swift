@@ -6,8 +6,8 @@ struct AuditAtCommand: ParsableCommand {
     commandName: "at", abstract: "Answers a read command as the map stood then.",
     discussion: """
       WHEN is an entry (42 or 1:42), a time (2026-01-31T14:03:00Z) or an age ('2h ago'); COMMAND is \
-      'route', 'instance show', 'instance list', 'cell list', 'cell show' or 'host list' with its \
-      options. It is the same as --at WHEN behind that command.
+      'route', 'instance show', 'instance list', 'cell list', 'cell show', 'cell export', 'host list', \
+      'conflicts list' or 'status' with its options. It is the same as --at WHEN behind that command.
 
         cellmap audit at 2026-01-31T14:03:00Z route 00362c73-3663-435a-98a7-1b33c690f5c4
       """)
@@ -17,7 +17,8 @@ struct AuditAtCommand: ParsableCommand {
   var words: [String]
 
   private static let readers = [
-    "route", "instance show", "instance list", "cell list", "cell show", "host list",
+    "route", "instance show", "instance list", "cell list", "cell show", "cell export",
+    "host list", "conflicts list", "status",
   ]
 
   func run() throws {

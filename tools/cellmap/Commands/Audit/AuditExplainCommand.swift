@@ -38,7 +38,7 @@ struct AuditExplainCommand: ParsableCommand {
         try history.origins(of: .cell(place), at: index)
       }
     }
-    let naming = CellNaming(history)
+    let naming = CellNaming(history, upTo: index)
     if store.json {
       for origin in instance {
         Console.print(json(origin, .instance(id), naming, point, isPast: moment != nil))

@@ -47,6 +47,7 @@ struct AuditExportCommand: ParsableCommand {
     } else if proofs {
       Console.note("cellmap: The store has no keys: the checkpoint is left out.")
     }
+    try entries.checkKnown(session)
     var arguments = ["export-worker", "--store", store.folder, "--file=\(file)"]
     arguments += try entries.words(session)
     if format == .cloudevents { arguments.append("--cloudevents") }
@@ -56,9 +57,13 @@ struct AuditExportCommand: ParsableCommand {
       JournalExport.removeAbandoned(file)
       throw error
     }
+    if answer["entries"] == .number(0) {
+      Console.remark(
+        "No entry of that range is about what was asked for: \(file) holds the header alone.")
+    }
     if store.json { return Console.print(JSONValue.object(answer).line) }
     Console.say(
-      "Wrote \(answer.shown("entries")) entries into \(file), \(answer.shown("bytes")) bytes. The tree is "
+      "Wrote \(counted(answer.shown("entries"), "entry")) into \(file), \(answer.shown("bytes")) bytes. The tree is "
         + "that of \(answer.shown("position")), root \(answer.shown("root")).")
     if answer["complete"] == .flag(true) {
       Console.print("It is complete: 'audit import' makes a store of it.")
@@ -132,7 +137,7 @@ struct AuditImportCommand: ParsableCommand {
     }
     if store.json { return Console.print(JSONValue.object(answer).line) }
     Console.say(
-      "Made the store \(store.folder) of \(file): \(answer.shown("entries")) entries up to "
+      "Made the store \(store.folder) of \(file): \(counted(answer.shown("entries"), "entry")) up to "
         + "\(answer.shown("position")), root \(answer.shown("root")).")
     Console.print(
       "It has no keys: addresses stay masked, and changes end with exit 10. Copy the folder keys/ of "

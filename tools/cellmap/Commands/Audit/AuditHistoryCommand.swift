@@ -25,7 +25,7 @@ struct AuditHistoryCommand: ParsableCommand {
     let last = try moment.map { moment throws(CommandFailure) in
       try session.point(at: moment).position
     }
-    let naming = CellNaming(history)
+    let naming = CellNaming(history, upTo: last?.index)
     for (place, text) in entities.enumerated() {
       let entity = try EntityArgument.entity(text, history)
       let versions = try projections { () throws(ProjectionError) in

@@ -12,7 +12,7 @@ struct AuditProveCommand: ParsableCommand {
       with a signed checkpoint ('audit checkpoint').
       """)
   @OptionGroup var store: StoreOptions
-  @Argument(help: ArgumentHelp("An entry: 42, 1:42, or a time.", valueName: "position"))
+  @Argument(help: ArgumentHelp("An entry (42 or 1:42), a time or an age.", valueName: "position"))
   var position: String
   @Argument(help: ArgumentHelp("A later one.", valueName: "later")) var later: String?
   @Option(
@@ -23,9 +23,6 @@ struct AuditProveCommand: ParsableCommand {
   var tree: String?
 
   func validate() throws {
-    for text in [position, later, tree].compactMap(\.self) where PastMoment(text) == nil {
-      throw ValidationError("'\(text.prefix(80))' is \(OpenJournal.momentWanted).")
-    }
     guard later == nil || tree == nil else {
       throw ValidationError("--in belongs to the proof of one entry.")
     }

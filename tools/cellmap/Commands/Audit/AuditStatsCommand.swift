@@ -29,7 +29,7 @@ struct AuditStatsCommand: ParsableCommand {
     guard let first = found.first, let last = found.last else {
       return Console.print("No entry is in question; read up to \(session.journal.head.position).")
     }
-    Console.print("\(found.all.entries) entries from \(first) to \(last).")
+    Console.print("\(counted(found.all.entries, "entry")) from \(first) to \(last).")
     let naming = CellNaming(try session.history())
     counts("EVENT", found.kinds.map { ($0.key.name, $0.value) })
     counts("ACTOR", found.actors.map { ($0.key, $0.value) })

@@ -37,9 +37,13 @@ struct AuditVerifyCommand: ParsableCommand {
     remember(answer)
     let time = began.duration(to: .now)
     answer["seconds"] = .seconds(time)
-    if store.json { return Console.print(JSONValue.object(answer).line) }
-    VerifyOutput.say(answer)
-    Console.print("Checked in \(String(format: "%.2f", time / .seconds(1))) s.")
+    if store.json {
+      Console.print(JSONValue.object(answer).line)
+    } else {
+      VerifyOutput.say(answer)
+      Console.print("Checked in \(String(format: "%.2f", time / .seconds(1))) s.")
+    }
+    if VerifyOutput.isWithoutHead(answer) { throw ExitCode(ExitStatus.finding.rawValue) }
   }
 
   /// The next verification goes on from here. A store that can't be written is verified all the same.
@@ -85,7 +89,7 @@ struct VerifyWorkerCommand: ParsableCommand {
       } catch {
         throw CommandFailure(
           error.status,
-          "The journal agrees with itself up to \(verified.head.position). \(error.message)")
+          "\(error.message) The journal itself is whole, up to \(verified.head.position).")
       }
     }
     Console.print(JSONValue.object(answer).line)

@@ -42,9 +42,9 @@ struct AuditWhoCommand: ParsableCommand {
         "\(found.groups.count - shown.count) smaller ones: give a larger --limit, or 0 for all.")
     }
     if found.others > 0 {
-      Console.remark("\(found.others) entries in groups of one were not kept apart.")
+      Console.remark("\(counted(found.others, "entry")) in groups of one were not kept apart.")
     }
-    Console.print("\(found.entries) entries, read up to \(end).")
+    Console.print("\(counted(found.entries, "entry")), read up to \(end).")
   }
 
   private func print(_ groups: ArraySlice<ChangeGroup>, _ session: StoreSession) throws {

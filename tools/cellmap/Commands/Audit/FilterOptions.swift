@@ -26,11 +26,6 @@ struct FilterOptions: ParsableArguments {
       let names = EventKind.allCases.map { "'\($0.name)'" }.joined(separator: ", ")
       throw ValidationError("--event \(name.prefix(80)): give one of \(names).")
     }
-    for (text, name) in [(since, "--since"), (until, "--until")] {
-      if let text, PastMoment(text, now: .now) == nil {
-        throw ValidationError(PastWhen.complaint(about: text, name))
-      }
-    }
   }
 
   private static func kind(_ name: String) -> EventKind? {
@@ -50,6 +45,7 @@ struct FilterOptions: ParsableArguments {
         filter.cell = id
       }
     }
+    try checkOrder()
     if let since {
       // Before the first entry there is nothing to leave out.
       let moment = try PastWhen.moment(since, "--since")
@@ -64,9 +60,25 @@ struct FilterOptions: ParsableArguments {
       }
     }
     if let until {
-      filter.through = try session.point(at: PastWhen.moment(until, "--until")).position.index
+      let moment = try PastWhen.moment(until, "--until")
+      filter.through = try session.point(at: moment).position.index
+    }
+    if let end = filter.through, filter.after > end {
+      throw CommandFailure(
+        .usage,
+        "--since is later than --until: entry \(filter.after) comes after entry \(end). Give the earlier "
+          + "one as --since.")
     }
     return filter
+  }
+
+  /// Two times may have the same entry before them.
+  private func checkOrder() throws(CommandFailure) {
+    guard let since, let until,
+      case .time(let first) = try PastWhen.moment(since, "--since"),
+      case .time(let last) = try PastWhen.moment(until, "--until"), first > last
+    else { return }
+    throw CommandFailure(.usage, "--since \(first) is later than --until \(last): exchange them.")
   }
 }
 

@@ -1,13 +1,10 @@
 import Journal
 import Projections
 
-/// How the difference between two moments is printed.
+/// How things that differ are printed, be it between two moments or between the map and another one.
 struct DifferenceReport {
-  private let from: PastPoint
-  private let to: PastPoint
+  let shown: [EntityDifference]
   private let naming: CellNaming
-  private let unchanged: Int
-  private let shown: [EntityDifference]
   private var cells: [String: Flow] = [:]
   private var projects: [String: Flow] = [:]
 
@@ -18,15 +15,9 @@ struct DifferenceReport {
     var changed = 0
   }
 
-  init(
-    _ difference: MapDifference, _ selection: DifferenceSelection, from: PastPoint, to: PastPoint,
-    naming: CellNaming
-  ) {
-    self.from = from
-    self.to = to
+  init(_ differences: [EntityDifference], naming: CellNaming) {
     self.naming = naming
-    unchanged = difference.unchanged
-    shown = difference.differences.filter { selection.holds($0) }
+    shown = differences
     for difference in shown where difference.entity.kind == .instance {
       Self.count(
         difference, in: &cells, { row in row.place.map { naming.name(of: $0) } ?? "(no cell)" })
@@ -47,12 +38,16 @@ struct DifferenceReport {
     if let new { flows[new, default: Flow()].came += 1 }
   }
 
-  func print(limit: Int) {
-    Console.print(
-      "From \(from.position) (\(from.orderedAt)) to \(to.position) (\(to.orderedAt)):")
+  /// The sums, then the things.
+  ///
+  /// - Parameters:
+  ///   - entries: The title of the column of entries.
+  ///   - empty: What is said where nothing differs.
+  ///   - limit: How many instances are shown; 0 for all.
+  func print(entries: String = "ENTRIES", empty: String, limit: Int) {
     summary("CELL", cells)
     summary("PROJECT", projects)
-    var table = Table("THING", "CHANGE", "WHAT", "ENTRIES")
+    var table = Table("THING", "CHANGE", "WHAT", entries)
     var instances = 0
     for difference in shown {
       if difference.entity.kind == .instance {
@@ -66,11 +61,11 @@ struct DifferenceReport {
         DifferenceOutput.sentence(difference.changes, naming),
         entries.prefix(5).joined(separator: " ") + more)
     }
-    table.print(empty: "Nothing is different.")
+    table.print(empty: empty)
     if limit > 0, instances > limit {
-      Console.remark("\(instances - limit) more instances: give a larger --limit, or 0 for all.")
+      Console.remark(
+        "\(counted(instances - limit, "more instance")): give a larger --limit, or 0 for all.")
     }
-    if unchanged > 0 { Console.print("\(unchanged) things changed and are what they were.") }
   }
 
   private func summary(_ title: String, _ flows: [String: Flow]) {
@@ -88,6 +83,7 @@ struct DifferenceReport {
     return entity.description
   }
 
+  /// A line for each thing.
   func printJSON() {
     for difference in shown {
       var fields = difference.entity.fields
@@ -96,14 +92,14 @@ struct DifferenceReport {
       fields["entries"] = .list(difference.entries.map { .printed($0) })
       Console.print(JSONValue.object(fields).line)
     }
-    let fields: [String: JSONValue] = [
-      "from": .printed(from.position), "from_time": .printed(from.orderedAt),
-      "to": .printed(to.position), "to_time": .printed(to.orderedAt),
-      "different": .number(shown.count), "as_before": .number(unchanged),
-      "cells": .object(cells.mapValues(Self.object)),
-      "projects": .object(projects.mapValues(Self.object)), "position": .printed(to.position),
+  }
+
+  /// The sums, for the last line.
+  var sums: [String: JSONValue] {
+    [
+      "different": .number(shown.count), "cells": .object(cells.mapValues(Self.object)),
+      "projects": .object(projects.mapValues(Self.object)),
     ]
-    Console.print(JSONValue.object(fields).line)
   }
 
   private static func object(_ flow: Flow) -> JSONValue {

@@ -153,27 +153,37 @@ enum EntryOutput {
   }
 }
 
-/// The last name that a cell bore, for people; its UUID where it never had one.
+/// The name that a cell bore, for people; its UUID where it had none.
 final class CellNaming {
   private let history: MapHistory
-  private var known: [CellID: String] = [:]
+  /// Names are those after this entry; nil for the head.
+  var upTo: UInt64?
+  private var known: [CellID: [(index: UInt64, name: ByteText?)]] = [:]
 
-  init(_ history: MapHistory) { self.history = history }
+  init(_ history: MapHistory, upTo index: UInt64? = nil) {
+    self.history = history
+    upTo = index
+  }
 
   /// Whether nobody can read any more what a data key has sealed.
   func isShredded(_ key: KeyID) -> Bool {
     AddressKeys.isGone(key, from: history.journal.files.keys)
   }
 
+  /// The last name up to then; of a cell that came later, the first one it got.
   func name(of cell: CellID) -> String {
-    if let name = known[cell] { return name }
-    var name: ByteText?
+    let names = names(of: cell)
+    let found = names.last { $0.index <= upTo ?? .max } ?? names.first
+    return found?.name?.string ?? cell.description
+  }
+
+  private func names(of cell: CellID) -> [(index: UInt64, name: ByteText?)] {
+    if let names = known[cell] { return names }
     // A name is an ornament: what can't be read is said by the answer itself.
-    for version in (try? history.versions(of: .cell(cell))) ?? [] {
-      if let row = version.after?.cell { name = row.record.name }
+    let names = ((try? history.versions(of: .cell(cell))) ?? []).compactMap { version in
+      version.after?.cell.map { (index: version.entry.position.index, name: $0.record.name) }
     }
-    let text = name?.string ?? cell.description
-    known[cell] = text
-    return text
+    known[cell] = names
+    return names
   }
 }

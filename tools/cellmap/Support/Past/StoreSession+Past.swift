@@ -29,13 +29,22 @@ extension StoreSession {
       throw CommandFailure(.usage, "\(time) is in the future; the journal can't say what comes.")
     }
     let (found, first): (PastPoint?, PastPoint?)
+    var other: Position?
     do throws(JournalError) {
       found = try journal.point(at: moment)
       first = found == nil ? try journal.point(at: .index(1)) : nil
+      // Its index may be that of an entry of another epoch.
+      if found == nil, case .position(let position) = moment {
+        other = try journal.position(at: .index(position.index))
+      }
     } catch {
       throw CommandFailure(error)
     }
     guard let point = found else {
+      if let other {
+        throw CommandFailure(
+          .usage, "The journal has nothing at \(moment): its entry \(other.index) is \(other).")
+      }
       let beginning = first.map { "from \($0.position) (\($0.orderedAt)) " } ?? ""
       throw CommandFailure(
         .usage,
@@ -56,9 +65,53 @@ extension StoreSession {
     return point
   }
 
+  /// Where a range begins: the entry that a moment means, or before the first one if the journal began
+  /// later.
+  func start(at moment: PastMoment) throws(CommandFailure) -> PastPoint {
+    if case .time(let time) = moment {
+      do throws(JournalError) {
+        if try journal.position(at: moment) == nil, let beginning = try journal.beginning() {
+          Console.remark(
+            "The store begins later than \(time), at \(beginning.orderedAt): this is from its beginning on."
+          )
+          return beginning
+        }
+      } catch {
+        throw CommandFailure(error)
+      }
+    }
+    return try point(at: moment)
+  }
+
+  /// The entries of a range, both ends among them.
+  func entries(in range: PastRange) throws(CommandFailure) -> ClosedRange<UInt64> {
+    let last = try range.last.map { moment throws(CommandFailure) in
+      try point(at: moment).position.index
+    }
+    let end = last ?? journal.head.position.index
+    let first: UInt64
+    if case .time(let time) = range.first {
+      let found: UInt64?
+      do throws(JournalError) { found = try journal.firstIndex(from: range.first) } catch {
+        throw CommandFailure(error)
+      }
+      guard let found, found <= end else {
+        throw CommandFailure(.usage, "There are no entries from \(time) to entry \(end).")
+      }
+      first = found
+    } else {
+      first = try point(at: range.first).position.index
+    }
+    guard first <= end else {
+      throw CommandFailure(
+        .usage, "Entry \(first) is later than entry \(end): give the earlier one first.")
+    }
+    return first...end
+  }
+
   /// Cells, hosts and single instances: now, or of the past.
   func view(_ options: PastOptions) throws(CommandFailure) -> any MapView {
-    guard let moment = options.moment else { return try map() }
+    guard let moment = try options.moment() else { return try map() }
     return try view(at: point(at: moment), history())
   }
 
@@ -69,11 +122,9 @@ extension StoreSession {
   /// The whole map: now, or replayed up to an entry of the past into a file that goes with this
   /// process.
   func wholeMap(_ options: PastOptions) throws(CommandFailure) -> MapReading {
-    guard let moment = options.moment else { return try map() }
+    guard let moment = try options.moment() else { return try map() }
     let point = try point(at: moment)
     let scratch = ScratchIndex(index.scratchPath)
-    Console.progress("Replaying \(point.position.index) entries…")
-    defer { Console.endProgress() }
     _ = try IndexReplacement(self).run(into: scratch.path, through: point.position.index)
     do throws(ProjectionError) {
       let reader = try IndexReader(path: scratch.path)

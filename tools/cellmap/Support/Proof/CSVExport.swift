@@ -70,8 +70,7 @@ struct CSVExport {
       let names = try map.names()
       for (name, row) in try map.hosts() { try body(HostOutput.fields(name, row, names, map)) }
     case .instances:
-      let all = InstanceQuery(
-        project: nil, user: nil, cell: .all, isQueuedForDelete: nil, after: nil)
+      let all = InstanceQuery(selection: InstanceSelection(), after: nil)
       try all.forEach(in: map) { (id, row) throws(CommandFailure) in
         try body(InstanceOutput.fields(id, row, map))
         return true

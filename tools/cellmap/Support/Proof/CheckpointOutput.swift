@@ -20,7 +20,7 @@ enum CheckpointOutput {
   static func say(verified answer: [String: JSONValue]) {
     let checkpoint = answer["checkpoint"]
     Console.print(
-      "The journal goes on from the checkpoint of \(checkpoint?["size"]?.line ?? "") entries: it is at "
+      "The journal goes on from the checkpoint of \(counted(checkpoint?["size"]?.line ?? "", "entry")): it is at "
         + "\(answer.shown("position")), root \(answer.shown("root")).")
     Console.print("Signed by \(checkpoint?["key"]?.string ?? "").")
     Console.print("Whether its entries are those of the tree, 'audit verify --full' says.")

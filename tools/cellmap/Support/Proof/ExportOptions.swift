@@ -6,13 +6,13 @@ import Journal
 struct ExportOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "From an entry (42 or 1:42) or a time (2026-01-31T12:00:00Z) on.",
-      valueName: "position|time"))
+      "From an entry (42 or 1:42), a time (2026-01-31T12:00:00Z) or an age ('2h ago') on.",
+      valueName: "when"))
   var from: String?
   @Option(
     help: ArgumentHelp(
-      "Up to an entry or a time; the tree is that of the entries up to it.",
-      valueName: "position|time"))
+      "Up to an entry, a time or an age; the tree is that of the entries up to it.",
+      valueName: "when"))
   var to: String?
   @Option(help: "Only entries about this cell (name or UUID); may be repeated.")
   var cell: [String] = []
@@ -21,9 +21,6 @@ struct ExportOptions: ParsableArguments {
   var instance: [String] = []
 
   func validate() throws {
-    for text in [from, to].compactMap(\.self) where PastMoment(text) == nil {
-      throw ValidationError("'\(text.prefix(80))' is \(OpenJournal.momentWanted).")
-    }
     for text in instance where InstanceID(text) == nil {
       throw ValidationError("--instance wants a UUID of 36 characters.")
     }
@@ -35,8 +32,9 @@ struct ExportOptions: ParsableArguments {
   /// The words for the hidden half, with cells by their UUIDs.
   func words(_ session: StoreSession) throws(CommandFailure) -> [String] {
     var words: [String] = []
-    if let from { words.append("--from=\(from)") }
-    if let to { words.append("--to=\(to)") }
+    // An age is told once, as the time that it is.
+    if let from { words.append("--from=\(try PastWhen.moment(from, "--from"))") }
+    if let to { words.append("--to=\(try PastWhen.moment(to, "--to"))") }
     for text in cell {
       // A cell that is gone has its UUID still.
       let id: CellID
@@ -49,6 +47,19 @@ struct ExportOptions: ParsableArguments {
     }
     words += host.map { "--host=\($0)" } + instance.map { "--instance=\($0)" }
     return words
+  }
+
+  /// - Throws: `unknown` for a thing of which the journal has no entry at all.
+  func checkKnown(_ session: StoreSession) throws(CommandFailure) {
+    guard !isAboutEverything else { return }
+    let history = try session.history()
+    for text in host.map({ "host:\($0)" }) + instance.map({ "instance:\($0)" })
+      + cell.map({
+        "cell:\($0)"
+      })
+    {
+      _ = try EntityArgument.entity(text, history)
+    }
   }
 
   /// The entries, in a journal that knows its head.
@@ -75,12 +86,11 @@ struct ExportOptions: ParsableArguments {
   private func firstIndex(
     _ text: String, in journal: EventJournal
   ) throws(CommandFailure) -> UInt64 {
-    guard case .time(let time)? = PastMoment(text) else {
+    guard let moment = PastMoment(text), case .time = moment else {
       return try OpenJournal.position(text, in: journal).index
     }
-    let before = Timestamp(microseconds: time.microseconds - 1)
     do throws(JournalError) {
-      return (try journal.position(at: .time(before))?.index ?? 0) + 1
+      return try journal.firstIndex(from: moment) ?? journal.head.position.index + 1
     } catch {
       throw CommandFailure(error)
     }

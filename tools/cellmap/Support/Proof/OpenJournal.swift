@@ -14,9 +14,7 @@ enum OpenJournal {
   static func position(
     _ text: String, in journal: EventJournal
   ) throws(CommandFailure) -> Position {
-    guard let moment = PastMoment(text) else {
-      throw CommandFailure(.usage, "\(text.prefix(80)) is \(momentWanted).")
-    }
+    let moment = try PastWhen.moment(text, "POSITION")
     do throws(JournalError) {
       if let position = try journal.position(at: moment) { return position }
     } catch {
@@ -26,6 +24,4 @@ enum OpenJournal {
       .usage,
       "The journal has no entry at \(text.prefix(80)); it goes up to \(journal.head.position).")
   }
-
-  static let momentWanted = "no entry (42 or 1:42) and no time (2026-01-31T12:00:00Z)"
 }

@@ -15,7 +15,7 @@ enum VerifyOutput {
       "full_at": .printed(isFull ? now : point?.fullAt),
       "full_position": .printed(isFull ? verified.head.position : point?.fullPosition),
       "index_digest": .null, "history_digest": .null, "history_position": .null,
-      "checkpoint": .null,
+      "checkpoint": .null, "head": .text(verified.hasWitness ? "agrees" : "missing"),
     ]
   }
 
@@ -33,10 +33,21 @@ enum VerifyOutput {
       fullPosition: fullPosition)
   }
 
+  /// Nothing outside of the journal says how far it was: that is a finding.
+  static func isWithoutHead(_ answer: [String: JSONValue]) -> Bool {
+    answer["head"] == .text("missing")
+  }
+
   static func say(_ answer: [String: JSONValue]) {
     Console.print(
-      "The journal is whole: \(answer.shown("entries")) entries up to \(answer.shown("position")), "
+      "The journal is whole: \(counted(answer.shown("entries"), "entry")) up to \(answer.shown("position")), "
         + "root \(answer.shown("root")).")
+    if isWithoutHead(answer) {
+      Console.print(
+        "The file HEAD, which would tell of entries that were cut off, is missing or unreadable; the next "
+          + "change makes it again. If nobody took it away, compare a kept checkpoint (--checkpoint)."
+      )
+    }
     let first = answer.shown("first_read")
     if first != "1" {
       Console.print(
@@ -53,7 +64,8 @@ enum VerifyOutput {
     }
     if let checkpoint = answer["checkpoint"], checkpoint != .null {
       Console.print(
-        "The journal goes on from the checkpoint of \(checkpoint["size"]?.line ?? "") entries.")
+        "The journal goes on from the checkpoint of \(counted(checkpoint["size"]?.line ?? "", "entry"))."
+      )
     }
   }
 }

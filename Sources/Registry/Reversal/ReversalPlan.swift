@@ -1,0 +1,278 @@
+public import Journal
+public import Projections
+
+/// How some entries are undone: what becomes of each thing that they changed, and what stands against it.
+public struct ReversalPlan: Sendable {
+  /// A thing that was changed since.
+  public struct ChangedSince: Hashable, Sendable {
+    public let entity: EntityKey
+    /// The last entry that changed it.
+    public let entry: Position
+  }
+
+  public let first: Position
+  public let last: Position
+  /// The head at which the plan was made.
+  public let head: Position
+  /// What becomes of things: `before` is what the map holds, `after` what it will, and `entries` are
+  /// those that are undone. Cells, then hosts, then instances.
+  public let steps: [EntityDifference]
+  /// Conflicts that will be open again.
+  public let reopened: [EntityKey]
+  /// Without any of these the plan can be carried out, as far as the rules allow.
+  public let refused: [ChangedSince]
+  /// Things that the entries changed, and that are as they were before already.
+  public let asBefore: Int
+  /// Entries of which nothing can be undone, by kind: what was found out or noted stays.
+  public let staying: [EventKind: UInt64]
+  /// How many things the entries changed: beyond `Rulebook.maximumPieces` it takes several commits.
+  public let touched: Int
+
+  private let items: [Reversal.Item]
+
+  /// Plans the undoing of the entries from `first` to `last`.
+  ///
+  /// Reads those entries, and the ones about the things that they changed.
+  ///
+  /// - Parameter map: The map at the history's head.
+  /// - Returns: nil if they are about more than `MapDifference.maximumEntities` things.
+  /// - Throws: `index` or `journal`.
+  public init?(
+    of indexes: ClosedRange<UInt64>, _ history: MapHistory, map: some MapLookup
+  ) throws(RegistryError) {
+    let positions: (first: Position?, last: Position?, before: Position?)
+    do throws(JournalError) {
+      positions = (
+        try history.journal.position(at: .index(indexes.lowerBound)),
+        try history.journal.position(at: .index(indexes.upperBound)),
+        try history.journal.position(at: .index(indexes.lowerBound - 1))
+      )
+    } catch {
+      throw .journal(error)
+    }
+    guard let first = positions.first, let last = positions.last else {
+      preconditionFailure("entries up to the head are undone")
+    }
+    (self.first, self.last, head) = (first, last, history.head)
+    do throws(ProjectionError) {
+      let found = try history.difference(from: positions.before ?? .start, to: last)
+      guard let found else { return nil }
+      var work = PlanWork(last: last.index)
+      let now = try history.rows(
+        of: found.differences.map(\.entity), at: history.head.index)
+      for difference in found.differences {
+        let lastEntry = try Self.lastChange(of: difference.entity, now, history)
+        work.add(
+          difference, now: now[difference.entity], lastChange: lastEntry,
+          keepsAddresses: try Self.isOnlyResealed(difference.entity, in: indexes, history))
+      }
+      let conflicts = try Self.conflicts(in: indexes, history, map)
+      staying = conflicts.staying
+      reopened = conflicts.reopened.map(\.entity)
+      steps = work.steps
+      refused = work.refused
+      asBefore = work.asBefore
+      touched = found.differences.count + conflicts.reopened.count
+      items = work.items(reopening: conflicts.reopened)
+    } catch {
+      throw .index(error)
+    }
+  }
+
+  /// The last entry that changed what the map holds of a thing, or took it away.
+  private static func lastChange(
+    of entity: EntityKey, _ rows: [EntityKey: EntityRow], _ history: MapHistory
+  ) throws(ProjectionError) -> Position? {
+    let entries = try history.entries(of: entity)
+    guard let row = rows[entity] else { return entries.last?.position }
+    return entries.last { $0.position.index == row.changedAt }?.position
+  }
+
+  /// No entry of a range has given a cell other addresses, though they may be under another key.
+  private static func isOnlyResealed(
+    _ entity: EntityKey, in indexes: ClosedRange<UInt64>, _ history: MapHistory
+  ) throws(ProjectionError) -> Bool {
+    guard entity.kind == .cell else { return false }
+    return try !history.entries(of: entity, upTo: indexes.upperBound).contains { entry in
+      guard entry.position.index >= indexes.lowerBound, case .cell(_, let event) = entry.event
+      else { return false }
+      return switch event {
+      case .added, .removed, .addressesChanged: true
+      default: false
+      }
+    }
+  }
+
+  /// What is decided about conflicts in a range, and the entries of which nothing can be undone.
+  private static func conflicts(
+    in indexes: ClosedRange<UInt64>, _ history: MapHistory, _ map: some MapLookup
+  ) throws(ProjectionError) -> (
+    reopened: [(entity: EntityKey, found: FoundConflict)], staying: [EventKind: UInt64]
+  ) {
+    var staying: [EventKind: UInt64] = [:]
+    var decided: [EntityKey: UInt64] = [:]
+    try history.forEachStep(in: indexes) { step in
+      let event = step.entry.event
+      if case .conflict(let entity, .resolved) = event {
+        decided[entity] = step.entry.position.index
+      } else if event.isKept {
+        staying[event.kind, default: 0] += 1
+      }
+      return .more
+    }
+    var reopened: [(entity: EntityKey, found: FoundConflict)] = []
+    for (entity, index) in decided {
+      // A later entry about the conflict stands.
+      guard let row = try map.conflict(of: entity), row.changedAt == index else { continue }
+      reopened.append(
+        (entity, FoundConflict(kind: row.record.kind, evidence: row.record.evidence)))
+    }
+    reopened.sort { "\($0.entity)" < "\($1.entity)" }
+    return (reopened, staying)
+  }
+
+  /// Nothing is left to be done.
+  public var isEmpty: Bool { items.isEmpty }
+
+  /// The commands that carry the plan out, each one commit; all but a plan of many things is one.
+  ///
+  /// - Parameter size: Things in a commit.
+  public func commands(size: Int = Self.thingsOfOneCommit) -> [(
+    reversal: Reversal, chunk: KeyRange?
+  )] {
+    let leaving = Set(
+      items.compactMap { item -> CellID? in
+        if case .cell(let id, nil) = item { id } else { nil }
+      })
+    func reversal(_ items: some Sequence<Reversal.Item>) -> Reversal {
+      Reversal(first: first, last: last, items: Array(items), leavingCells: leaving)
+    }
+    guard isBulk(size: size) else { return [(reversal(items), nil)] }
+    var commands: [(reversal: Reversal, chunk: KeyRange?)] = []
+    var rest = items[...]
+    while let start = rest.first {
+      let part = rest.prefix(size).prefix {
+        $0.entity.kind == start.entity.kind && $0.removesCell == start.removesCell
+      }
+      rest = rest.dropFirst(part.count)
+      let (low, high) = (start.entity, part.last?.entity ?? start.entity)
+      commands.append(
+        (
+          reversal(part),
+          KeyRange(kind: low.kind, first: low.keyText, last: high.keyText)
+        ))
+    }
+    return commands
+  }
+
+  /// Whether it takes several commits. Depends on the entries that are undone alone, so that the command
+  /// given again is the same.
+  public func isBulk(size: Int = Self.thingsOfOneCommit) -> Bool { touched > size }
+
+  public static let thingsOfOneCommit = 10_000
+
+  /// The command in words, for each of its commits.
+  public var title: ByteText { ByteText("revert \(first)..\(last)") }
+}
+
+/// The steps of a plan on their way.
+private struct PlanWork {
+  let last: UInt64
+  private(set) var steps: [EntityDifference] = []
+  private(set) var refused: [ReversalPlan.ChangedSince] = []
+  private(set) var asBefore = 0
+
+  init(last: UInt64) { self.last = last }
+
+  /// - Parameter difference: What became of the thing by the entries that are undone.
+  mutating func add(
+    _ difference: EntityDifference, now: EntityRow?, lastChange: Position?, keepsAddresses: Bool
+  ) {
+    let target = Self.target(difference.before, now, keepsAddresses: keepsAddresses)
+    guard now?.content != target?.content else {
+      asBefore += 1
+      return
+    }
+    if let lastChange, lastChange.index > last {
+      refused.append(ReversalPlan.ChangedSince(entity: difference.entity, entry: lastChange))
+      return
+    }
+    steps.append(
+      EntityDifference(
+        entity: difference.entity, before: now, after: target, entries: difference.entries))
+  }
+
+  /// What was, under the key of now; where an instance was seen stays, since nothing can make it unseen.
+  private static func target(
+    _ before: EntityRow?, _ now: EntityRow?, keepsAddresses: Bool
+  ) -> EntityRow? {
+    if keepsAddresses, case .cell(var row)? = before, let now = now?.cell {
+      row.record.addresses = now.record.addresses
+      return .cell(row)
+    }
+    guard case .instance(var row)? = before, let seen = now?.instance?.record.lastSeen else {
+      return before
+    }
+    row.record.lastSeen = seen
+    return .instance(row)
+  }
+
+  /// Cells come first and go last.
+  func items(
+    reopening conflicts: [(entity: EntityKey, found: FoundConflict)]
+  ) -> [Reversal.Item] {
+    let all = steps.map { step -> Reversal.Item in
+      switch step.entity {
+      case .cell(let id): .cell(id, step.after?.cell?.record)
+      case .host(let name): .host(name, step.after?.host?.record)
+      case .instance(let id): .instance(id, step.after?.instance?.record)
+      case .store: preconditionFailure("the store has no record")
+      }
+    }
+    let reopened = conflicts.map { Reversal.Item.conflict($0.entity, $0.found) }
+    return all.filter { !$0.removesCell } + reopened + all.filter(\.removesCell)
+  }
+}
+
+extension EntityRow {
+  /// The record, without the entries that made it.
+  fileprivate var content: EntityRow {
+    switch self {
+    case .cell(let row): .cell(CellRow(record: row.record, changedAt: 0))
+    case .host(let row): .host(HostRow(record: row.record, changedAt: 0))
+    case .instance(let row): .instance(InstanceRow(record: row.record, changedAt: 0))
+    }
+  }
+
+  fileprivate var changedAt: UInt64 {
+    switch self {
+    case .cell(let row): row.changedAt
+    case .host(let row): row.changedAt
+    case .instance(let row): row.changedAt
+    }
+  }
+}
+
+extension Event {
+  /// Nothing undoes it: it says what was found out, or what was done to the store.
+  fileprivate var isKept: Bool {
+    switch self {
+    case .store, .conflict, .cell(_, .identityRecorded), .cell(_, .probed),
+      .cell(_, .keyShredded), .cell(_, .addressResealed), .instance(_, .hostSeen):
+      true
+    case .cell, .host, .instance: false
+    }
+  }
+}
+
+extension EntityKey {
+  /// The key as a range of keys has it.
+  fileprivate var keyText: ByteText {
+    switch self {
+    case .store: ByteText("")
+    case .cell(let id): ByteText(id.description)
+    case .host(let name): name
+    case .instance(let id): ByteText(id.description)
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import Foundation
+import Journal
+import TestSupport
+import Testing
+
+@Suite struct RevertCommandTests {
+  private let one = "\(instance(1))"
+  private let two = "\(instance(2))"
+
+  /// Entries 1:5 and 1:6 map instances 1 and 2 to alpha; 1:7 and 1:8 move them to beta; 1:9 gives alpha
+  /// another queue.
+  private func makePast(_ bed: CommandBed) throws {
+    try bed.makeStore()
+    for id in [one, two] {
+      try bed.done("instance", "map", id, "--cell", "alpha", "--project", "p", "--reason", "boot")
+    }
+    for id in [one, two] {
+      try bed.done("instance", "remap", id, "--cell", "beta", "--reason", "moved by mistake")
+    }
+    try bed.done("cell", "address", "alpha", "--queue", "rabbit://new:pw@q:1/", "--reason", "q")
+  }
+
+  private func route(_ bed: CommandBed, _ id: String) throws -> [String: Any] {
+    try #require(try bed.run("route", id, "--reveal", "--json").objects.first)
+  }
+
+  @Test func `a dry run shows the plan, and the revert does it, with addresses and all`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      let plan = try bed.done("revert", "7..9", "--dry-run", "--json").objects
+      let end = try #require(plan.last)
+      #expect(end["different"] as? Int == 3 && end["refused"] as? Int == 0)
+      #expect(end["dry_run"] as? Bool == true && end["position"] as? String == "1:9")
+      let told = try bed.done("revert", "1:7..1:9", "--dry-run")
+      #expect(told.out.contains("cell beta → alpha") && !told.out.contains(":pw@"))
+      #expect(try bed.done("status", "--json").object["position"] as? String == "1:9")
+      #expect(try bed.run("revert", "7..9").status == 64)
+
+      let request = "\(UUID128.random())"
+      let words = ["revert", "7..9", "--reason", "CHG-9", "--request-id", request, "--json"]
+      let done = try bed.done(words).object
+      #expect(done["changed"] as? Bool == true && done["things"] as? Int == 3)
+      #expect(done["from"] as? String == "1:7" && done["entries"] as? [Int] == [10, 12])
+      #expect(try route(bed, one)["cell_name"] as? String == "alpha")
+      #expect(try route(bed, one)["queue"] as? String == "rabbit://nova:pw@alpha:5672/")
+      let again = try bed.done(words).object
+      #expect(again["repeated"] as? Bool == true && again["entries"] as? [Int] == [10, 12])
+      #expect(
+        try bed.done("revert", "7..9", "--reason", "twice").out.contains("Nothing to change"))
+      // The revert itself is undone by the next.
+      try bed.done("revert", "10..12", "--reason", "after all")
+      #expect(try route(bed, two)["cell_name"] as? String == "beta")
+      #expect(
+        try bed.done("audit", "history", one).out.contains("CHG-9"))
+      try bed.done("audit", "verify")
+    }
+  }
+
+  @Test func `what was changed since stands against it, by name and entry`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      try bed.done("instance", "delete-mark", two, "--reason", "later")
+      let dry = try bed.run("revert", "7..8", "--dry-run", "--json")
+      #expect(dry.status == 9)
+      let refused = try #require(dry.objects.first { $0["refused"] as? Bool == true })
+      #expect(refused["instance"] as? String == two && refused["changed_by"] as? String == "1:10")
+      let ran = try bed.run("revert", "7..8", "--reason", "undo")
+      #expect(ran.status == 9 && ran.err.contains(two) && ran.err.contains("1:10"), "\(ran)")
+      #expect(try bed.done("status", "--json").object["position"] as? String == "1:10")
+      try bed.done("revert", "7", "--reason", "the one alone")
+      #expect(try route(bed, one)["cell_name"] as? String == "alpha")
+    }
+  }
+
+  @Test func `rules stand against it too, and nonsense is usage`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      // beta holds instances, and cell0 never goes.
+      for (range, name) in [("4", "beta"), ("1..2", "cell0")] {
+        for end in [["--dry-run"], ["--reason", "x"]] {
+          let ran = try bed.run(["revert", range] + end)
+          #expect(ran.status == 9 && ran.err.contains(name), "\(range): \(ran)")
+        }
+      }
+      for range in ["x", "9..7", "99", "1:", "..5", "7...9", "2:7..2:9", "1d ago..2d ago"] {
+        let ran = try bed.run("revert", range, "--reason", "x")
+        #expect(ran.status == 64 && !ran.err.isEmpty, "\(range): \(ran)")
+      }
+      #expect(try bed.done("status", "--json").object["position"] as? String == "1:9")
+    }
+  }
+}

@@ -1,0 +1,193 @@
+import ArgumentParser
+import Journal
+import Projections
+import Registry
+
+/// `cellmap revert FROM..TO`: makes things again what they were before some entries.
+struct RevertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "revert", abstract: "Undoes entries by new ones.",
+    discussion: """
+      What the entries from FROM to TO changed of cells, hosts and instances becomes again what it was \
+      before FROM; nothing is taken out of the journal. It is refused (9) for things that a later \
+      entry changed, each named with that entry, and where a rule stands against it; then nothing is \
+      done. What was found out or noted stays: sightings, evidence, probes, scans, epochs. A revert can \
+      itself be reverted. --dry-run shows what would be done.
+
+        cellmap revert 1:120..1:188 --dry-run
+        cellmap revert 1:120..1:188 --reason 'remapped by mistake, CHG-9'
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: PlannedChange
+  @Argument(
+    help: ArgumentHelp(
+      "The entries that are undone, both ends among them: entries (42 or 1:42), times or ages.",
+      valueName: "from..to"))
+  var range: String
+  @Flag(help: "Shows what would be done; the map stays as it is.") var dryRun = false
+  @Option(help: "How many instances are shown to people; 0 for all.") var limit = 100
+
+  func validate() throws {
+    guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
+  }
+
+  func run() throws {
+    if !dryRun { try change.requireReason() }
+    let given = try PastWhen.range(range, "FROM..TO")
+    let session = try StoreSession(store)
+    let indexes = try session.entries(in: given)
+    let history = try session.history()
+    let plan = try plan(indexes, history, session)
+    let output = RevertOutput(plan, naming: CellNaming(history), json: store.json)
+    if dryRun {
+      output.print(limit: limit)
+      try refuseChanged(plan)
+      return try preview(plan, session)
+    }
+    if plan.isBulk(), let answer = try session.earlierAnswer(to: plan.title, change) {
+      return report(answer, plan)
+    }
+    try refuseChanged(plan)
+    let outcome = try carryOut(plan, session)
+    session.close()
+    report(outcome, plan)
+  }
+
+  private func plan(
+    _ indexes: ClosedRange<UInt64>, _ history: MapHistory, _ session: StoreSession
+  ) throws(CommandFailure) -> ReversalPlan {
+    let map = try session.map()
+    let made: ReversalPlan?
+    do throws(RegistryError) {
+      made = try ReversalPlan(of: indexes, history, map: map.map)
+    } catch {
+      throw CommandFailure(error)
+    }
+    guard let made else {
+      throw CommandFailure(
+        .usage,
+        "Those entries changed more than \(MapDifference.maximumEntities) things: undo the later half "
+          + "first, or restore a backup.")
+    }
+    return made
+  }
+
+  private func refuseChanged(_ plan: ReversalPlan) throws(CommandFailure) {
+    guard let first = plan.refused.first else { return }
+    let named = plan.refused.prefix(5).map { "\($0.entity) (\($0.entry))" }
+    let more = plan.refused.count > 5 ? " and \(plan.refused.count - 5) more ('--dry-run')" : ""
+    throw CommandFailure(
+      .refused,
+      "Changed since \(plan.last): \(named.joined(separator: ", "))\(more). Nothing was done. "
+        + "Undo \(first.entry) first, or take fewer entries.")
+  }
+
+  /// The rules, asked without writing.
+  private func preview(_ plan: ReversalPlan, _ session: StoreSession) throws(CommandFailure) {
+    let map = try session.map()
+    let preview = ChangePreview(
+      map: map.map, head: map.head.index, keys: try session.keysForReading())
+    do throws(RegistryError) {
+      for command in plan.commands() { _ = try preview.events(command.reversal) }
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  private func carryOut(
+    _ plan: ReversalPlan, _ session: StoreSession
+  ) throws(CommandFailure) -> Outcome {
+    guard plan.isBulk() else {
+      return try session.submit(.revert(plan.commands()[0].reversal), change)
+    }
+    let registry = try session.writer()
+    func submit(_ made: Change, _ chunk: KeyRange?) throws(CommandFailure) -> Outcome {
+      var command = change.command(made)
+      command.bulk = BulkMark(title: plan.title, chunk: chunk)
+      do throws(RegistryError) { return try registry.submit(command) } catch {
+        throw CommandFailure(error, request: change.request)
+      }
+    }
+    var counts = ChangeCounts()
+    for (reversal, chunk) in plan.commands() {
+      let changed = try submit(.revert(reversal), chunk).changed
+      switch reversal.items.first?.entity.kind {
+      case .cell?: counts.cells += changed
+      case .host?: counts.hosts += changed
+      default: counts.instances += changed
+      }
+      Console.progress("Undoing: \(counts.instances) instances")
+    }
+    Console.endProgress()
+    return try submit(.finishRequest(counts), nil)
+  }
+
+  private func report(_ outcome: Outcome, _ plan: ReversalPlan) {
+    let things = outcome.finished.map { $0.cells + $0.hosts + $0.instances } ?? outcome.changed
+    change.report(
+      outcome, store,
+      done: "Undid \(RevertOutput.entries(of: plan)): \(counted(things, "thing")).",
+      json: [
+        "from": .printed(plan.first), "to": .printed(plan.last), "things": .number(things),
+        "as_before": .number(plan.asBefore), "dry_run": .flag(false),
+      ])
+  }
+}
+
+/// How a plan of undoing is printed.
+struct RevertOutput {
+  private let plan: ReversalPlan
+  private let naming: CellNaming
+  private let json: Bool
+
+  init(_ plan: ReversalPlan, naming: CellNaming, json: Bool) {
+    self.plan = plan
+    self.naming = naming
+    self.json = json
+  }
+
+  static func entries(of plan: ReversalPlan) -> String {
+    plan.first == plan.last ? "entry \(plan.first)" : "the entries \(plan.first) to \(plan.last)"
+  }
+
+  func print(limit: Int) {
+    let report = DifferenceReport(plan.steps, naming: naming)
+    if json { return printJSON(report) }
+    Console.print("A dry run. Undoing \(Self.entries(of: plan)) would change this:")
+    report.print(entries: "UNDONE", empty: "Nothing is to be undone.", limit: limit)
+    for entity in plan.reopened { Console.say("The conflict about \(entity) would be open again.") }
+    if plan.asBefore > 0 {
+      Console.print("\(counted(plan.asBefore, "thing")) changed by them, as before again already.")
+    }
+    for (kind, count) in plan.staying.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+      Console.print("Stays: \(count) × \(kind.name).")
+    }
+    guard !plan.refused.isEmpty else { return }
+    Console.print("\nChanged since, which stands against it:")
+    var table = Table("THING", "ENTRY")
+    for refused in plan.refused {
+      table.add(StepOutput.name(of: refused.entity, naming), "\(refused.entry)")
+    }
+    table.print(empty: "")
+  }
+
+  private func printJSON(_ report: DifferenceReport) {
+    report.printJSON()
+    for refused in plan.refused {
+      var fields = refused.entity.fields
+      fields["refused"] = .flag(true)
+      fields["changed_by"] = .printed(refused.entry)
+      Console.print(JSONValue.object(fields).line)
+    }
+    var staying: [String: JSONValue] = [:]
+    for (kind, count) in plan.staying { staying[kind.name] = .number(count) }
+    let fields: [String: JSONValue] = [
+      "from": .printed(plan.first), "to": .printed(plan.last), "dry_run": .flag(true),
+      "changed": .flag(false), "as_before": .number(plan.asBefore),
+      "refused": .number(plan.refused.count), "stays": .object(staying),
+      "reopened": .list(plan.reopened.map { .text($0.description) }),
+      "position": .printed(plan.head),
+    ]
+    Console.print(JSONValue.object(fields.merging(report.sums) { $1 }).line)
+  }
+}
