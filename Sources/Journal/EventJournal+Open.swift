@@ -20,16 +20,21 @@ extension EventJournal {
   /// it, and it can't be written.
   ///
   /// - Throws: As `open`, but for what is asked of a store's directory.
-  static func openCopy(_ files: StoreFiles) throws(JournalError) -> EventJournal {
-    try open(files, lock: StoreLock(reading: files.journal), options: Options())
+  ///
+  /// - Parameter archive: Where its archives are, if they aren't in its folder.
+  static func openCopy(
+    _ files: StoreFiles, archive: String? = nil
+  ) throws(JournalError) -> EventJournal {
+    try open(
+      files, lock: StoreLock(reading: files.journal), options: Options(), archive: archive)
   }
 
   static func open(
-    _ files: StoreFiles, lock: StoreLock, options: Options
+    _ files: StoreFiles, lock: StoreLock, options: Options, archive: String? = nil
   ) throws(JournalError) -> EventJournal {
     // The witness first: a commit in between must not look like a step back.
     let witness = try HeadSlots.read(files.head)
-    let file = try PageFile(files.journal)
+    let file = try PageFile(files.journal, archiveFolder: archive ?? files.archive)
     let (record, tip) = try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
       let tip = try JournalTip(of: snapshot)
       guard tip.position != .start else { throw file.corrupt("it has no entries") }
@@ -77,7 +82,7 @@ extension EventJournal {
   private static func opening(
     of epoch: UInt32, through last: UInt64, in snapshot: JournalSnapshot
   ) throws(JournalError) -> EpochOpening? {
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var cursor = EntryCursor(snapshot)
     var (low, high) = (UInt64(1), last)
     while low < high {
       let middle = (low + high) / 2
@@ -85,7 +90,7 @@ extension EventJournal {
         throw .missingEntry(index: middle)
       }
       let header = try EntryChain.header(
-        cursor.bytes, in: cursor.range, index: middle, path: snapshot.file.path)
+        cursor.bytes, in: cursor.range, index: middle, path: cursor.path)
       if header.position.epoch < epoch { low = middle + 1 } else { high = middle }
     }
     guard try cursor.seek(low), cursor.key == low,
@@ -105,11 +110,11 @@ extension EventJournal {
     guard witness.position.index <= tip.position.index else {
       throw .steppedBack(journal: tip.position, witness: witness.position)
     }
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var cursor = EntryCursor(snapshot)
     let index = witness.position.index
     guard try cursor.seek(index), cursor.key == index else { throw .missingEntry(index: index) }
     let header = try EntryChain.header(
-      cursor.bytes, in: cursor.range, index: index, path: snapshot.file.path)
+      cursor.bytes, in: cursor.range, index: index, path: cursor.path)
     guard header.position == witness.position,
       EntryChain.root(cursor.bytes, in: cursor.range, behind: header) == witness.root
     else { throw .divergedFromWitness(witness: witness.position) }

@@ -51,7 +51,7 @@ extension EventJournal {
   ) throws(JournalError) -> [Entry] {
     var entries: [Entry] = []
     var chunk = EntryChunk()
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var cursor = EntryCursor(snapshot)
     var rest = indexes
     while let first = rest.first {
       let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
@@ -146,7 +146,7 @@ extension EventJournal {
   ) throws(JournalError) {
     let tileEnd = ((first - 1) / UInt64(TileLayout.width) + 1) * UInt64(TileLayout.width)
     try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-      var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+      var cursor = EntryCursor(snapshot)
       try chunk.read(first...min(last, tileEnd), from: snapshot, by: &cursor, tip: tip)
     }
   }
@@ -241,7 +241,7 @@ public struct EntryChunk: Sendable {
   ///   - known: Tiles that were read before; nil for whoever reads each tile once.
   mutating func read(
     _ indexes: some Collection<UInt64>, from snapshot: JournalSnapshot,
-    by cursor: inout TreeCursor, tip: JournalTip, known: VerifiedTiles? = nil
+    by cursor: inout EntryCursor, tip: JournalTip, known: VerifiedTiles? = nil
   ) throws(JournalError) {
     guard let first = indexes.first else { return }
     bytes.removeAll(keepingCapacity: true)
@@ -266,16 +266,14 @@ public struct EntryChunk: Sendable {
         index == before + 1 && index > first ? try cursor.next() : try cursor.seek(index)
       before = index
       guard isThere, cursor.key == index else { throw .missingEntry(index: index) }
-      try take(cursor, leaf: leaves[Int((index - 1) % width)], path: snapshot.file.path)
+      try take(cursor, leaf: leaves[Int((index - 1) % width)])
     }
   }
 
-  private mutating func take(
-    _ cursor: TreeCursor, leaf: Digest, path: String
-  ) throws(JournalError) {
+  private mutating func take(_ cursor: EntryCursor, leaf: Digest) throws(JournalError) {
     let index = cursor.key
     let header = try EntryChain.header(
-      cursor.bytes, in: cursor.range, index: index, path: path)
+      cursor.bytes, in: cursor.range, index: index, path: cursor.path)
     let start = cursor.range.lowerBound
     let end = start + Int(header.entryLength)
     guard header.position.index == index,

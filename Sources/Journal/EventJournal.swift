@@ -156,14 +156,14 @@ extension JournalTip {
   func extended(
     to snapshot: JournalSnapshot
   ) throws(JournalError) -> (tip: JournalTip, isAtEnd: Bool) {
-    let size = snapshot.entries.entryCount
+    let size = snapshot.size
     guard size >= position.index else {
       throw .steppedBack(
         journal: try JournalTip(of: snapshot).position, witness: position)
     }
     var tip = self
     if size > position.index {
-      var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+      var cursor = EntryCursor(snapshot)
       guard try cursor.seek(position.index + 1) else {
         throw .missingEntry(index: position.index + 1)
       }

@@ -20,6 +20,8 @@ public enum JournalError: Error, Equatable, Sendable {
   case divergedFromWitness(witness: Position)
   case foreignWitness(path: String, store: StoreID, witness: StoreID)
   case replaced(path: String)
+  case archiveMissing(path: String)
+  case archiveDamaged(path: String, what: String)
 
   // Other writers.
   case locked(path: String, holder: LeaseHolder?)
@@ -47,7 +49,8 @@ extension JournalError {
     case .noStore, .notAStore, .alreadyAStore, .unsafePermissions, .networkFileSystem: .notAStore
     case .newerFormat, .newerEvent: .newerFormat
     case .journalLost, .truncated, .corrupt, .missingEntry, .damagedEntry, .damagedTree,
-      .steppedBack, .divergedFromWitness, .foreignWitness, .replaced:
+      .steppedBack, .divergedFromWitness, .foreignWitness, .replaced,
+      .archiveMissing, .archiveDamaged:
       .integrity
     case .locked, .inUse: .locked
     case .staleHead: .stale
@@ -115,6 +118,12 @@ extension JournalError: CustomStringConvertible {
         + "Restore the right one."
     case .foreignWitness(let path, let store, let witness):
       "\(path) belongs to store \(witness), the journal to store \(store). Put back the right one."
+    case .archiveMissing(let path):
+      "The archive \(path) is missing, and what was asked needs entries in it. Put the file back, from "
+        + "a copy of the store's folder. Instances are routed without it."
+    case .archiveDamaged(let path, let what):
+      "The archive \(path) is damaged: \(what). Nothing was changed. Put back a copy of the file. "
+        + "Instances are routed without it."
     case .replaced(let path):
       "\(path) was replaced while it was open. Restart this program to use the new file."
     default: describeFailure

@@ -70,6 +70,12 @@ import Testing
       let other = try #require(keys[1]["key"] as? String)
       let wrong = try bed.run("audit", "checkpoint", "--verify", "kept", "--key", other)
       #expect(wrong.status == 4 && wrong.err.contains("not signed by"), "\(wrong.err)")
+      // Who has the first key alone follows it to the one that signs now.
+      try bed.write(try bed.done("audit", "checkpoint").out, to: "newer")
+      let followed = try bed.done(
+        "audit", "checkpoint", "--verify", "newer", "--key", key, "--json"
+      ).object
+      #expect((followed["checkpoint"] as? [String: Any])?["key"] as? String == other)
       let pem = try bed.done("audit", "checkpoint", "--pem").out
       #expect(pem.hasPrefix("-----BEGIN PUBLIC KEY-----\n"))
       // The independent checker takes it, with the proof that leads to it.

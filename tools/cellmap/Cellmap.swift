@@ -27,10 +27,10 @@ struct Cellmap: ParsableCommand {
       InstanceCommand.self, RouteCommand.self, CastCommand.self, AuditCommand.self,
       ReplayCommand.self, RebuildCommand.self, RevertCommand.self, ConflictsCommand.self,
       ReconcileCommand.self,
-      DoctorCommand.self, BackupCommand.self,
+      DoctorCommand.self, BackupCommand.self, KeysCommand.self, ArchiveCommand.self,
       StatusCommand.self, ReplayWorkerCommand.self, VerifyWorkerCommand.self,
       ProveWorkerCommand.self, CheckpointWorkerCommand.self, ExportWorkerCommand.self,
-      ImportWorkerCommand.self,
+      ImportWorkerCommand.self, KeysWorkerCommand.self, ArchiveWorkerCommand.self,
       BackupWorkerCommand.self, RestoreWorkerCommand.self,
     ])
 

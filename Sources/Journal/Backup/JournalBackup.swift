@@ -41,6 +41,7 @@ extension JournalBackup {
         try? WorkFolder.remove(work.directory)
         throw error
       }
+      if withKeys { KeyCopies.note(target, in: journal.files.keys) }
       return try open(target)
     }
   }
@@ -78,6 +79,7 @@ extension JournalBackup {
     // After the entries: the key of a sealed address is there before its entry is.
     if withKeys {
       do throws(KeyError) {
+        try KeyShredding.finishAbandoned(of: journal)
         try KeyRing.copy(from: journal.files.keys, to: work.keys)
         try KeyRing.open(in: work.keys, store: journal.store).addresses.check()
       } catch {

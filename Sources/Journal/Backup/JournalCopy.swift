@@ -22,7 +22,7 @@ enum JournalCopy {
   ) throws(JournalError) -> EventJournal {
     let file = try NewJournalFile(
       files.journal, store: source.store, mapSizeBytes: LMDBEnvironment.defaultMapSizeBytes)
-    var tip = try copyEntries(of: source, through: last, into: file)
+    var tip = try copyEntries(of: source, after: .empty, through: last, into: file)
     guard try tip.frontier.root == source.root(at: last) else {
       throw .damagedTree(index: last, what: "its root is not that of the entries")
     }
@@ -34,23 +34,32 @@ enum JournalCopy {
     return try finish(file, of: source.store, at: tip, in: files)
   }
 
-  /// Ends the writing of a journal, gives it its HEAD, and reads all of it again.
+  /// Ends the writing of a journal, gives it its HEAD, and reads it again.
   ///
+  /// - Parameters:
+  ///   - archive: Where its archives are, if it has any.
+  ///   - point: Up to where it was verified before, and is not read again.
   /// - Throws: As `make`.
   static func finish(
-    _ file: NewJournalFile, of store: StoreID, at tip: JournalTip, in files: StoreFiles
+    _ file: NewJournalFile, of store: StoreID, at tip: JournalTip, in files: StoreFiles,
+    archive: String? = nil, after point: VerifiedPoint? = nil
   ) throws(JournalError) -> EventJournal {
     try file.finish()
     let head = HeadSlots(files.head)
     try head.write(store: store, position: tip.position, root: tip.root, at: .now)
     try head.sync()
-    return try verified(files, tip)
+    return try verified(files, tip, archive: archive, after: point)
   }
 
-  private static func copyEntries(
-    of source: EventJournal, through last: UInt64, into file: NewJournalFile
+  /// Copies entries behind a tip, which is the end of what the file has.
+  ///
+  /// - Returns: The new end.
+  /// - Throws: As `make`.
+  static func copyEntries(
+    of source: EventJournal, after before: JournalTip, through last: UInt64,
+    into file: NewJournalFile
   ) throws(JournalError) -> JournalTip {
-    var tip = JournalTip.empty
+    var tip = before
     var batch = AppendBatch()
     batch.begin(after: tip)
     while tip.position.index < last {
@@ -66,10 +75,10 @@ enum JournalCopy {
 
   /// What is on disk is what was meant: every entry, the tree, each root, HEAD.
   private static func verified(
-    _ files: StoreFiles, _ tip: JournalTip
+    _ files: StoreFiles, _ tip: JournalTip, archive: String?, after point: VerifiedPoint?
   ) throws(JournalError) -> EventJournal {
-    let copy = try EventJournal.openCopy(files)
-    let head = try copy.verify().head
+    let copy = try EventJournal.openCopy(files, archive: archive)
+    let head = try copy.verify(after: point).head
     guard head.position == tip.position, head.root == tip.root else {
       throw .corrupt(path: files.journal, what: "it was written otherwise than it is read")
     }

@@ -126,12 +126,15 @@ extension JournalBackup {
     let keys = try restoreKeys(into: files)
     let aside = try filing { () throws(FileError) in
       let aside = try setAside(files, left)
+      try linkArchives(of: files, into: aside)
       // Any process makes the index again, and LMDB its lock file.
       for path in [files.current, files.journalLock] { try WorkFolder.remove(path) }
       try SmallFile.syncDirectory(of: files.journal)
       // Here the new store takes the old one's place: its first entry knows of what HEAD has seen.
       try SmallFile.move(made.journal, to: files.journal)
       try SmallFile.move(made.head, to: files.head)
+      // The new journal has all of its entries; the archives are the old one's, and stay with it.
+      if aside != nil { try? WorkFolder.remove(files.archive) }
       return aside
     }
     return RestoredStore(plan: plan, head: head, setAside: aside, keys: keys)
@@ -149,6 +152,19 @@ extension JournalBackup {
     }
     try SmallFile.syncDirectory(of: aside + "/HEAD")
     return aside
+  }
+
+  /// Gives the archives of the old journal second names beside it.
+  private func linkArchives(of files: StoreFiles, into aside: String?) throws(FileError) {
+    guard let aside, FileIdentity(ofPath: files.archive) != nil else { return }
+    let folder = aside + "/archive"
+    guard unsafe mkdir(folder, 0o700) == 0 else { throw FileError("mkdir", folder, code: errno) }
+    for name in try SmallFile.names(in: files.archive) {
+      let (path, second) = (files.archive + "/" + name, folder + "/" + name)
+      guard unsafe link(path, second) == 0 else { throw FileError("link", second, code: errno) }
+    }
+    try SmallFile.syncDirectory(of: folder + "/entries")
+    try SmallFile.syncDirectory(of: folder)
   }
 
   private func freeFolder(_ path: String) throws(FileError) -> String {

@@ -2,25 +2,30 @@ internal import Crypto
 internal import Glibc
 internal import Synchronization
 
-/// The keys that seal and open addresses: the master, and a data key per cell wrapped by it.
+/// The keys that seal and open addresses: the master, and data keys per cell wrapped by it.
 ///
-/// A data key that is damaged takes away the addresses of its own cell alone.
+/// A data key that is damaged takes away the addresses of its own cell alone. Other processes make,
+/// rewrap and shred keys meanwhile: sealing looks at the folder each time, and opening at the key's
+/// file.
 public final class AddressKeys: Sendable {
-  private let directory: String
-  private let store: StoreID
-  private let master: StoredKey
-  private let known = Mutex(Known())
+  let directory: String
+  let store: StoreID
+  private let known: Mutex<Known>
 
   private struct Known {
+    /// The master, and while it is being rotated the next one.
+    var masters: [StoredKey]
     var keys: [KeyID: DataKey] = [:]
     /// Why a key can't be had whose file is there.
     var damaged: [KeyID: KeyError] = [:]
+    /// Keys that are being shredded: nothing is sealed by them any more.
+    var leaving: Set<KeyID> = []
   }
 
-  private init(directory: String, store: StoreID, master: StoredKey) {
+  private init(directory: String, store: StoreID, masters: [StoredKey]) {
     self.directory = directory
     self.store = store
-    self.master = master
+    known = Mutex(Known(masters: masters))
   }
 
   /// Makes the master of a new store in a directory that is there.
@@ -29,7 +34,7 @@ public final class AddressKeys: Sendable {
   static func create(in directory: String, store: StoreID) throws(KeyError) -> AddressKeys {
     let master = StoredKey.random(.master)
     try master.write(to: directory, of: store)
-    return AddressKeys(directory: directory, store: store, master: master)
+    return AddressKeys(directory: directory, store: store, masters: [master])
   }
 
   /// Reads the keys of a store.
@@ -37,10 +42,18 @@ public final class AddressKeys: Sendable {
   /// - Throws: `KeyError.missing` without a master (a backup without keys); `damaged` if its file was
   ///   changed or is another store's. A damaged data key is told when it is needed.
   public static func open(in directory: String, store: StoreID) throws(KeyError) -> AddressKeys {
-    let master = try StoredKey(.master, in: directory, of: store)
-    let keys = AddressKeys(directory: directory, store: store, master: master)
-    try keys.readDataKeys()
+    let keys = AddressKeys(
+      directory: directory, store: store,
+      masters: try MasterRotation.masters(in: directory, of: store))
+    try keys.readFolder()
     return keys
+  }
+
+  /// The same for a store that is open, after the shredding of keys was finished that a killed process
+  /// had begun.
+  public static func open(of journal: EventJournal) throws(KeyError) -> AddressKeys {
+    try KeyShredding.finishAbandoned(of: journal)
+    return try open(in: journal.files.keys, store: journal.store)
   }
 
   /// - Throws: The first data key that can't be had, though its file is there.
@@ -51,16 +64,41 @@ public final class AddressKeys: Sendable {
 
   /// Seals the whole text of an address for its place, under the cell's newest data key.
   ///
-  /// Makes a data key, and its file durable, if the cell has none yet.
+  /// Makes a data key, and its file durable, if the cell has none yet. Under the write lease: a key
+  /// that is rotated or shredded meanwhile would be the wrong one.
   ///
   /// - Throws: `KeyError.file` if that file can't be written.
   public func seal(
     _ original: [UInt8], publicForm: ByteText, of cell: CellID, _ field: AddressField
   ) throws(KeyError) -> SealedAddress {
-    let key = try newestDataKey(of: cell)
-    let context = sealContext(cell, field, key.id)
+    try readFolder()
+    return seal(
+      original, publicForm: publicForm, field, under: try keyForSealing(of: cell, butNot: []))
+  }
+
+  /// Seals addresses of a cell anew, under a data key that seals none of them now: the newest one if it
+  /// is so, else one that is made. Under the write lease.
+  ///
+  /// - Throws: As `open` for an address that can't be opened, and `file`.
+  public func reseal(
+    _ addresses: [(AddressField, SealedAddress)], of cell: CellID
+  ) throws(KeyError) -> [SealedAddress] {
+    try readFolder()
+    let clear = try addresses.map { (field, address) throws(KeyError) in
+      try open(address, of: cell, field)
+    }
+    let newer = try keyForSealing(of: cell, butNot: addresses.map(\.1.key))
+    return zip(addresses, clear).map { item, original in
+      seal(original, publicForm: item.1.publicForm, item.0, under: newer)
+    }
+  }
+
+  private func seal(
+    _ original: [UInt8], publicForm: ByteText, _ field: AddressField, under key: DataKey
+  ) -> SealedAddress {
     guard
-      let box = try? AES.GCM.seal(original, using: key.key, authenticating: context),
+      let box = try? AES.GCM.seal(
+        original, using: key.key, authenticating: sealContext(key.cell, field, key.id)),
       let combined = box.combined
     else { preconditionFailure("AES-GCM seals any text under a 256-bit key") }
     return SealedAddress(publicForm: publicForm, key: key.id, sealed: Array(combined))
@@ -89,95 +127,90 @@ public final class AddressKeys: Sendable {
 
   // MARK: Data keys
 
-  private struct DataKey {
-    let id: KeyID
-    let cell: CellID
-    let key: SymmetricKey
-  }
-
   private func dataKey(_ id: KeyID, of cell: CellID) throws(KeyError) -> DataKey {
-    if let key = known.withLock({ $0.keys[id] }) { return key }
-    // Another process may have made the key since these were read.
-    try readDataKeys()
+    if let key = known.withLock({ $0.keys[id] }), isThere(id) { return key }
+    // Another process may have made, rewrapped or shredded the key since these were read.
+    try readFolder()
     return try known.withLock { (known) throws(KeyError) in
       if let key = known.keys[id] { return key }
       throw known.damaged[id] ?? .shredded(id, cell: cell)
     }
   }
 
-  /// Key ids are made in the order of time, so the greatest is the newest.
-  private func newestDataKey(of cell: CellID) throws(KeyError) -> DataKey {
-    if let newest = newestKnownKey(of: cell) { return newest }
-    try readDataKeys()
-    if let newest = newestKnownKey(of: cell) { return newest }
-    let made = DataKey(
-      id: KeyID(.timeOrdered(at: .now)), cell: cell, key: SymmetricKey(size: .bits256))
-    try write(made)
-    known.withLock { $0.keys[made.id] = made }
+  private func isThere(_ id: KeyID) -> Bool { !AddressKeys.isGone(id, from: directory) }
+
+  /// Whether a data key was shredded or lost: its file isn't in a folder that holds keys. Where the whole
+  /// folder is gone, it was moved.
+  public static func isGone(_ id: KeyID, from folder: String) -> Bool {
+    FileIdentity(ofPath: DataKey.path(of: id, in: folder)) == nil && KeyRing.holdsKeys(folder)
+  }
+
+  /// The newest data key of a cell, unless it is one of `used`; else one that is made. Key ids are made
+  /// in the order of time, so the greatest is the newest.
+  private func keyForSealing(of cell: CellID, butNot used: [KeyID]) throws(KeyError) -> DataKey {
+    let newest = known.withLock { known in
+      known.keys.values.filter { $0.cell == cell && !known.leaving.contains($0.id) }
+        .max { $0.id < $1.id }
+    }
+    if let newest, !used.contains(newest.id) { return newest }
+    return try make(for: cell)
+  }
+
+  private func make(for cell: CellID) throws(KeyError) -> DataKey {
+    let made = DataKey.random(of: cell)
+    // The master on disk: another process may have rotated it.
+    let masters = try MasterRotation.masters(in: directory, of: store)
+    try made.write(to: directory, of: store, under: masters[0])
+    known.withLock { known in
+      known.masters = masters
+      known.keys[made.id] = made
+    }
     return made
   }
 
-  private func newestKnownKey(of cell: CellID) -> DataKey? {
-    known.withLock { known in
-      known.keys.values.filter { $0.cell == cell }.max { $0.id < $1.id }
-    }
-  }
-
-  private static let dataMagic = Array("CELLDEK1".utf8)
-
-  private func wrapContext(_ cell: CellID, _ key: KeyID) -> [UInt8] {
-    Array("cellmap key".utf8) + store.uuid.bytes + cell.uuid.bytes + key.uuid.bytes
-  }
-
-  private func write(_ key: DataKey) throws(KeyError) {
-    let clear = unsafe key.key.withUnsafeBytes { unsafe Array($0) }
-    guard
-      let wrapped = try? AES.GCM.seal(
-        clear, using: master.key, authenticating: wrapContext(key.cell, key.id)
-      ).combined
-    else { preconditionFailure("AES-GCM wraps any key under a 256-bit key") }
-    let bytes =
-      Self.dataMagic + key.id.uuid.bytes + key.cell.uuid.bytes + master.id.uuid.bytes
-      + Array(wrapped)
-    do throws(FileError) {
-      try SmallFile.replace(directory + "/data-\(key.id)", with: bytes)
-    } catch {
-      throw .file(error)
-    }
-  }
-
-  private func readDataKeys() throws(KeyError) {
+  /// Takes in the keys that have come since, and forgets those that have gone.
+  private func readFolder() throws(KeyError) {
+    guard KeyRing.holdsKeys(directory) else { return }
     let names: [String]
     do throws(FileError) { names = try SmallFile.names(in: directory) } catch { throw .file(error) }
-    for name in names where name.utf8.count == 41 && name.hasPrefix("data-") {
-      guard let id = KeyID(String(name.dropFirst("data-".count))) else { continue }
+    let there = Set(names.compactMap { DataKey.id(ofFile: $0) })
+    let new = known.withLock { known in
+      known.leaving = Set(names.compactMap { KeyShredding.key(ofMark: $0) })
+      known.keys = known.keys.filter { there.contains($0.key) }
+      known.damaged = known.damaged.filter { there.contains($0.key) }
+      return there.filter { known.keys[$0] == nil }
+    }
+    for id in new {
       do throws(KeyError) {
-        let key = try readDataKey(directory + "/" + name)
-        guard key.id == id else { throw .damaged(directory + "/" + name) }
+        let key = try readKey(id)
         known.withLock { known in
           known.keys[id] = key
           known.damaged[id] = nil
         }
+      } catch .missing {
+        // Shredded since the folder was read.
       } catch {
-        known.withLock { known in
-          if known.keys[id] == nil { known.damaged[id] = error }
-        }
+        known.withLock { $0.damaged[id] = error }
       }
     }
   }
 
-  private func readDataKey(_ path: String) throws(KeyError) -> DataKey {
-    let bytes = try StoredKey.bytes(of: path)
-    guard bytes.count == 8 + 48 + 60, Array(bytes[0..<8]) == Self.dataMagic,
-      let id = UUID128(bytes: bytes[8..<24]), let cell = UUID128(bytes: bytes[24..<40]),
-      let masterID = UUID128(bytes: bytes[40..<56])
-    else { throw .damaged(path) }
-    guard masterID == master.id.uuid else { throw .damaged("\(path): it is under another master") }
-    guard
-      let box = try? AES.GCM.SealedBox(combined: Array(bytes[56...])),
-      let clear = try? AES.GCM.open(
-        box, using: master.key, authenticating: wrapContext(CellID(cell), KeyID(id)))
-    else { throw .damaged(path) }
-    return DataKey(id: KeyID(id), cell: CellID(cell), key: SymmetricKey(data: clear))
+  /// A key may be rewrapped between the reading of its file and that of the masters.
+  private static let readingsOfAKey = 3
+
+  private func readKey(_ id: KeyID) throws(KeyError) -> DataKey {
+    for _ in 1...Self.readingsOfAKey {
+      let wrapped = try DataKey.Wrapped(id, in: directory)
+      var masters = known.withLock { $0.masters }
+      if !masters.contains(where: { $0.id == wrapped.master }) {
+        masters = try MasterRotation.masters(in: directory, of: store)
+        known.withLock { $0.masters = masters }
+      }
+      if let master = masters.first(where: { $0.id == wrapped.master }) {
+        return try wrapped.opened(by: master, of: store)
+      }
+    }
+    let path = DataKey.path(of: id, in: directory)
+    throw .damaged("\(path): it is under another master")
   }
 }

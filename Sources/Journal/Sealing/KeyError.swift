@@ -6,6 +6,8 @@ public enum KeyError: Error, Equatable, CustomStringConvertible {
   case damaged(String)
   /// The data key of a sealed address is gone.
   case shredded(KeyID, cell: CellID)
+  /// Another process shreds the key now.
+  case busy(KeyID)
   case file(FileError)
 
   public var description: String {
@@ -16,8 +18,9 @@ public enum KeyError: Error, Equatable, CustomStringConvertible {
       "\(what) does not open: it was changed, or belongs to another store. "
         + "Put back the 'keys' folder that belongs to this store."
     case .shredded(let key, let cell):
-      "The address of cell \(cell) is sealed under key \(key), which is gone. "
-        + "Give the address again with 'cell address'."
+      "The address of cell \(cell) was sealed by key \(key), which is shredded or lost: it can't be "
+        + "read any more. Give an address that is needed again, with 'cell address'."
+    case .busy(let key): "Another process shreds key \(key) now."
     case .file(let error): error.description
     }
   }

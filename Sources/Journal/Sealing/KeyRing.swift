@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The keys of a store: seals addresses, opens them, and signs commands and rows.
 ///
-/// Keys live in `keys/`, one file each, mode 0600: the master, the HMAC key, and a data key per cell
+/// Keys live in `keys/`, one file each, mode 0600: the master, the HMAC key, and a data keys per cell
 /// wrapped by the master. The journal, the index and every output hold only what they seal.
 public final class KeyRing: Sendable {
   /// Those that open addresses, which is all that routing needs.
@@ -38,6 +38,13 @@ public final class KeyRing: Sendable {
       addresses: addresses, hmac: try StoredKey(.hmac, in: directory, of: store))
   }
 
+  /// The same for a store that is open, after the shredding of keys was finished that a killed process
+  /// had begun.
+  public static func open(of journal: EventJournal) throws(KeyError) -> KeyRing {
+    try KeyShredding.finishAbandoned(of: journal)
+    return try open(in: journal.files.keys, store: journal.store)
+  }
+
   /// As `AddressKeys.seal`.
   public func seal(
     _ original: [UInt8], publicForm: ByteText, of cell: CellID, _ field: AddressField
@@ -50,6 +57,13 @@ public final class KeyRing: Sendable {
     _ address: SealedAddress, of cell: CellID, _ field: AddressField
   ) throws(KeyError) -> [UInt8] {
     try addresses.open(address, of: cell, field)
+  }
+
+  /// As `AddressKeys.reseal`.
+  public func reseal(
+    _ addresses: [(AddressField, SealedAddress)], of cell: CellID
+  ) throws(KeyError) -> [SealedAddress] {
+    try self.addresses.reseal(addresses, of: cell)
   }
 
   /// The HMAC-SHA-256 of bytes under the store's own key, which is never rotated.

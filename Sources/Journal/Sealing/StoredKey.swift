@@ -34,9 +34,12 @@ struct StoredKey {
 
   /// Reads the key of a store.
   ///
+  /// - Parameter name: The name of its file, where it isn't that of the use.
   /// - Throws: `missing`, `damaged` for a file that is no key or not this one, `file`.
-  init(_ use: Use, in folder: String, of store: StoreID) throws(KeyError) {
-    let path = folder + "/" + use.rawValue
+  init(
+    _ use: Use, in folder: String, of store: StoreID, named name: String? = nil
+  ) throws(KeyError) {
+    let path = folder + "/" + (name ?? use.rawValue)
     let bytes = try StoredKey.bytes(of: path)
     let end = 24 + Self.secretBytes
     guard bytes.count >= end, let id = UUID128(bytes: bytes[8..<24]) else { throw .damaged(path) }
@@ -48,9 +51,11 @@ struct StoredKey {
   /// Writes the key's file; durable once this returns.
   ///
   /// - Throws: `file`.
-  func write(to folder: String, of store: StoreID) throws(KeyError) {
+  func write(
+    to folder: String, of store: StoreID, named name: String? = nil
+  ) throws(KeyError) {
     do throws(FileError) {
-      try SmallFile.replace(folder + "/" + use.rawValue, with: fileBytes(of: store))
+      try SmallFile.replace(folder + "/" + (name ?? use.rawValue), with: fileBytes(of: store))
     } catch {
       throw .file(error)
     }

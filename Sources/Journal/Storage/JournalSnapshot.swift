@@ -7,7 +7,7 @@ struct StoreRecord: Equatable {
   static let length = 28
 
   let store: StoreID
-  /// The first index that the file holds.
+  /// The first index that the file holds: 1, or the last that is archived.
   let firstIndex: UInt64
 
   var bytes: [UInt8] {
@@ -18,9 +18,9 @@ struct StoreRecord: Equatable {
     return bytes
   }
 
-  init(store: StoreID) {
+  init(store: StoreID, firstIndex: UInt64 = 1) {
     self.store = store
-    firstIndex = 1
+    self.firstIndex = firstIndex
   }
 
   init(_ bytes: [UInt8], in range: Range<Int>, path: String) throws(JournalError) {
@@ -38,7 +38,7 @@ struct StoreRecord: Equatable {
     store = StoreID(
       UUID128(high: bytes.bigEndianWord(at: start + 4), low: bytes.bigEndianWord(at: start + 12)))
     firstIndex = bytes.bigEndianWord(at: start + 20)
-    guard firstIndex == 1 else {
+    guard firstIndex == 1 || firstIndex > 0 && firstIndex % UInt64(TileLayout.width) == 0 else {
       throw .corrupt(path: path, what: "it begins at index \(firstIndex)")
     }
   }
@@ -55,6 +55,13 @@ struct JournalSnapshot {
   let entries: PageTree
   let tiles: PageTree
   let freeList: PageTree
+
+  /// Where the entries before the first one of the file are; nil if there are none.
+  var archive: JournalArchive? { file.archive }
+  /// How many entries are archived: whole tiles.
+  var archivedCount: UInt64 { record.firstIndex == 1 ? 0 : record.firstIndex }
+  /// How many entries there are, archived ones too.
+  var size: UInt64 { record.firstIndex - 1 + entries.entryCount }
 
   var isStillWhole: Bool { file.lastTransactionID <= transactionID + 1 }
 
@@ -93,7 +100,7 @@ struct JournalSnapshot {
     guard !meta.main.isEmpty else {
       throw .notAStore(path: file.path, why: "its journal is an empty LMDB file")
     }
-    // Three records: they never need a second page.
+    // Four records: they never need a second page.
     guard meta.main.depth == 1 else { throw file.corrupt("its main tree has more than one page") }
     var page = TreePage()
     try page.load(meta.main.root, of: file)
@@ -102,16 +109,40 @@ struct JournalSnapshot {
     let start = page.dataStart(of: node)
     record = try StoreRecord(
       page.bytes, in: start..<start + page.dataLength(of: node), path: file.path)
+    if record.firstIndex > 1, file.archive == nil {
+      file.archive = try JournalSnapshot.archive(in: page, of: file, record: record, meta.lastPage)
+    }
     entries = try JournalSnapshot.tree("entries", in: page, lastPage: meta.lastPage, of: file)
     tiles = try JournalSnapshot.tree("tiles", in: page, lastPage: meta.lastPage, of: file)
   }
 
+  /// The archives that the file names: always the same as long as it is this file.
+  private static func archive(
+    in page: TreePage, of file: PageFile, record: StoreRecord, _ lastPage: UInt64
+  ) throws(JournalError) -> JournalArchive {
+    let node = try find(
+      JournalArchive.key, in: page, of: file, isTree: false, mayOverflow: true)
+    let (start, length) = (page.dataStart(of: node), page.dataLength(of: node))
+    var (bytes, range) = (page.bytes, start..<start + length)
+    if page.isInOverflow(node) {
+      range = try TreePage.readLongValue(
+        first: page.bytes.word64(at: start), length: length, lastPage: lastPage, of: file,
+        into: &bytes)
+    }
+    let archive = try JournalArchive(
+      bytes, in: range, folder: file.archiveFolder, store: record.store, path: file.path)
+    guard archive.last == record.firstIndex else {
+      throw file.corrupt("it begins at index \(record.firstIndex), its archives end elsewhere")
+    }
+    return archive
+  }
+
   private static func find(
-    _ name: String, in page: TreePage, of file: PageFile, isTree: Bool
+    _ name: String, in page: TreePage, of file: PageFile, isTree: Bool, mayOverflow: Bool = false
   ) throws(JournalError) -> Int {
     let name = Array(name.utf8)
     for node in 0..<page.count where Array(page.bytes[page.keyRange(of: node)]) == name {
-      guard page.isSubtree(node) == isTree, !page.isInOverflow(node) else {
+      guard page.isSubtree(node) == isTree, mayOverflow || !page.isInOverflow(node) else {
         throw file.corrupt("a record of its main tree has the wrong form")
       }
       return node

@@ -35,6 +35,36 @@ final class NewJournalFile {
     }
   }
 
+  /// Writes what stands before the entries of a journal that doesn't begin with the first; to be called
+  /// once, before all else.
+  ///
+  /// - Throws: `full`, `storage`; the file is of no use then.
+  func begin(_ beginning: ShortJournal.Beginning) throws(JournalError) {
+    precondition(transactionID == 0, "it is the first record")
+    let roots = beginning.roots
+    let bytes = roots.flatMap { $0.root.bytes }
+    do throws(LMDBWriteError) {
+      try environment.write(
+        after: 0, growthBytes: bytes.count + beginning.entry.count, checksPlace: true
+      ) { [store] (transaction) throws(LMDBError) in
+        let main = try transaction.database(nil, create: false)
+        let record = StoreRecord(store: store, firstIndex: beginning.firstIndex)
+        try transaction.put(StoreRecord.key, record.bytes, into: main)
+        try transaction.put(JournalArchive.key, beginning.archive, into: main)
+        let entries = try transaction.database("entries", create: true)
+        try transaction.append(
+          beginning.firstIndex, beginning.entry, in: 0..<beginning.entry.count, to: entries)
+        let tiles = try transaction.database("tiles", create: true)
+        for (place, root) in roots.enumerated() {
+          try transaction.append(root.key, bytes, in: 32 * place..<32 * place + 32, to: tiles)
+        }
+      }
+    } catch {
+      throw error.cause.journalError(path: path)
+    }
+    transactionID = 1
+  }
+
   /// Writes the next records in one transaction.
   ///
   /// - Throws: `full`, `storage`; the file is of no use then.

@@ -13,15 +13,19 @@ internal import Synchronization
   let path: String
   let identity: FileIdentity
   let pageSize: Int
+  /// Where the files are whose entries come before those of this one.
+  let archiveFolder: String
+  private let knownArchive = Mutex<JournalArchive?>(nil)
   private let descriptor: Int32
   // The two meta pages, mapped for reading only; unmapped in deinit, never moved in between.
   private nonisolated(unsafe) let metaPages: UnsafeMutableRawPointer
 
   /// Opens the data file and checks that its meta pages are LMDB's.
   ///
+  /// - Parameter archiveFolder: Where the files are whose entries come before those of this one.
   /// - Throws: `noStore` if there is no file, `notAStore` for a file of another kind, `truncated`,
   ///   `corrupt`, or `file`.
-  init(_ path: String) throws(JournalError) {
+  init(_ path: String, archiveFolder: String) throws(JournalError) {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       let error = FileError("open", path, code: errno)
@@ -40,7 +44,14 @@ internal import Synchronization
       throw error
     }
     self.path = path
+    self.archiveFolder = archiveFolder
     self.descriptor = descriptor
+  }
+
+  /// The archives that the file names, once a snapshot of it was read; nil if it names none.
+  var archive: JournalArchive? {
+    get { knownArchive.withLock(\.self) }
+    set { knownArchive.withLock { $0 = newValue } }
   }
 
   deinit {

@@ -29,6 +29,9 @@ public struct StoreFiles: Equatable, Sendable {
   /// Where a journal is made that shall take the place of the store's.
   var restoring: String { path("restoring") }
 
+  /// Where a journal without archived entries is made.
+  var archiving: String { path("archiving") }
+
   /// A store that is being made: until its journal is in place, all of it is thrown away.
   var beginning: String { path("BEGINNING") }
   var newJournal: String { path("journal.lmdb.new") }

@@ -119,17 +119,7 @@ struct TreeCursor {
   }
 
   private mutating func readOverflow(first: UInt64, length: Int) throws(JournalError) {
-    let pages = (16 + length + file.pageSize - 1) / file.pageSize
-    guard first >= 2, first <= tree.lastPage, UInt64(pages) <= tree.lastPage - first + 1,
-      length <= TreeCursor.longestValue
-    else { throw file.corrupt("a value of \(length) bytes leads to page \(first)") }
-    try file.read(page: first, count: pages, into: &overflow)
-    guard overflow.word64(at: 0) == first, overflow.word16(at: 10) == TreePage.overflowFlag,
-      overflow.word32(at: 12) >= pages
-    else { throw file.corrupt("page \(first) holds no long value") }
-    range = 16..<16 + length
+    range = try TreePage.readLongValue(
+      first: first, length: length, lastPage: tree.lastPage, of: file, into: &overflow)
   }
-
-  /// No value of ours is longer: an entry and the root behind it.
-  private static let longestValue = EntryHeader.maximumEntryLength + 32
 }

@@ -86,6 +86,27 @@ struct TreePage {
   /// first of them stands there.
   func dataStart(of node: Int) -> Int { keyRange(of: node).upperBound }
 
+  /// No value of ours is longer: an entry and the root behind it.
+  private static let longestValue = EntryHeader.maximumEntryLength + 32
+
+  /// Reads a value that has pages of its own.
+  ///
+  /// - Returns: Where it is in the buffer.
+  /// - Throws: `corrupt` if they can't be such pages.
+  static func readLongValue(
+    first: UInt64, length: Int, lastPage: UInt64, of file: PageFile, into buffer: inout [UInt8]
+  ) throws(JournalError) -> Range<Int> {
+    let pages = (16 + length + file.pageSize - 1) / file.pageSize
+    guard first >= 2, first <= lastPage, UInt64(pages) <= lastPage - first + 1,
+      length <= longestValue
+    else { throw file.corrupt("a value of \(length) bytes leads to page \(first)") }
+    try file.read(page: first, count: pages, into: &buffer)
+    guard buffer.word64(at: 0) == first, buffer.word16(at: 10) == overflowFlag,
+      buffer.word32(at: 12) >= pages
+    else { throw file.corrupt("page \(first) holds no long value") }
+    return 16..<16 + length
+  }
+
   // Branches.
 
   func child(of node: Int) -> UInt64 {

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A file that shows that someone works at something: it is there, and locked, until the work ends.
 ///
@@ -7,6 +8,7 @@ internal import Glibc
 @safe public final class WorkMark: Sendable {
   public let path: String
   private let descriptor: Int32
+  private let stays = Atomic<Bool>(false)
   private static let byte = 0
 
   private init(path: String, descriptor: Int32) {
@@ -16,9 +18,26 @@ internal import Glibc
 
   /// The file is gone before the lock is.
   deinit {
-    unsafe unlink(path)
+    if !stays.load(ordering: .relaxed) { unsafe unlink(path) }
     close(descriptor)
   }
+
+  /// Writes a word into the file, which is on disk with its name once this returns.
+  ///
+  /// - Throws: `file`.
+  func note(_ text: String) throws(JournalError) {
+    do throws(FileError) {
+      guard ftruncate(descriptor, 0) == 0 else { throw FileError("ftruncate", path, code: errno) }
+      try SmallFile.write(Array(text.utf8), to: descriptor, path: path)
+      guard fsync(descriptor) == 0 else { throw FileError("fsync", path, code: errno) }
+      try SmallFile.syncDirectory(of: path)
+    } catch {
+      throw .file(error)
+    }
+  }
+
+  /// Leaves the file where it is; the lock ends as always.
+  func leave() { stays.store(true, ordering: .relaxed) }
 
   /// Makes the file, or takes over one that was left.
   ///

@@ -29,10 +29,14 @@ struct JournalTip: Equatable, Sendable {
   init(of snapshot: JournalSnapshot) throws(JournalError) {
     self = .empty
     transactionID = snapshot.transactionID
-    let size = snapshot.entries.entryCount
+    let size = snapshot.size
     guard size > 0 else { return }
     let tiles = size / UInt64(TileLayout.width)
-    guard snapshot.tiles.entryCount == TileLayout.key(ofTile: tiles) else {
+    // Of archived tiles the roots alone are there.
+    let archived = snapshot.archivedCount / UInt64(TileLayout.width)
+    guard archived <= tiles,
+      snapshot.tiles.entryCount == TileLayout.key(ofTile: tiles) - archived
+    else {
       throw .damagedTree(
         index: size, what: "it has \(snapshot.tiles.entryCount) records of tiles")
     }
@@ -50,16 +54,17 @@ struct JournalTip: Equatable, Sendable {
     guard tile > 0 else { return }
     try readRoots(of: snapshot, tiles: tile)
     let index = tile * UInt64(TileLayout.width)
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var cursor = EntryCursor(snapshot)
     guard try cursor.seek(index), cursor.key == index else { throw .missingEntry(index: index) }
-    try readChain(of: cursor, at: index, path: snapshot.file.path)
+    try readChain(of: cursor, at: index)
   }
 
   /// Goes on from an entry that is not checked but for its fixed part.
   private mutating func readChain(
-    of cursor: TreeCursor, at index: UInt64, path: String
+    of cursor: EntryCursor, at index: UInt64
   ) throws(JournalError) {
-    let header = try EntryChain.header(cursor.bytes, in: cursor.range, index: index, path: path)
+    let header = try EntryChain.header(
+      cursor.bytes, in: cursor.range, index: index, path: cursor.path)
     guard cursor.key == index, header.position.index == index else {
       throw .missingEntry(index: index)
     }
@@ -99,10 +104,10 @@ struct JournalTip: Equatable, Sendable {
   private mutating func readOpenTile(
     of snapshot: JournalSnapshot, from first: UInt64, through last: UInt64
   ) throws(JournalError) {
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var cursor = EntryCursor(snapshot)
     let before = max(first - 1, 1)
     guard try cursor.seek(before) else { throw .missingEntry(index: before) }
-    if first > 1 { try readChain(of: cursor, at: before, path: snapshot.file.path) }
+    if first > 1 { try readChain(of: cursor, at: before) }
     if first > last {
       // No open tile: the entry before is the last, and its root that of the tiles.
       guard root == frontier.root, root != TreeHash.empty else {
@@ -119,14 +124,14 @@ struct JournalTip: Equatable, Sendable {
   ///
   /// - Throws: What the entries are accused of.
   mutating func take(
-    _ count: Int, from cursor: inout TreeCursor, of snapshot: JournalSnapshot
+    _ count: Int, from cursor: inout EntryCursor, of snapshot: JournalSnapshot
   ) throws(JournalError) {
     for number in 0..<count {
       if number > 0 {
         guard try cursor.next() else { throw .missingEntry(index: chain.position.index + 1) }
       }
-      let root = try takeEntry(cursor, path: snapshot.file.path)
-      if chain.position.index == snapshot.entries.entryCount {
+      let root = try takeEntry(cursor)
+      if chain.position.index == snapshot.size {
         guard root != nil else {
           throw .damagedTree(
             index: chain.position.index, what: "no root stands behind the last entry")
@@ -135,11 +140,9 @@ struct JournalTip: Equatable, Sendable {
     }
   }
 
-  private mutating func takeEntry(
-    _ cursor: TreeCursor, path: String
-  ) throws(JournalError) -> Digest? {
+  private mutating func takeEntry(_ cursor: EntryCursor) throws(JournalError) -> Digest? {
     let (header, root) = try chain.accept(
-      cursor.bytes, in: cursor.range, key: cursor.key, path: path)
+      cursor.bytes, in: cursor.range, key: cursor.key, path: cursor.path)
     let start = cursor.range.lowerBound
     let leaf = TreeHash.leaf(cursor.bytes, in: start..<start + Int(header.entryLength))
     if append(leaf, completed: { _, _ in }) { openTile.removeAll(keepingCapacity: true) }

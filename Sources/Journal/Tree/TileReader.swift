@@ -25,7 +25,8 @@ struct TileReader {
     let key = TileLayout.key(ofTile: tile)
     let leaves = try storedLeaves(ofTile: tile)
     guard TreeFrontier.root(of: leaves) == (try root(at: TileLayout.rootLevel, key: key + 1)) else {
-      throw damaged("tile \(tile) is not the one of its root")
+      throw archive(of: tile)?.damaged("tile \(tile) is not the one of its root in the journal")
+        ?? damaged("tile \(tile) is not the one of its root")
     }
     return leaves
   }
@@ -34,6 +35,7 @@ struct TileReader {
   ///
   /// - Throws: `damagedTree` if it is missing.
   mutating func storedLeaves(ofTile tile: UInt64) throws(JournalError) -> [Digest] {
+    if let archive = archive(of: tile) { return try archive.tile(tile).leaves }
     let key = TileLayout.key(ofTile: tile)
     guard try cursor.seek(key), cursor.key == key, cursor.range.count == TileLayout.tileBytes
     else { throw damaged("tile \(tile) is missing") }
@@ -59,7 +61,13 @@ struct TileReader {
     return TreeFrontier.root(of: leaves[start..<start + 1 << level])
   }
 
+  /// The file that has a tile, if it is archived.
+  private func archive(of tile: UInt64) -> ArchiveSegment? {
+    guard tile < snapshot.archivedCount / UInt64(TileLayout.width) else { return nil }
+    return snapshot.archive?.segment(ofTile: tile)
+  }
+
   private func damaged(_ what: String) -> JournalError {
-    .damagedTree(index: snapshot.entries.entryCount, what: what)
+    .damagedTree(index: snapshot.size, what: what)
   }
 }

@@ -13,7 +13,8 @@ extension EventJournal {
 
   /// Checks the journal: that indexes are dense, epochs and times in order; each entry against its
   /// leaf hash in the tree, each tile and each root of a subtree against the leaves below it, the
-  /// root behind each commit, the list of free pages, and HEAD.
+  /// root behind each commit, the list of free pages, and HEAD; and that each archive is byte for byte the
+  /// file that was archived.
   ///
   /// Reads everything, on all cores; takes no lease and pins nothing, so writers go on.
   ///
@@ -28,6 +29,7 @@ extension EventJournal {
     after point: VerifiedPoint? = nil, progress: (UInt64) -> Void = { _ in }
   ) throws(JournalError) -> Verification {
     let seen = try HeadSlots.read(files.head)
+    try file.archive?.check()
     let end = try refresh()
     let witness = try seen.flatMap { (seen) throws(JournalError) in
       try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
@@ -45,6 +47,7 @@ extension EventJournal {
       try pass.checkNext()
       progress(pass.tip.position.index)
     }
+    try checkArchives(toldBy: pass.archivings)
     guard pass.tip.root == end.root, pass.tip.position == end.position else {
       throw .damagedTree(index: end.position.index, what: "its root is another")
     }
@@ -55,6 +58,34 @@ extension EventJournal {
     return Verification(
       head: end, firstRead: firstTile * width + 1, commits: pass.commits,
       tiles: end.position.index / width, hasWitness: seen != nil)
+  }
+
+  /// The journal's record of archives says what its entries say; and the entry that is both in the last
+  /// archive and in the journal's file is the same in both.
+  private func checkArchives(toldBy archivings: [UInt64]) throws(JournalError) {
+    guard let archive = file.archive, let newest = archive.segments.last else { return }
+    for index in archivings {
+      // A file that the journal doesn't name was left by a restore, or by an archiving that was ended.
+      guard case .store(.archived(let point))? = try entry(at: index)?.event,
+        let segment = archive.segments.first(where: { $0.last == point.index }),
+        segment.path.hasSuffix("/" + point.file.string)
+      else { continue }
+      guard segment.digest == point.fileDigest else {
+        throw segment.damaged("entry \(index) says that its SHA-256 is \(point.fileDigest)")
+      }
+    }
+    let tile = try newest.tile(newest.last / UInt64(TileLayout.width) - 1)
+    let archived = tile.records.last.map { Array(tile.bytes[$0]) }
+    let kept = try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
+      var cursor = EntryCursor(snapshot)
+      guard try cursor.seek(newest.last), cursor.key == newest.last else {
+        throw .missingEntry(index: newest.last)
+      }
+      return Array(cursor.bytes[cursor.range])
+    }
+    guard kept == archived else {
+      throw .damagedEntry(index: newest.last, what: "it is another in \(newest.path)")
+    }
   }
 
   /// How many tiles need not be read again: none if the history that was verified was left since.
@@ -81,6 +112,8 @@ private struct VerifyPass {
   let witness: HeadWitness?
   var tip: JournalTip
   var commits: UInt64 = 0
+  /// The entries that tell of an archive.
+  var archivings: [UInt64] = []
 
   init(file: PageFile, last: UInt64, witness: HeadWitness?, tip: JournalTip) {
     self.file = file
@@ -110,6 +143,7 @@ private struct VerifyPass {
       }
       tip = run.after
       commits += run.commits
+      archivings += run.archivings
     }
   }
 }

@@ -5,6 +5,8 @@ struct TileRun: Sendable {
   private(set) var after: JournalTip
   /// Commits that end within.
   private(set) var commits: UInt64 = 0
+  /// The entries that tell of an archive.
+  private(set) var archivings: [UInt64] = []
 
   private let last: UInt64
   private let witness: HeadWitness?
@@ -23,10 +25,10 @@ struct TileRun: Sendable {
     self.before = before
     after = before
     for tile in tiles {
-      let (tip, count) = (after, commits)
+      let (tip, count, seen) = (after, commits, archivings)
       // A tile at a time: a longer reading would be overtaken by a busy writer again and again.
       try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
-        (after, commits) = (tip, count)
+        (after, commits, archivings) = (tip, count, seen)
         try check(tile, of: snapshot)
       }
     }
@@ -39,11 +41,11 @@ struct TileRun: Sendable {
     let first = tile * width + 1
     // The leaf hashes that the entries of a complete tile should have; none of the unfinished one.
     var leaves: [Digest] = []
-    if tile < snapshot.entries.entryCount / width {
+    if tile < snapshot.size / width {
       var reader = TileReader(snapshot)
       leaves = try reader.storedLeaves(ofTile: tile)
     }
-    var cursor = TreeCursor(snapshot.entries, of: snapshot.file)
+    var cursor = EntryCursor(snapshot)
     guard try cursor.seek(first) else { throw .missingEntry(index: first) }
     for index in first...min(last, first + width - 1) {
       if index > first { guard try cursor.next() else { throw .missingEntry(index: index) } }
@@ -53,10 +55,11 @@ struct TileRun: Sendable {
 
   // Hot path: once an entry.
   private mutating func checkEntry(
-    _ cursor: TreeCursor, _ leaves: [Digest], of snapshot: JournalSnapshot
+    _ cursor: EntryCursor, _ leaves: [Digest], of snapshot: JournalSnapshot
   ) throws(JournalError) {
     let (header, root) = try after.chain.accept(
-      cursor.bytes, in: cursor.range, key: cursor.key, path: snapshot.file.path)
+      cursor.bytes, in: cursor.range, key: cursor.key, path: cursor.path)
+    if header.kind == EventKind.archived.rawValue { archivings.append(header.position.index) }
     let start = cursor.range.lowerBound
     let leaf = TreeHash.leaf(cursor.bytes, in: start..<start + Int(header.entryLength))
     let place = after.openTile.count

@@ -54,6 +54,11 @@ public enum Change: Sendable {
   case beginRemovingCell(CellID)
   /// Removes a cell that holds no hosts and no mappings.
   case removeCell(CellID)
+  /// Seals the addresses of a cell anew, under another data key.
+  case resealCell(CellID)
+  /// Notes that data keys of a cell are destroyed, which seal no present address of it: see
+  /// `KeyRetirement`. `named` is what the caller gave: one key, or nil for all that can go.
+  case shredKeys(CellID, named: KeyID?, [KeyID])
   case recordIdentity(CellID, CellIdentity)
   case setCoverage(CellID, Bool)
   /// What a probe found, and the evidence of the cell's identity that goes with it; `accepting` if an
@@ -82,6 +87,8 @@ public enum Change: Sendable {
   case openEpoch(EpochOpening)
   /// Notes that a scan of a cell begins or has read it whole.
   case noteScan(ScanProgress, isFinished: Bool)
+  /// Notes that entries were written into an archive; `asked` is which ones the caller wished there.
+  case noteArchive(ArchivePoint, asked: ByteText)
   /// Takes hosts and mappings out of a cell that is being removed.
   case emptyCell(CellID, hosts: [ByteText], instances: [InstanceID])
   /// Notes that a whole map was taken over, and ends the bulk command.

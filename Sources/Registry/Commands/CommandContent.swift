@@ -108,6 +108,11 @@ struct CommandContent {
     case .enableCell(let id, force: _): cell("set cell disabled", id) { $0.optional(false) }
     case .beginRemovingCell(let id): cell("begin removing cell", id) { _ in }
     case .removeCell(let id): cell("remove cell", id) { _ in }
+    case .resealCell(let id): cell("reseal cell", id) { _ in }
+    case .shredKeys(let id, let named, _):
+      cell("shred keys", id) { content in
+        content.optional(named) { $0.uuid($1.uuid) }
+      }
     case .recordIdentity(let id, let identity):
       cell("record identity", id) { $0.identity(identity) }
     case .setCoverage(let id, let isCovered):
@@ -127,6 +132,9 @@ struct CommandContent {
       text("resolve conflict")
       text(entity.description)
       text(decision.string)
+    case .noteArchive(_, let asked):
+      text("archive")
+      text(asked.string)
     // Not the plan: it is another one once it is carried out.
     case .revert(let reversal):
       text("revert")

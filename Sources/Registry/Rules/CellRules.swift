@@ -138,6 +138,34 @@ struct CellRules<Map: MapLookup> {
     return events + [.cell(id, .probed(outcome))]
   }
 
+  // MARK: Keys
+
+  /// The same addresses under another data key.
+  func reseal(_ id: CellID) throws(RegistryError) -> [Event] {
+    let record = try row(id).record
+    let addresses: [(AddressField, SealedAddress)] = [
+      record.database.map { (.database, $0) }, record.queue.map { (.queue, $0) },
+    ].compactMap(\.self)
+    guard !addresses.isEmpty else { return [] }
+    do throws(KeyError) {
+      let sealed = try sealer.reseal(addresses, of: id)
+      return zip(addresses, sealed).map {
+        .cell(id, .addressResealed($0.0, from: $0.1, to: $1))
+      }
+    } catch {
+      throw .keys(error)
+    }
+  }
+
+  /// Of a cell that is gone, any of its keys may go.
+  func shred(_ id: CellID, _ keys: [KeyID]) throws(RegistryError) -> [Event] {
+    let record = try map.cell(id)?.record
+    for key in keys where record?.database?.key == key || record?.queue?.key == key {
+      throw .refused(.keyInUse(key, cell: id))
+    }
+    return keys.map { .cell(id, .keyShredded($0)) }
+  }
+
   // MARK: Shared pieces
 
   func checkName(

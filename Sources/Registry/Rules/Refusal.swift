@@ -18,6 +18,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   case cellNotEmpty(CellID, hosts: UInt64, instances: UInt64)
   case cellNotBeingRemoved(CellID)
 
+  /// A present address of the cell is sealed by the key.
+  case keyInUse(KeyID, cell: CellID)
+
   case hostElsewhere(ByteText, cell: CellID)
   case noConflict(EntityKey)
   case instanceElsewhere(InstanceID, cell: CellID)
@@ -68,6 +71,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
       "Cell \(id) is not being removed; its hosts and mappings stay."
     case .noConflict(let entity):
       "There is no conflict about \(NameRules.visible(entity)). 'conflicts list' shows them."
+    case .keyInUse(let key, let id):
+      "Key \(key) seals a present address of cell \(id). Give 'keys rotate \(id)' first."
     case .hostElsewhere(let host, let cell):
       "Host \(NameRules.visible(host)) is mapped to cell \(cell), and host names are unique in the "
         + "cloud. If it moved, give 'host remove' first."

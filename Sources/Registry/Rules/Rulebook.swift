@@ -130,6 +130,8 @@ struct Rulebook<Map: MapLookup> {
     case .setCoverage(let id, let isCovered): try cells.setCoverage(id, isCovered)
     case .recordProbe(let id, let outcome, let evidence, accepting: _):
       try cells.recordProbe(id, outcome, evidence)
+    case .resealCell(let id): try cells.reseal(id)
+    case .shredKeys(let id, named: _, let keys): try cells.shred(id, keys)
     case .mapHost(let name, let cell): try hosts.map(name, to: HostRecord(cell: cell))
     case .unmapHost(let name): try hosts.unmap(name)
     case .mapInstance(let id, let draft): try instances.map(id, draft)
@@ -143,6 +145,7 @@ struct Rulebook<Map: MapLookup> {
     case .openEpoch(let opening): [.store(.epochOpened(opening))]
     case .noteScan(let progress, let isFinished):
       [.store(isFinished ? .scanFinished(progress) : .scanStarted(progress))]
+    case .noteArchive(let point, asked: _): [.store(.archived(point))]
     case .take, .emptyCell, .revert: preconditionFailure("decided piece by piece")
     case .finishAdoption(let transfer, let counts):
       [.store(.adopted(transfer)), .store(.requestFinished(counts: counts))]

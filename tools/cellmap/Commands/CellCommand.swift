@@ -35,6 +35,7 @@ struct CellListCommand: ParsableCommand {
     var table = Table("NAME", "UUID", "STATE", "COVERAGE", "DATABASE", "QUEUE")
     for (id, row) in cells {
       var fields = CellOutput.fields(id, row, map)
+      CellOutput.markShredded(in: &fields, row, session, json: store.json)
       if reveal {
         for (field, text) in try CellOutput.revealed(id, row, session, base) {
           fields[field] = .text(text)
@@ -67,6 +68,7 @@ struct CellShowCommand: ParsableCommand {
     let (id, row) = try map.cell(named: cell)
     var object = CellOutput.fields(id, row, map)
     object.merge(ObservedOutput.fields(ofChangeAt: row.changedAt, session.journal)) { $1 }
+    CellOutput.markShredded(in: &object, row, session, json: store.json)
     if reveal {
       for (field, text) in try CellOutput.revealed(id, row, session, base) {
         object[field] = .text(text)

@@ -144,7 +144,7 @@ struct ReconcileCommand: ParsableCommand {
 
   private func keys(_ session: StoreSession) throws(RebuildError) -> KeyRing {
     do throws(KeyError) {
-      return try KeyRing.open(in: session.files.keys, store: session.journal.store)
+      return try KeyRing.open(of: session.journal)
     } catch {
       throw .registry(.keys(error))
     }

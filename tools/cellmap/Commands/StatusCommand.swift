@@ -51,6 +51,7 @@ struct StatusCommand: ParsableCommand {
       "instances": .number(state.instances + ahead.all),
       "instances_without_cell": .number(state.unmapped + ahead.unmapped),
       "journal_bytes": .number(size(session.files.journal)),
+      "archived": .number(session.journal.archivedCount),
       "index_bytes": .number(size(index.path) + size(index.path + "-wal")),
     ]
     try addHistory(session, to: &fields)
@@ -105,7 +106,7 @@ struct StatusCommand: ParsableCommand {
   private static let order = [
     "store", "folder", "position", "root", "index", "index_position", "history", "history_position",
     "cells", "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances",
-    "instances_without_cell", "journal_bytes", "index_bytes", "history_bytes",
+    "instances_without_cell", "archived", "journal_bytes", "index_bytes", "history_bytes",
   ]
 
   /// The history is made by the first question about the past; without one there is none.

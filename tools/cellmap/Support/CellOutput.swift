@@ -20,6 +20,20 @@ enum CellOutput {
     return fields.merging(map.label) { $1 }
   }
 
+  /// Says of addresses which nobody can read any more that their key is shredded: in the past, or after
+  /// a key was lost.
+  static func markShredded(
+    in fields: inout [String: JSONValue], _ row: CellRow, _ session: StoreSession, json: Bool
+  ) {
+    var shredded: [JSONValue] = []
+    for (name, address) in [("database", row.record.database), ("queue", row.record.queue)] {
+      guard let address, AddressKeys.isGone(address.key, from: session.files.keys) else { continue }
+      shredded.append(.text(name))
+      if !json { fields[name] = .text("\(address.publicForm) (key shredded)") }
+    }
+    if json, !shredded.isEmpty { fields["key_shredded"] = .list(shredded) }
+  }
+
   static func publicAddresses(_ row: CellRow) -> [String: String] {
     var values: [String: String] = [:]
     values["database"] = row.record.database?.publicForm.string

@@ -25,7 +25,7 @@ struct PlannedChange: ChangeOptions {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "Why the change is made; kept for ever in clear. Required where something is decided: not "
+      "Why the change is made; kept for ever in clear. Required where an entry is to say so: not "
         + "with --dry-run, nor for a probe without --accept."))
   var reason: String?
   @OptionGroup var trace: TraceOptions

@@ -49,8 +49,18 @@ extension CommandFailure {
       case .missing: .outcomeUnknown
       case .shredded: .finding
       case .file: .storage
+      case .busy: .locked
       }
     self.init(status, error.description)
+  }
+
+  /// The same where nothing is asked of requests: keys that are missing leave no outcome unknown.
+  init(reading error: KeyError) {
+    if case .missing = error {
+      self.init(.storage, error.description)
+    } else {
+      self.init(error)
+    }
   }
 
   init(_ refusal: Refusal) {
@@ -85,9 +95,7 @@ extension CommandFailure {
     case .damaged: self.init(.integrity, error.description)
     case .noSuchMoment: self.init(.usage, error.description)
     case .journal(let error): self.init(error)
-    // No request was asked about.
-    case .keys(.missing): self.init(.storage, error.description)
-    case .keys(let error): self.init(error)
+    case .keys(let error): self.init(reading: error)
     }
   }
 

@@ -11,6 +11,7 @@ struct RebuildCells {
   /// What the map has otherwise, in the same order; addresses are masked.
   let changes: [(cell: CellID, event: CellEvent)]
   private let given: [CellID: ByteText]
+  private let keysFolder: String
 
   /// Looks what the map would make of the cells; nothing is written.
   ///
@@ -54,6 +55,7 @@ struct RebuildCells {
     self.made = made
     self.changes = changes
     given = names
+    keysFolder = session.files.keys
   }
 
   /// The UUID of a cell that was given, and whether it was made up for it.
@@ -97,7 +99,10 @@ struct RebuildCells {
 
   private func lines(_ names: [CellID: String]) -> [(name: String, text: String)] {
     changes.map { cell, event in
-      (names[cell] ?? cell.description, EntryOutput.sentence(event))
+      (
+        names[cell] ?? cell.description,
+        EntryOutput.sentence(event) { AddressKeys.isGone($0, from: keysFolder) }
+      )
     }
   }
 

@@ -27,7 +27,7 @@ final class StoreSession {
   /// The store's keys.
   func keys() throws(CommandFailure) -> KeyRing {
     do throws(KeyError) {
-      return try KeyRing.open(in: files.keys, store: journal.store)
+      return try KeyRing.open(of: journal)
     } catch {
       throw CommandFailure(error)
     }
@@ -43,7 +43,7 @@ final class StoreSession {
   /// What opens addresses; without it cells are named, and not asked.
   private func addressKeys() -> AddressKeys? {
     do throws(KeyError) {
-      return try AddressKeys.open(in: files.keys, store: journal.store)
+      return try AddressKeys.open(of: journal)
     } catch {
       // Where there are none at all, the answer about each cell says so.
       if case .missing = error { return nil }

@@ -40,7 +40,7 @@ enum EntryOutput {
   /// What happened, in words.
   static func sentence(_ event: Event, _ naming: CellNaming) -> String {
     switch event {
-    case .cell(_, let event): sentence(event)
+    case .cell(_, let event): sentence(event, naming.isShredded)
     case .host(_, let event): sentence(event, naming)
     case .instance(_, let event): sentence(event, naming)
     case .conflict(_, .found(let kind, _)): "conflict found: \(kind.string)"
@@ -51,16 +51,20 @@ enum EntryOutput {
   }
 
   /// What happened to a cell; addresses are masked.
-  static func sentence(_ event: CellEvent) -> String {
+  ///
+  /// - Parameter isShredded: Whether nobody can read any more what a data key has sealed.
+  static func sentence(_ event: CellEvent, _ isShredded: (KeyID) -> Bool) -> String {
     switch event {
     case .added(let record):
-      "added as \(name(record.name)), database \(shown(record.database)), queue "
-        + "\(shown(record.queue))"
+      "added as \(name(record.name)), database \(shown(record.database, isShredded)), queue "
+        + "\(shown(record.queue, isShredded))"
     case .renamed(let from, let to): "renamed from \(name(from)) to \(name(to))"
     case .addressesChanged(let from, let to):
       "addresses changed: "
-        + [change("database", from.database, to.database), change("queue", from.queue, to.queue)]
-        .compactMap(\.self).joined(separator: ", ")
+        + [
+          change("database", from.database, to.database, isShredded),
+          change("queue", from.queue, to.queue, isShredded),
+        ].compactMap(\.self).joined(separator: ", ")
     case .availabilityChanged(_, let to):
       to.isBeingRemoved ? "marked for removal" : to.disabled == true ? "disabled" : "enabled"
     case .removed: "removed"
@@ -134,20 +138,21 @@ enum EntryOutput {
   }
 
   private static func name(_ name: ByteText?) -> String { name?.string ?? "(no name)" }
-  private static func shown(_ address: SealedAddress?) -> String {
-    address?.publicForm.string ?? "-"
+  private static func shown(_ address: SealedAddress?, _ isShredded: (KeyID) -> Bool) -> String {
+    guard let address else { return "-" }
+    return address.publicForm.string + (isShredded(address.key) ? " (key shredded)" : "")
   }
   private static func owner(_ owner: InstanceOwner) -> String {
     "\(owner.project.shown ?? "-")/\(owner.user.shown ?? "-")"
   }
 
   private static func change(
-    _ what: String, _ from: SealedAddress?, _ to: SealedAddress?
+    _ what: String, _ from: SealedAddress?, _ to: SealedAddress?, _ isShredded: (KeyID) -> Bool
   ) -> String? {
     guard from != to else { return nil }
     return from?.publicForm == to?.publicForm
-      ? "\(what) \(shown(to)) (its secret, or only its sealing)"
-      : "\(what) from \(shown(from)) to \(shown(to))"
+      ? "\(what) \(shown(to, isShredded)) (its secret, or only its sealing)"
+      : "\(what) from \(shown(from, isShredded)) to \(shown(to, isShredded))"
   }
 }
 
@@ -161,6 +166,11 @@ final class CellNaming {
   init(_ history: MapHistory, upTo index: UInt64? = nil) {
     self.history = history
     upTo = index
+  }
+
+  /// Whether nobody can read any more what a data key has sealed.
+  func isShredded(_ key: KeyID) -> Bool {
+    AddressKeys.isGone(key, from: history.journal.files.keys)
   }
 
   /// The last name up to then; of a cell that came later, the first one it got.

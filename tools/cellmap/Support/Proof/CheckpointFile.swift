@@ -70,7 +70,8 @@ struct CheckpointFile {
   private func signingKey(_ journal: EventJournal) throws(CommandFailure) -> NoteKey {
     let keys: [NoteKey]
     if let given {
-      keys = [try Self.key(given, for: checkpoint)]
+      let key = try Self.key(given, for: checkpoint)
+      keys = key.verifies(note) ? [key] : try successors(of: key, journal)
     } else {
       do throws(KeyError) {
         keys = try CheckpointKey.all(in: journal.files.keys, store: journal.store)
@@ -88,10 +89,33 @@ struct CheckpointFile {
     guard let key = keys.first(where: { $0.verifies(note) }) else {
       throw CommandFailure(
         .integrity,
-        "\(path) is not signed by \(given == nil ? "a key of this store" : "the key of --key"): it was "
-          + "changed, or is another's. It says nothing of the journal.")
+        "\(path) is not signed by "
+          + (given == nil
+            ? "a key of this store" : "the key of --key, nor by one that took over from it")
+          + ": it was changed, or is another's. It says nothing of the journal.")
     }
     return key
+  }
+
+  /// The keys that took over from one, each signed by the one before it.
+  private func successors(
+    of key: NoteKey, _ journal: EventJournal
+  ) throws(CommandFailure) -> [NoteKey] {
+    let all: [CheckpointKey]
+    do throws(KeyError) {
+      all = try CheckpointKey.all(in: journal.files.keys, store: journal.store)
+    } catch {
+      throw CommandFailure(error)
+    }
+    var followed: [CheckpointKey] = []
+    var last = all.first { $0.publicKey == key.publicKey }
+    while let known = last, let next = all.first(where: { $0.previous == known.id }),
+      !followed.contains(next)
+    {
+      followed.append(next)
+      last = next
+    }
+    return followed.map { $0.verifier(of: checkpoint.epoch) }
   }
 
   /// A key in the form of verifiers, whatever epoch it is named for.

@@ -1,0 +1,157 @@
+/// The keys of a store: those in its folder, and those that its entries name.
+public struct KeyInventory: Sendable {
+  /// One key.
+  public struct Item: Hashable, Sendable {
+    public let id: KeyID
+    public let use: Use
+    public internal(set) var state: State
+    /// Whose addresses a data key seals.
+    public internal(set) var cell: CellID?
+    /// The last name that the cell bore.
+    public internal(set) var cellName: ByteText?
+    /// Whether the map holds the cell.
+    public internal(set) var isCellThere = false
+    /// The present addresses of the cell that a data key seals.
+    public internal(set) var fields: [AddressField] = []
+    /// How many entries hold something that a data key seals, and the last of them.
+    public internal(set) var entries: UInt64 = 0
+    public internal(set) var lastEntry: Position?
+    /// The entry that says that the key was shredded.
+    public internal(set) var shreddedAt: Position?
+
+    public var madeAt: Timestamp { id.madeAt }
+
+    init(_ id: KeyID, _ use: Use, _ state: State, cell: CellID? = nil) {
+      self.id = id
+      self.use = use
+      self.state = state
+      self.cell = cell
+    }
+  }
+
+  public enum Use: String, Sendable { case master, hmac, checkpoint, data }
+
+  public enum State: String, Sendable {
+    /// A master that wraps data keys, the HMAC key, the checkpoint key that signs, or the data key
+    /// that seals the next address of its cell.
+    case current
+    /// A data key that seals no new address, or a checkpoint key that signed before.
+    case old
+    /// A master that a rotation has not put in its place yet.
+    case next
+    case shredded
+    /// Entries name it, its file isn't there, and no entry says that it was shredded.
+    case lost
+    /// Its file is there, and was changed.
+    case damaged
+  }
+
+  public private(set) var items: [Item] = []
+}
+
+extension KeyInventory {
+  /// Reads the folder of keys, and every entry about a cell.
+  ///
+  /// Blocks for some microseconds an entry of the journal, since each is checked; needs no lease. What
+  /// is missing or damaged is a state, not an error.
+  ///
+  /// - Throws: `journal` with the errors of damage; `keys` if the folder can't be read.
+  public init(of journal: EventJournal) throws(Failure) {
+    do throws(KeyError) {
+      try KeyShredding.finishAbandoned(of: journal)
+      try addStoredKeys(of: journal)
+    } catch {
+      throw .keys(error)
+    }
+    do throws(JournalError) {
+      _ = try journal.refresh()
+      try addDataKeys(of: journal)
+    } catch {
+      throw .journal(error)
+    }
+  }
+
+  public enum Failure: Error, Equatable, Sendable {
+    case journal(JournalError)
+    case keys(KeyError)
+  }
+
+  private mutating func addStoredKeys(of journal: EventJournal) throws(KeyError) {
+    let (folder, store) = (journal.files.keys, journal.store)
+    do throws(KeyError) {
+      for (place, master) in try MasterRotation.masters(in: folder, of: store).enumerated() {
+        items.append(Item(master.id, .master, place == 0 ? .current : .next))
+      }
+      items.append(Item(try StoredKey(.hmac, in: folder, of: store).id, .hmac, .current))
+    } catch .missing {
+      // A store without keys: its entries name them all the same.
+    }
+    let signing: KeyID? =
+      KeyRing.holdsKeys(folder) ? try CheckpointSigner.open(in: folder, store: store)?.key.id : nil
+    for key in try CheckpointKey.all(in: folder, store: store) {
+      items.append(Item(key.id, .checkpoint, key.id == signing ? .current : .old))
+    }
+  }
+
+  private mutating func addDataKeys(of journal: EventJournal) throws(JournalError) {
+    var keys: [KeyID: Item] = [:]
+    var rows: [CellID: CellRow] = [:]
+    var names: [CellID: ByteText] = [:]
+    for change in try journal.changes(of: .cell, after: 0) {
+      guard case .cell(let cell, let event) = change.event else { continue }
+      rows[cell] = CellRow.folded(event, at: change.position.index, into: rows[cell])
+      if let name = rows[cell]?.record.name { names[cell] = name }
+      for id in event.sealingKeys {
+        keys[id, default: Item(id, .data, .lost, cell: cell)].entries += 1
+        keys[id]?.lastEntry = change.position
+      }
+      guard case .keyShredded(let id) = event else { continue }
+      keys[id, default: Item(id, .data, .lost, cell: cell)].shreddedAt = change.position
+    }
+    addFiles(of: journal, to: &keys)
+    for (id, item) in keys {
+      guard let cell = item.cell else { continue }
+      keys[id]?.cellName = names[cell]
+      keys[id]?.isCellThere = rows[cell] != nil
+      guard let record = rows[cell]?.record else { continue }
+      if record.database?.key == id { keys[id]?.fields.append(.database) }
+      if record.queue?.key == id { keys[id]?.fields.append(.queue) }
+    }
+    items += keys.values.sorted { $0.id < $1.id }
+  }
+
+  private func addFiles(of journal: EventJournal, to keys: inout [KeyID: Item]) {
+    let (folder, store) = (journal.files.keys, journal.store)
+    let names = (try? SmallFile.names(in: folder)) ?? []
+    let masters = (try? MasterRotation.masters(in: folder, of: store)) ?? []
+    var newest: [CellID: KeyID] = [:]
+    for id in names.compactMap({ DataKey.id(ofFile: $0) }).sorted() {
+      let wrapped = try? DataKey.Wrapped(id, in: folder)
+      let opened = masters.first { $0.id == wrapped?.master }.flatMap {
+        try? wrapped?.opened(by: $0, of: store)
+      }
+      let cell = keys[id]?.cell ?? wrapped?.cell
+      keys[id, default: Item(id, .data, .old, cell: cell)].state = opened == nil ? .damaged : .old
+      if let opened { newest[opened.cell] = id }
+    }
+    for id in newest.values { keys[id]?.state = .current }
+    for (id, item) in keys where item.state == .lost && item.shreddedAt != nil {
+      keys[id]?.state = .shredded
+    }
+  }
+}
+
+extension CellEvent {
+  /// The data keys that seal something in the event's entry.
+  fileprivate var sealingKeys: Set<KeyID> {
+    let addresses: [SealedAddress?] =
+      switch self {
+      case .added(let record), .removed(let record): [record.database, record.queue]
+      case .addressesChanged(let from, let to):
+        [from.database, from.queue, to.database, to.queue]
+      case .addressResealed(_, let from, let to): [from, to]
+      default: []
+      }
+    return Set(addresses.compactMap { $0?.key })
+  }
+}

@@ -1,0 +1,84 @@
+internal import Glibc
+
+/// The change of the master: every data key is wrapped again, and no entry is touched.
+///
+/// The next master lies in `master-next` while that goes on, so that each data key opens under one of
+/// the two at every moment; it takes the old one's place by a rename, at the end.
+public enum MasterRotation {
+  private static let nextName = "master-next"
+
+  /// What a rotation has done.
+  public struct Outcome: Hashable, Sendable {
+    public let old: KeyID
+    public let new: KeyID
+    /// The data keys that are under the new master.
+    public let dataKeys: Int
+    /// The new master is one that a killed rotation had made.
+    public let wasBegun: Bool
+  }
+
+  /// The master of a store, and behind it the next one while it is being rotated.
+  ///
+  /// - Throws: `missing` without a master, `damaged`, `file`.
+  static func masters(in folder: String, of store: StoreID) throws(KeyError) -> [StoredKey] {
+    let master = try StoredKey(.master, in: folder, of: store)
+    guard let next = try next(in: folder, of: store) else {
+      // It may have taken its place since the master was read.
+      let now = try StoredKey(.master, in: folder, of: store)
+      return now.id == master.id ? [master] : [now]
+    }
+    return next.id == master.id ? [master] : [master, next]
+  }
+
+  /// The next master, if a rotation has begun and not ended.
+  private static func next(in folder: String, of store: StoreID) throws(KeyError) -> StoredKey? {
+    do throws(KeyError) {
+      return try StoredKey(.master, in: folder, of: store, named: nextName)
+    } catch {
+      if case .missing = error { return nil }
+      throw error
+    }
+  }
+
+  /// Makes another master and wraps every data key by it; the old one is gone once this returns.
+  ///
+  /// Under the write lease, so that nobody makes a data key meanwhile. Ended at any moment, each
+  /// secret can be read as before, and the next call finishes it.
+  ///
+  /// - Throws: `missing`; `damaged` if a key can't be read, which would be lost with the old master;
+  ///   `file`. Each secret can be read as before.
+  public static func run(in folder: String, of store: StoreID) throws(KeyError) -> Outcome {
+    let old = try StoredKey(.master, in: folder, of: store)
+    let begun = try next(in: folder, of: store)
+    let keys = try dataKeys(in: folder, under: [old, begun].compactMap(\.self), of: store)
+    let new = begun ?? .random(.master)
+    if begun == nil { try new.write(to: folder, of: store, named: nextName) }
+    for (wrapped, key) in keys where wrapped.master != new.id {
+      try key.write(to: folder, of: store, under: new)
+    }
+    do throws(FileError) {
+      // Halves of files that a killed process was writing may be under the old master.
+      for name in try SmallFile.names(in: folder) where name.hasSuffix(".new") {
+        try WorkFolder.remove(folder + "/" + name)
+      }
+      try SmallFile.move(folder + "/" + nextName, to: folder + "/master")
+    } catch {
+      throw .file(error)
+    }
+    return Outcome(old: old.id, new: new.id, dataKeys: keys.count, wasBegun: begun != nil)
+  }
+
+  private static func dataKeys(
+    in folder: String, under masters: [StoredKey], of store: StoreID
+  ) throws(KeyError) -> [(DataKey.Wrapped, DataKey)] {
+    let names: [String]
+    do throws(FileError) { names = try SmallFile.names(in: folder) } catch { throw .file(error) }
+    return try names.compactMap { DataKey.id(ofFile: $0) }.sorted().map { (id) throws(KeyError) in
+      let wrapped = try DataKey.Wrapped(id, in: folder)
+      guard let master = masters.first(where: { $0.id == wrapped.master }) else {
+        throw .damaged("\(wrapped.path): it is under another master")
+      }
+      return (wrapped, try wrapped.opened(by: master, of: store))
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import ArgumentParser
+import Journal
+import Registry
+
+/// `cellmap keys …`: what seals the addresses.
+struct KeysCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keys", abstract: "Lists, rotates and shreds the keys that seal addresses.",
+    subcommands: [KeysListCommand.self, KeysRotateCommand.self, KeysShredCommand.self])
+}
+
+struct KeysListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "Lists the keys: what each is for, and what it still seals.",
+    discussion: """
+      The master, the HMAC key, the keys that sign checkpoints, and the data keys of each cell, those \
+      too whose file is gone. Reads every entry of the journal, to count those that a key seals.
+      """)
+  @OptionGroup var store: StoreOptions
+
+  func run() throws {
+    let keys = try StoreKeys(of: store).keys
+    if store.json {
+      for key in keys { Console.print(JSONValue.object(key.fields).line) }
+      return
+    }
+    var table = Table("KEY", "FOR", "STATE", "MADE", "CELL", "SEALS NOW", "ENTRIES")
+    for key in keys {
+      table.add(
+        key.id.description, key.use, key.stateText, key.fields.shown("made_at"), key.cellText,
+        key.fieldsText, key.use == "data" ? key.fields.shown("entries") : nil)
+    }
+    table.print(empty: "The store has no keys.")
+  }
+}
+
+/// The hidden half of `keys list` and `keys shred`, in a process of its own.
+struct KeysWorkerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keys-worker", shouldDisplay: false)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var child: ChildOptions
+
+  func run() throws {
+    try child.join()
+    let journal = try OpenJournal.open(store)
+    do throws(KeyInventory.Failure) {
+      let inventory = try KeyInventory(of: journal)
+      Console.print(JSONValue.object(["keys": .list(inventory.items.map(fields))]).line)
+    } catch .journal(let error) {
+      throw CommandFailure(error)
+    } catch .keys(let error) {
+      throw CommandFailure(reading: error)
+    }
+  }
+
+  private func fields(of item: KeyInventory.Item) -> JSONValue {
+    .object([
+      "key": .printed(item.id), "use": .text(item.use.rawValue),
+      "state": .text(item.state.rawValue), "made_at": .printed(item.madeAt),
+      "cell": .printed(item.cell), "cell_name": .printed(item.cellName),
+      "cell_removed": item.cell == nil ? .null : .flag(!item.isCellThere),
+      "seals": .list(item.fields.map { .text($0 == .database ? "database" : "queue") }),
+      "entries": item.use == .data ? .number(item.entries) : .null,
+      "last_entry": .printed(item.lastEntry), "shredded_at": .printed(item.shreddedAt),
+    ])
+  }
+}
+
+struct KeysRotateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rotate", abstract: "Makes another master, or another data key for a cell.",
+    discussion: """
+      With --master each data key is wrapped by a new master, and the old one is gone; no entry is \
+      touched. With a cell its addresses are sealed anew under a new data key, by an entry for each; \
+      entries of before stay sealed by the old key, which 'keys shred' destroys. Ended at any moment, \
+      every address can be read, and the same command finishes it.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: PlannedChange
+  @Argument(help: "The cell's name or UUID.") var cell: String?
+  @Flag(help: "The master that wraps the data keys.") var master = false
+
+  func validate() throws {
+    guard master == (cell == nil) else { throw ValidationError("Give a cell, or --master.") }
+    if master {
+      guard change.reason == nil, change.trace.requestID == nil, change.trace.correlation == nil
+      else {
+        throw ValidationError(
+          "--reason, --request-id and --correlation want a cell: no entry tells of another master.")
+      }
+    } else {
+      try change.requireReason()
+    }
+  }
+
+  func run() throws {
+    if let cell {
+      return try CellChange.run(
+        store, change, cell, done: "Sealed the addresses under another key."
+      ) { .resealCell($0) }
+    }
+    try rotateMaster()
+  }
+
+  private func rotateMaster() throws(CommandFailure) {
+    let session = try StoreSession(store)
+    let outcome = try session.withLease(Cellmap.words) { () throws(CommandFailure) in
+      do throws(KeyError) {
+        return try MasterRotation.run(in: session.files.keys, of: session.journal.store)
+      } catch {
+        throw CommandFailure(reading: error)
+      }
+    }
+    if store.json {
+      return Console.print(
+        JSONValue.object([
+          "key": .printed(outcome.new), "previous": .printed(outcome.old),
+          "data_keys": .number(outcome.dataKeys), "resumed": .flag(outcome.wasBegun),
+        ]).line)
+    }
+    Console.say(
+      "Key \(outcome.new) is the master now, and wraps \(outcome.dataKeys) data keys"
+        + (outcome.wasBegun ? "; a rotation that was broken off is finished." : "."))
+    Console.print(
+      "Copy the folder keys/ again to where you keep it. A copy of before, with the backups of before, "
+        + "still reads every address of then.")
+  }
+}

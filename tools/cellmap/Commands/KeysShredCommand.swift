@@ -1,0 +1,110 @@
+import ArgumentParser
+import Journal
+import Registry
+
+struct KeysShredCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "shred", abstract: "Destroys data keys for good.",
+    discussion: """
+      What a key has sealed can't be read by anybody any more; entries, digests and proofs stay as they \
+      are. One key by its UUID, or all of a cell that seal no present address of it; of a cell that was \
+      removed all. A key that seals a present address is refused: 'keys rotate' first. Copies of the \
+      key in backups and on other disks are out of reach; those that the store knows of are named.
+      """)
+  @OptionGroup var store: StoreOptions
+  @OptionGroup var change: PlannedChange
+  @Argument(help: "The cell's name or UUID (also of one that was removed), or a key's UUID.")
+  var what: String
+  @Flag(help: "Shows which keys would be destroyed; nothing is changed.") var dryRun = false
+
+  func validate() throws { if !dryRun { try change.requireReason() } }
+
+  func run() throws {
+    let target = try ShredTarget(what, among: StoreKeys(of: store))
+    if dryRun { return ShredOutput(target: target, outcome: nil, options: store).print(change) }
+    let session = try StoreSession(store)
+    guard !target.keys.isEmpty else {
+      try repeatAnswer(target, session)
+      return
+    }
+    let registry = try session.writer()
+    let outcome: Outcome
+    do throws(RegistryError) {
+      outcome = try KeyRetirement.shred(
+        target.keys.map(\.id), of: target.cell, named: target.named, in: session.journal,
+        by: registry, command: change.command)
+    } catch {
+      session.close()
+      throw CommandFailure(error, request: change.request)
+    }
+    session.close()
+    ShredOutput(target: target, outcome: outcome, options: store, folder: session.files.keys)
+      .print(change)
+  }
+
+  /// There is nothing left to shred: the answer of before, or that nothing is to be done.
+  private func repeatAnswer(
+    _ target: ShredTarget, _ session: StoreSession
+  ) throws(CommandFailure) {
+    let outcome = try session.submit(
+      .shredKeys(target.cell, named: target.named, []), change)
+    session.close()
+    ShredOutput(target: target, outcome: outcome, options: store, folder: session.files.keys)
+      .print(change)
+  }
+}
+
+/// The keys that a word means.
+struct ShredTarget {
+  let cell: CellID
+  let label: String
+  /// The key, if one was named.
+  let named: KeyID?
+  let keys: [StoreKeys.Key]
+
+  init(_ what: String, among all: StoreKeys) throws(CommandFailure) {
+    let data = all.keys.filter { $0.use == "data" }
+    if let key = all.keys.first(where: { $0.id == KeyID(what) }) {
+      guard key.use == "data", let cell = key.cell else {
+        throw CommandFailure(
+          .refused,
+          key.use == "master"
+            ? "Key \(key.id) is the master; 'keys rotate --master' makes another."
+            : "Key \(key.id) (\(key.use)) is no data key: only those can be shredded.")
+      }
+      self.init(
+        cell: cell, label: key.cellText ?? cell.description, named: key.id,
+        keys: key.state == "shredded" ? [] : [key])
+      return
+    }
+    let cells = Set(
+      data.compactMap { key in
+        key.cell == CellID(what) || key.fields["cell_name"]?.string == what ? key.cell : nil
+      })
+    guard let cell = cells.first else {
+      throw CommandFailure(
+        .unknown,
+        "There is no data key of a cell '\(what)', and no key of that UUID. 'keys list' "
+          + "shows the keys.")
+    }
+    guard cells.count == 1 else {
+      throw CommandFailure(
+        .refused,
+        "'\(what)' is the name of \(cells.count) cells, present or removed: "
+          + cells.map(\.description).sorted().joined(separator: ", ") + ". Give the UUID.")
+    }
+    let own = data.filter { $0.cell == cell && $0.state != "shredded" }
+    let free = own.filter { $0.fieldsText == nil }
+    if free.isEmpty, let used = own.first {
+      throw CommandFailure(Refusal.keyInUse(used.id, cell: cell))
+    }
+    self.init(cell: cell, label: what, named: nil, keys: free)
+  }
+
+  private init(cell: CellID, label: String, named: KeyID?, keys: [StoreKeys.Key]) {
+    self.cell = cell
+    self.label = label
+    self.named = named
+    self.keys = keys
+  }
+}

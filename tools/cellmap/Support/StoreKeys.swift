@@ -1,0 +1,46 @@
+import Journal
+
+/// The keys of a store, as the child process that reads its entries tells them.
+struct StoreKeys {
+  struct Key {
+    let id: KeyID
+    let fields: [String: JSONValue]
+
+    var use: String { fields.shown("use") }
+    var state: String { fields.shown("state") }
+    var cell: CellID? { fields["cell"]?.string.flatMap { CellID($0) } }
+    var isCellRemoved: Bool { fields["cell_removed"] == .flag(true) }
+
+    /// The cell's name, or its UUID; nil for a key of no cell.
+    var cellText: String? {
+      guard let cell else { return nil }
+      let name = fields["cell_name"]?.string ?? cell.description
+      return isCellRemoved ? name + " (removed)" : name
+    }
+
+    /// The present addresses that it seals; nil if it seals none.
+    var fieldsText: String? {
+      guard case .list(let seals)? = fields["seals"], !seals.isEmpty else { return nil }
+      return seals.compactMap(\.string).joined(separator: ", ")
+    }
+
+    var stateText: String {
+      guard let entry = fields["shredded_at"]?.string else { return state }
+      return "\(state) by \(entry)"
+    }
+  }
+
+  let keys: [Key]
+
+  init(of store: StoreOptions) throws(CommandFailure) {
+    let answer = try ChildWork.answer(to: ["keys-worker", "--store", store.folder])
+    guard case .list(let list)? = answer["keys"] else {
+      throw CommandFailure(.integrity, "The child process answered without keys.")
+    }
+    keys = list.compactMap { value in
+      guard case .object(let fields) = value, let id = fields["key"]?.string.flatMap({ KeyID($0) })
+      else { return nil }
+      return Key(id: id, fields: fields)
+    }
+  }
+}
