@@ -92,8 +92,8 @@ public enum CellConnection: Sendable {
     return found
   }
 
-  /// The UUIDs in a column of identity, ascending: all of those that aren't deleted, or those of the
-  /// first `limit` rows.
+  /// The UUIDs in a column of identity, ascending: all of those that aren't deleted, or the first `limit`
+  /// that have a UUID's length.
   ///
   /// - Parameter unreadable: Is given each value that is no UUID, which is passed over: one odd row
   ///   says nothing of the others. Empty for what isn't even text.

@@ -53,12 +53,14 @@ struct NovaCellTables: Sendable {
     return query
   }
 
-  /// The UUIDs of rows that aren't deleted, ascending.
+  /// The UUIDs of rows that aren't deleted, ascending: what stands in that column of all of them, or of
+  /// some whose value has a UUID's length, so that odd ones don't stand in the others' place.
   func uuids(of source: IdentitySource, limit: Int) -> SQLQuery {
-    SQLQuery(
+    let isPart = limit < .max
+    return SQLQuery(
       dialect, on: source.table,
       "SELECT uuid FROM \(source.table) WHERE deleted = 0 AND uuid IS NOT NULL "
-        + "ORDER BY uuid LIMIT \(limit)")
+        + (isPart ? "AND length(uuid) = 36 " : "") + "ORDER BY uuid LIMIT \(limit)")
   }
 
   /// How many instances that aren't deleted have the host, compared by bytes.

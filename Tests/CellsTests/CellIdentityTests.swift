@@ -140,9 +140,8 @@ func uuid(_ kind: Int, _ number: Int) -> UUID128 {
           + "VALUES (0, '0123456789abcdef0123456789abcdef')")
       var odd: [ByteText] = []
       let connection = try open(file)
-      let services = try connection.uuids(of: .services, limit: 5) { odd.append($0) }
-      #expect(services == [uuid(1, 1)] && odd.sorted() == ["", "x"])
-      odd = []
+      // None of them stands in the place of one that is a UUID.
+      #expect(try connection.uuids(of: .services, limit: 1) == [uuid(1, 1)])
       let identity = try connection.identity { _, text in odd.append(text) }
       #expect(identity.computeNodes == [uuid(2, 1)])
       #expect(odd.sorted() == ["", "0123456789abcdef0123456789abcdef", "x"])

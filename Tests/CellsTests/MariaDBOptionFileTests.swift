@@ -95,6 +95,11 @@ import TestSupport
     // The file adds to what the address asks, and takes nothing back.
     ("?ssl_ca=/a", "skip-ssl\nssl-mode=DISABLED\nssl-verify-server-cert=0", (.always, true, true)),
     ("?ssl=true", "ssl-ca=/ca", (.always, true, true)),
+    ("?ssl=true", "ssl-mode=VERIFY_IDENTITY", (.always, true, true)),
+    ("?ssl_cert=/c&ssl_key=/k", "ssl-verify-server-cert", (.always, true, true)),
+    ("?tls_version=TLSv1.3", "ssl-mode=VERIFY_CA", (.always, true, false)),
+    ("?ssl_ca=/a", "ssl-mode=VERIFY_CA", (.always, true, true)),
+    ("?ssl=true", "ssl-mode=PREFERRED", (.always, false, false)),
     ("?ssl_disabled=true", "ssl-ca=/ca", (.never, false, false)),
     ("?ssl_verify_identity=false", "ssl-ca=/ca", (.always, true, false)),
   ])

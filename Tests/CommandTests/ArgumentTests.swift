@@ -68,7 +68,7 @@ import Testing
         try api.addCell(
           number + 1, cell(number), name: name, database: "sqlite:///\(number).sqlite")
       }
-      try bed.done("adopt", "sqlite:///\(bed.path("api.sqlite"))", "--reason", "t")
+      try bed.done("adopt", "sqlite:///api.sqlite", "--reason", "t")
       for name in ["none", "\(cell(1))", "\(cell(5))"] {
         let words = ["--queue", "none:///", "--database", "sqlite:///n.sqlite", "--reason", "t"]
         let added = try bed.run(["cell", "add", name] + words)

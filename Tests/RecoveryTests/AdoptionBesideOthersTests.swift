@@ -196,6 +196,48 @@ import Testing
     }
   }
 
+  @Test func `a cell whose row can't be held keeps its database, and its place`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.adopt()
+      // The second's database is given to the first, and its own row says nothing that can be read.
+      try bed.api.execute(
+        """
+        UPDATE cell_mappings SET database_connection = CASE id
+          WHEN 2 THEN 'sqlite:///2.sqlite' ELSE 'garbage' END WHERE id IN (2, 3)
+        """)
+      let plan = try bed.adopt(Run(skipsInvalid: true)).plan
+      #expect(plan.problemCount >= 2 && plan.replacedCells.isEmpty, "\(plan.problems)")
+      let map = try bed.map()
+      #expect(try map.cell(cell(1))?.record.database?.publicForm == "sqlite:///1.sqlite")
+      let second = try map.cell(cell(2))?.record
+      #expect(second?.database?.publicForm == "sqlite:///2.sqlite")
+      #expect(second?.isBeingRemoved == false && second?.disabled == false)
+    }
+  }
+
+  @Test func `what one cell can't have stays another's, down the line`() throws {
+    try withBed { bed in
+      try bed.addCells()
+      try bed.api.addCell(4, cell(3), name: "cell3", database: "sqlite:///3.sqlite")
+      try bed.adopt()
+      // The second wants what the third keeps, so the first can't have what is the second's.
+      try bed.api.execute(
+        """
+        UPDATE cell_mappings SET database_connection = CASE id
+          WHEN 2 THEN 'sqlite:///2.sqlite' ELSE 'sqlite:///3.sqlite' END WHERE id IN (2, 3)
+        """)
+      let planned = try bed.adopt(Run(skipsInvalid: true, planOnly: true)).plan
+      #expect(planned.problemCount == 2 && planned.cells.changed == 0, "\(planned.problems)")
+      try bed.adopt(Run(skipsInvalid: true))
+      for number in 1...3 {
+        #expect(
+          try bed.map().cell(cell(number))?.record.database?.publicForm
+            == ByteText("sqlite:///\(number).sqlite"))
+      }
+    }
+  }
+
   @Test func `a database is not given to one cell while another keeps it`() throws {
     try withBed { bed in
       try bed.addCells()

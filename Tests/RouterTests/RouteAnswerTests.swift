@@ -30,6 +30,25 @@ import Testing
     }
   }
 
+  /// The lines of README's section "In a service".
+  @Test func `a program of its own opens a store by path, and routes`() throws {
+    try withStore { store in
+      let (cell, file) = try store.addCell(1)
+      let id = try store.addInstance(cell, file)
+      let journal = try EventJournal.open(store.folder + "/store")
+      let router = try CellRouter(
+        journal: journal, index: IndexGenerations(folder: journal.files.directory),
+        keys: try AddressKeys.open(of: journal), base: AddressBase(folder: store.folder))
+      let route = try router.route(id, until: .now + .seconds(60))
+      guard case .found(let live) = route.outcome else {
+        Issue.record("\(route.outcome)")
+        return
+      }
+      #expect(live.placement.host == "compute-1")
+      #expect(try live.target.addresses().database != nil)
+    }
+  }
+
   @Test func `tells deleted instances, and those queued for it, apart`() throws {
     try withStore { store in
       let (cell, file) = try store.addCell(1)

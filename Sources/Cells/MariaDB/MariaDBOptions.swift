@@ -61,13 +61,19 @@ struct MariaDBOptions {
   /// The clear value of an option; nil where it isn't there.
   func option(_ name: String) -> String? {
     if let value = address.option(name) { return value }
-    guard MariaDBTLS.options.contains(name) else { return nil }
-    // The file never takes back what the address says of TLS.
-    if Self.words.contains(name), MariaDBTLS.options.contains(where: { address.option($0) != nil })
-    {
-      return nil
+    guard MariaDBTLS.options.contains(name), let value = text(name) else { return nil }
+    guard MariaDBTLS.options.contains(where: { address.option($0) != nil }) else { return value }
+    // The file may ask for more than the address does of TLS, and never for less.
+    switch name {
+    case "ssl", "ssl_verify_identity": return DatabaseAddress.isTrue(value) ? value : nil
+    case "ssl_mode":
+      switch value.uppercased() {
+      case "VERIFY_IDENTITY": return value
+      case "VERIFY_CA": return Self.verifying.contains { address.option($0) != nil } ? nil : value
+      default: return nil
+      }
+    default: return value
     }
-    return text(name)
   }
 
   /// The truth of an option that is a flag; nil where it isn't there.
@@ -76,8 +82,10 @@ struct MariaDBOptions {
   /// The value of an option that is a secret; nil where it isn't there.
   func secret(_ name: String) -> Secret? { address.secret(name) ?? file?.values[name] }
 
-  /// The options of a file that can also say no.
-  private static let words: Set<String> = ["ssl", "ssl_mode", "ssl_verify_identity"]
+  /// The options that say by themselves how a server's certificate is looked at.
+  private static let verifying = [
+    "ssl_ca", "ssl_capath", "ssl_check_hostname", "ssl_verify_cert", "ssl_verify_identity",
+  ]
 
   private func text(_ name: String) -> String? { file?.values[name]?.exposedText() }
 

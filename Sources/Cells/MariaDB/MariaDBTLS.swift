@@ -1,14 +1,14 @@
 internal import Journal
 
-/// What an address's options, and its option file's, say of TLS, as PyMySQL takes them where it says something, else as
-/// MySQL's own clients do; docs/addresses.md has the rules.
+/// What an address's options, and its option file's, say of TLS, as PyMySQL takes them where it says
+/// something, else as MySQL's own clients do; docs/addresses.md has the rules.
 struct MariaDBTLS {
   enum Use { case never, ifOffered, always }
 
   let use: Use
   /// The server's certificate must lead to a known authority.
   let verifiesAuthority: Bool
-  /// And must name the host of the given.
+  /// And must name the host of the address.
   let verifiesName: Bool
 
   /// The options that say something of it.

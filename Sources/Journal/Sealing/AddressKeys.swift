@@ -137,6 +137,15 @@ public final class AddressKeys: Sendable {
     }
   }
 
+  /// Checks that nobody shreds a data key now: what is sealed by it may be given to a cell again. Under
+  /// the write lease.
+  ///
+  /// - Throws: `busy`, `file`.
+  public func checkStays(_ id: KeyID) throws(KeyError) {
+    try readFolder()
+    if known.withLock({ $0.leaving.contains(id) }) { throw .busy(id) }
+  }
+
   private func isThere(_ id: KeyID) -> Bool { !AddressKeys.isGone(id, from: directory) }
 
   /// Whether a data key was shredded or lost: its file isn't in a folder that holds keys. Where the whole

@@ -59,6 +59,9 @@ public final class KeyRing: Sendable {
     try addresses.open(address, of: cell, field)
   }
 
+  /// As `AddressKeys.checkStays`.
+  public func checkStays(_ id: KeyID) throws(KeyError) { try addresses.checkStays(id) }
+
   /// As `AddressKeys.reseal`.
   public func reseal(
     _ addresses: [(AddressField, SealedAddress)], of cell: CellID

@@ -185,26 +185,24 @@ private struct MapClause {
     case .unknown: break
     }
     var clauses: [MapClause] = []
+    var rest = query
+    rest.user = nil
     // What isn't clear text is a blob, and sorts behind all texts.
+    if query.user != nil {
+      var clause = MapClause(rest)
+      clause.text += " AND (user IS NULL OR user >= x'')"
+      clauses.append(clause)
+    }
+    guard query.project != nil else { return clauses }
+    rest.project = nil
     for unknown in ["IS NULL", ">= x''"] {
-      if query.project != nil {
-        var rest = query
-        (rest.project, rest.user) = (nil, nil)
-        var clause = MapClause(rest, by: "instance_by_owner")
-        clause.text += " AND project \(unknown)"
-        if let user = query.user {
-          let parameter = clause.bind(.text(user))
-          clause.text += " AND (user = \(parameter) OR user IS NULL OR user >= x'')"
-        }
-        clauses.append(clause)
+      var clause = MapClause(rest, by: "instance_by_owner")
+      clause.text += " AND project \(unknown)"
+      if let user = query.user {
+        let parameter = clause.bind(.text(user))
+        clause.text += " AND (user = \(parameter) OR user IS NULL OR user >= x'')"
       }
-      if query.user != nil {
-        var rest = query
-        rest.user = nil
-        var clause = MapClause(rest)
-        clause.text += " AND user \(unknown)"
-        clauses.append(clause)
-      }
+      clauses.append(clause)
     }
     return clauses
   }

@@ -93,7 +93,7 @@ public struct AdoptionPlan: Hashable, Sendable {
 
   /// Why the plan would not be applied for what only the map has; nil if it would.
   public func refusal(pruning: Bool) -> AdoptionError? {
-    guard surplus > 0, !pruning else { return nil }
+    guard surplus > 0 || !replacedCells.isEmpty, !pruning else { return nil }
     if let (old, new) = replacedCells.min(by: { $0.key < $1.key }) {
       return .wouldReplace(old, by: new, count: replacedCells.count)
     }

@@ -14,10 +14,10 @@ extension MapAdoption {
       let part = missing[start...].prefix(MapAdoption.chunkRows)
       guard let first = part.first, let last = part.last else { break }
       try body(
-        (
-          part.map { Observation(.host($0, nil), evidence: nil, basis: options.basis) },
-          range(.host, first.string, last.string)
-        ))
+        Chunk(
+          observations: part.map {
+            Observation(.host($0, nil), evidence: nil, basis: options.basis)
+          }, range: range(.host, first.string, last.string)))
     }
     try forEachSurplusInstance(index, body)
   }
@@ -38,7 +38,10 @@ extension MapAdoption {
           Observation(.instance(item.id, nil), evidence: nil, basis: options.basis))
       }
       if !missing.isEmpty {
-        try body((missing, range(.instance, first.id.description, last.id.description)))
+        try body(
+          Chunk(
+            observations: missing,
+            range: range(.instance, first.id.description, last.id.description)))
       }
       after = last.id
     }

@@ -12,7 +12,7 @@ public struct MapAdoption<Witness: CellWitness> {
 
   let source: NovaAPIDatabase
   private let witness: Witness
-  private let keys: KeyRing
+  let keys: KeyRing
   let options: AdoptionOptions
 
   public init(
@@ -38,7 +38,7 @@ public struct MapAdoption<Witness: CellWitness> {
     var rows = AdoptionRows(source: source, keys: keys, basis: options.basis)
     try forEachChunk(&rows, &plan) { (plan, chunk) throws(AdoptionError) in
       if options.isCancelled() { throw .cancelled }
-      try count(chunk, preview, &plan)
+      try count(chunk, beside: try holdable(chunk, index, head), preview, &plan)
       progress(plan)
     }
     try forEachSurplus(index) { (chunk) throws(AdoptionError) in
@@ -81,15 +81,14 @@ public struct MapAdoption<Witness: CellWitness> {
     var rowsDone: UInt64 = 0
     var done = Done()
     if plan.changesNothing { done.overtaken = plan.overtaken }
-    let filter =
-      plan.problemCount == 0 ? nil : ChangePreview(map: LiveMap(over: index), head: 0, keys: keys)
+    let filter = plan.problemCount == 0 ? nil : try filter(plan, index)
     if plan.changesNothing {
       // Only the names of the cells are needed, for their identities.
       try readCells(&rows, &read) { (_, _) throws(AdoptionError) in }
     } else {
       try beginReplacing(plan, registry)
       try forEachChunk(&rows, &read) { (_, chunk) throws(AdoptionError) in
-        let observations = try acceptable(chunk, filter)
+        let observations = try acceptable(chunk, filter, index)
         done.add(try submit(.take(observations), chunk.range, registry), chunk.range.kind)
         rowsDone += UInt64(chunk.observations.count)
         progress(rowsDone)
@@ -126,15 +125,30 @@ public struct MapAdoption<Witness: CellWitness> {
     }
   }
 
+  /// The rules that rows are put to before they are given to the registry, the cells that others take
+  /// the place of as they are then.
+  private func filter(
+    _ plan: AdoptionPlan, _ index: IndexReader
+  ) throws(AdoptionError) -> ChangePreview {
+    let filter = ChangePreview(map: LiveMap(over: index), head: 0, keys: keys)
+    do throws(RegistryError) {
+      for cell in plan.replacedCells.keys.sorted() { try filter.assume(.beginRemovingCell(cell)) }
+    } catch {
+      throw .registry(error)
+    }
+    return filter
+  }
+
   /// The rows of a chunk that the rules take; all of them where the plan had no problems.
   private func acceptable(
-    _ chunk: Chunk, _ filter: ChangePreview?
+    _ chunk: Chunk, _ filter: ChangePreview?, _ index: IndexReader
   ) throws(AdoptionError) -> [Observation] {
     guard let filter else { return chunk.observations }
     var taken: [Observation] = []
-    for observation in chunk.observations {
+    let holdable = try holdable(chunk, index, .start)
+    for observation in holdable {
       do throws(RegistryError) {
-        _ = try filter.events(observation, in: chunk.observations)
+        _ = try filter.events(observation, in: holdable)
         taken.append(observation)
       } catch .refused {
         continue
@@ -147,7 +161,12 @@ public struct MapAdoption<Witness: CellWitness> {
 
   // MARK: Chunks
 
-  typealias Chunk = (observations: [Observation], range: KeyRange)
+  struct Chunk {
+    let observations: [Observation]
+    let range: KeyRange
+    /// Of a chunk of cells: those that have a row, also one that the map can't hold.
+    var namedCells: Set<CellID> = []
+  }
 
   private func forEachChunk(
     _ rows: inout AdoptionRows, _ plan: inout AdoptionPlan,
@@ -173,7 +192,11 @@ public struct MapAdoption<Witness: CellWitness> {
     }
     let names = rows.cellIDs.values.sorted()
     guard let first = names.first, let last = names.last else { return }
-    try body(&plan, (observations, range(.cell, first.description, last.description)))
+    try body(
+      &plan,
+      Chunk(
+        observations: observations, range: range(.cell, first.description, last.description),
+        namedCells: rows.namedCells))
   }
 
   private func readHosts(
@@ -193,7 +216,10 @@ public struct MapAdoption<Witness: CellWitness> {
           plan.note(error.text, lacking: error.lacking)
         }
       }
-      try body(&plan, (observations, range(.host, first.host.string, last.host.string)))
+      try body(
+        &plan,
+        Chunk(
+          observations: observations, range: range(.host, first.host.string, last.host.string)))
       after = last.host
     }
   }
@@ -219,7 +245,10 @@ public struct MapAdoption<Witness: CellWitness> {
           plan.note(error.text, lacking: error.lacking)
         }
       }
-      try body(&plan, (observations, range(.instance, first.uuid.string, last.uuid.string)))
+      try body(
+        &plan,
+        Chunk(
+          observations: observations, range: range(.instance, first.uuid.string, last.uuid.string)))
       after = last.uuid
     }
   }
@@ -246,41 +275,6 @@ public struct MapAdoption<Witness: CellWitness> {
       }
     }
     return sightings
-  }
-
-  // MARK: Counting
-
-  private func count(
-    _ chunk: Chunk, _ preview: ChangePreview, _ plan: inout AdoptionPlan
-  ) throws(AdoptionError) {
-    for observation in chunk.observations {
-      do throws(RegistryError) {
-        plan.count(observation.state, try events(observation, in: chunk, preview, &plan))
-      } catch .refused(let refusal) {
-        let row = observation.evidence.map { "\($0.table) row \($0.rowKey): " } ?? ""
-        plan.note(row + refusal.description, lacking: observation.state.lacking)
-      } catch {
-        throw .registry(error)
-      }
-    }
-  }
-
-  /// What an observation takes; a cell that has the database of one which the chunk, and so the API
-  /// database, has no more takes that one's place.
-  private func events(
-    _ observation: Observation, in chunk: Chunk, _ preview: ChangePreview,
-    _ plan: inout AdoptionPlan
-  ) throws(RegistryError) -> [Event]? {
-    do throws(RegistryError) {
-      return try preview.events(observation, in: chunk.observations)
-    } catch .refused(.databaseTaken(let database, let old)) {
-      guard case .cell(let new, _?) = observation.state, old != .cell0,
-        !chunk.observations.contains(where: { $0.entity == .cell(old) })
-      else { throw .refused(.databaseTaken(database, by: old)) }
-      plan.replacedCells[old] = new
-      try preview.assume(.beginRemovingCell(old))
-      return try preview.events(observation, in: chunk.observations)
-    }
   }
 
   func indexed<Value>(

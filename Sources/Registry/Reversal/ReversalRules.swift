@@ -137,11 +137,14 @@ extension CellRules {
     }
   }
 
-  /// An address whose key is gone would bring back a cell that nobody can reach.
+  /// An address whose key is gone, or about to go, would bring back a cell that nobody can reach.
   func checkOpens(_ addresses: CellAddresses, of id: CellID) throws(RegistryError) {
+    let sealed = [(addresses.database, AddressField.database), (addresses.queue, .queue)]
     do throws(KeyError) {
-      if let database = addresses.database { _ = try sealer.open(database, of: id, .database) }
-      if let queue = addresses.queue { _ = try sealer.open(queue, of: id, .queue) }
+      for case (let address?, let field) in sealed {
+        _ = try sealer.open(address, of: id, field)
+        try sealer.checkStays(address.key)
+      }
     } catch {
       throw .keys(error)
     }

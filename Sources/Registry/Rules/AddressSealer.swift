@@ -13,6 +13,8 @@ protocol AddressSealer {
   func reseal(
     _ addresses: [(AddressField, SealedAddress)], of cell: CellID
   ) throws(KeyError) -> [SealedAddress]
+
+  func checkStays(_ key: KeyID) throws(KeyError)
 }
 
 extension KeyRing: AddressSealer {}
@@ -32,6 +34,9 @@ struct PreviewSealer: AddressSealer {
   ) throws(KeyError) -> [UInt8] {
     try keys.open(address, of: cell, field)
   }
+
+  func checkStays(_ key: KeyID) throws(KeyError) { try keys.checkStays(key) }
+
   func reseal(
     _ addresses: [(AddressField, SealedAddress)], of cell: CellID
   ) throws(KeyError) -> [SealedAddress] {

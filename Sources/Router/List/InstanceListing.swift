@@ -181,6 +181,10 @@ struct InstanceListing {
   private mutating func put(_ row: ListedInstance) {
     // The other copy of an instance that moves between cells, or was listed before it moved.
     guard !progress.delivered.contains(row.id) else { return }
+    if progress.delivered.isToldByMap(row.id) {
+      guard row.isLive else { return }
+      mayRepeat = true
+    }
     if !seen.insert(row.id).inserted {
       // A cell knows better than the map where an instance is: it was scheduled or moved meanwhile.
       guard row.isLive, let place = page.firstIndex(where: { $0.id == row.id && !$0.isLive })
@@ -233,7 +237,10 @@ struct InstanceListing {
     var next = progress
     // By UUID nothing can come twice: what is after the last row was never on the list. What only the
     // map has told may come again as its cell has it.
-    if !request.order.isByUUID { next.delivered.add(page.filter(\.isLive).map(\.id)) }
+    if !request.order.isByUUID {
+      next.delivered.add(
+        page.filter(\.isLive).map(\.id), toldByMap: page.filter { !$0.isLive }.map(\.id))
+    }
     return next
   }
 }

@@ -31,8 +31,10 @@ struct ListProgress: Hashable, Sendable {
 /// A cell that answers for one page and not for the next leaves its instances to the map, which has
 /// no way to tell those that were listed.
 struct DeliveredRows: Hashable, Sendable {
-  /// 48 bits of each: a wrong match among 8,192 has odds of 1 to 34 thousand million.
+  /// 48 bits of each that a cell told of: a wrong match among 8,192 has odds of 1 to 34 thousand million.
   private(set) var marks: Set<UInt64> = []
+  /// The same of those that only the map told of: a cell may tell of them once more.
+  private(set) var told: Set<UInt64> = []
   /// There were too many.
   private(set) var isOverfull = false
 
@@ -41,20 +43,27 @@ struct DeliveredRows: Hashable, Sendable {
 
   init() {}
 
-  init?(marks: Set<UInt64>, isOverfull: Bool) {
-    guard marks.count <= Self.limit, !isOverfull || marks.isEmpty else { return nil }
+  init?(marks: Set<UInt64>, told: Set<UInt64>, isOverfull: Bool) {
+    let count = marks.count + told.count
+    guard count <= Self.limit, !isOverfull || count == 0 else { return nil }
     self.marks = marks
+    self.told = told
     self.isOverfull = isOverfull
   }
 
   func contains(_ id: InstanceID) -> Bool { marks.contains(Self.mark(id)) }
 
-  mutating func add(_ ids: some Collection<InstanceID>) {
+  func isToldByMap(_ id: InstanceID) -> Bool { told.contains(Self.mark(id)) }
+
+  mutating func add(
+    _ ids: some Collection<InstanceID>, toldByMap others: some Collection<InstanceID> = []
+  ) {
     if isOverfull { return }
     for id in ids { marks.insert(Self.mark(id)) }
-    guard marks.count > Self.limit else { return }
+    for id in others { told.insert(Self.mark(id)) }
+    guard marks.count + told.count > Self.limit else { return }
     isOverfull = true
-    marks = []
+    (marks, told) = ([], [])
   }
 
   private static func mark(_ id: InstanceID) -> UInt64 {

@@ -5,7 +5,7 @@ internal import Journal
 /// list it belongs to.
 ///
 /// In base64 for URLs (RFC 4648, section 5): version, order, question, flags, values, tail, missed
-/// cells, delivered rows, and eight bytes of SHA-256 over all that.
+/// cells, delivered rows that cells and that the map told of, and eight bytes of SHA-256 over all that.
 struct ListToken {
   /// What a token belongs to: the order and the question, each by eight bytes of its digest.
   struct Binding: Hashable {
@@ -13,7 +13,7 @@ struct ListToken {
     let question: UInt64
   }
 
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
 
   let binding: Binding
   private let columns: [InstanceColumn]
@@ -59,6 +59,8 @@ struct ListToken {
     }
     bytes.append(word: UInt64(progress.delivered.marks.count))
     for mark in progress.delivered.marks.sorted() { bytes.append(word: mark, bytes: 6) }
+    bytes.append(word: UInt64(progress.delivered.told.count))
+    for mark in progress.delivered.told.sorted() { bytes.append(word: mark, bytes: 6) }
     bytes.append(word: TreeHash.plain(bytes).words.0)
     return Base64.url.text(of: bytes)
   }
@@ -89,10 +91,14 @@ struct ListToken {
       guard let missed = ListProgress.Missed(rawValue: try reader.byte()) else { throw .malformed }
       progress.missed[cell] = missed
     }
-    var marks: Set<UInt64> = []
-    for _ in 0..<(try reader.count(of: 6)) { marks.insert(try reader.word(bytes: 6)) }
+    func readMarks() throws(ListTokenFault) -> Set<UInt64> {
+      var marks: Set<UInt64> = []
+      for _ in 0..<(try reader.count(of: 6)) { marks.insert(try reader.word(bytes: 6)) }
+      return marks
+    }
+    let (marks, told) = (try readMarks(), try readMarks())
     guard reader.isAtEnd,
-      let delivered = DeliveredRows(marks: marks, isOverfull: flags & 8 != 0)
+      let delivered = DeliveredRows(marks: marks, told: told, isOverfull: flags & 8 != 0)
     else { throw .malformed }
     progress.delivered = delivered
     return progress

@@ -272,7 +272,28 @@ import Testing
         #expect(list.rows.allSatisfy { $0.isLive })
         let pages = try router.pages(asked) { 10 }
         #expect(pages.map(\.rows.count) == [10, 4] && pages.flatMap(\.ids) == list.ids)
+        #expect(pages.allSatisfy { !$0.mayRepeat })
       }
+    }
+  }
+
+  @Test(arguments: CellEngine.installed)
+  func `what only the map told of comes once more if a cell has it, and the list says so`(
+    engine: CellEngine
+  ) throws {
+    try withWorld(cells: 2, on: engine) { world in
+      try world.add(world.samples(4))
+      var sample = ListWorld.Sample(id: listed(20), cell: world.cells[0].id)
+      (sample.host, sample.project, sample.isMapped) = ("h9", "p", false)
+      sample.createdAt = moment(100)
+      try world.add([sample])
+      var mapping = world.store.mapping(nil, mark: false)
+      mapping.row.createdAt = moment(99)
+      try world.store.append(.instance(listed(20), .mapped(mapping)))
+      let pages = try world.router().pages(request(.init(.createdAt))) { 5 }
+      #expect(pages.flatMap(\.ids) == listed([0, 1, 2, 3, 20, 20]))
+      #expect(pages.map { $0.rows.last?.isLive } == [false, true])
+      #expect(pages.map(\.mayRepeat) == [false, true])
     }
   }
 

@@ -3,7 +3,7 @@ import Recovery
 /// What becomes of a table of Nova's API database when the map is made again from the cells.
 struct NovaTableOutcome {
   let name: String
-  /// `recovered`, `partly` or `lost`.
+  /// `recovered`, `partly`, `lost`, or `not counted` where a cell that may have some could not be asked.
   let state: String
   /// Records that come back; nil where the cells say nothing of it.
   let count: UInt64?
@@ -37,9 +37,14 @@ struct NovaTableOutcome {
       ("flavors, flavor_extra_specs", census?.flavors, "no new servers"),
       ("key_pairs", census?.keyPairs, "users upload their keys again"),
     ]
+    let isCounted = census.map { $0.uncounted.isEmpty } ?? true
     let partly = pieces.map { name, count, effect in
-      NovaTableOutcome(
-        name: name, state: count ?? 0 > 0 ? "partly" : "lost", count: count, effect: effect)
+      if let count, count > 0 {
+        return NovaTableOutcome(name: name, state: "partly", count: count, effect: effect)
+      }
+      return NovaTableOutcome(
+        name: name, state: isCounted ? "lost" : "not counted", count: isCounted ? count : nil,
+        effect: effect)
     }
     return mapped + partly + lost
   }

@@ -112,6 +112,7 @@ final class RouteOutput {
     case .unknown(let search):
       answer.state = "unknown"
       answer.error = unknown(route.instance, search)
+      if answer.error?.status == .partial { answer.outcome = "undecided" }
       fill(&answer, search)
       if let kind = openConflict(about: route.instance, router) {
         answer.state = "in conflict"

@@ -28,12 +28,12 @@ final class PastRoutes {
     guard let id = InstanceID(text) else {
       let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
       return show(
-        ["instance": .text(shown)], state: nil,
+        ["instance": .text(shown)], outcome: "not_a_uuid", state: nil,
         error: CommandFailure(.usage, UUIDArgument.complaint(about: text)))
     }
     guard let row = try map.instance(id) else {
       return show(
-        ["instance": .printed(id)], state: "unknown then",
+        ["instance": .printed(id)], outcome: "unknown", state: "unknown then",
         error: CommandFailure(
           .unknown,
           "There was no mapping of instance \(id) at \(map.head). 'audit history \(id)' shows when."
@@ -41,6 +41,7 @@ final class PastRoutes {
     }
     var fields = try InstanceOutput.fields(id, row, map)
     var error: CommandFailure?
+    var outcome = "mapped"
     var state = row.record.isQueuedForDelete == true ? "queued for delete" : "mapped"
     if let cell = row.record.cell {
       if let found = try self.cell(cell) {
@@ -52,13 +53,15 @@ final class PastRoutes {
         }
       } else {
         state = "no such cell"
+        outcome = "cell_not_in_map"
         error = CommandFailure(
           .finding, "Instance \(id) was mapped to cell \(cell), which the map did not hold.")
       }
     } else {
       state = "no cell yet"
+      outcome = "no_cell_yet"
     }
-    show(fields, state: state, error: error)
+    show(fields, outcome: outcome, state: state, error: error)
   }
 
   private func cell(_ id: CellID) throws(CommandFailure) -> CellRow? {
@@ -69,9 +72,9 @@ final class PastRoutes {
   }
 
   private func show(
-    _ known: [String: JSONValue], state: String?, error: CommandFailure?
+    _ known: [String: JSONValue], outcome: String, state: String?, error: CommandFailure?
   ) {
-    var fields: [String: JSONValue] = [:]
+    var fields: [String: JSONValue] = ["outcome": .text(outcome)]
     for name in [
       "cell", "cell_name", "database", "queue", "host", "last_known_host", "last_known_host_at",
       "project", "user", "queued_for_delete", "created_at", "state",
