@@ -16,8 +16,8 @@ from backup_kills import killed
 from fault_store import WORK, Store, Wrong, journal_reference, require
 
 # The calls, and how many lie between two that are tried.
-CALLS = [("rename", 1), ("unlink", 1), ("fsync", 2), ("fdatasync", 2), ("ftruncate", 1), ("write", 11),
-         ("pwrite64", 23)]
+CALLS = [("rename", 1), ("unlink", 1), ("fsync", 3), ("fdatasync", 3), ("ftruncate", 1), ("write", 23),
+         ("pwrite64", 47)]
 ARCHIVE_CALLS = CALLS + [("mkdir", 1), ("rmdir", 1), ("fallocate", 1), ("writev", 3)]
 KINDS = ["rotate master", "rotate cell", "shred", "archive"]
 CELL = "cell1"
