@@ -101,6 +101,8 @@ struct ServerPlanTests {
     column: InstanceColumn, isDescending: Bool
   ) throws {
     let connection = try connect(filled(.mariadb))
+    // Asked for once in a connection.
+    #expect(try connection.uuidOrder() == "uuid")
     var query = InstancePageQuery(
       order: InstanceOrder([.init(column, isDescending: isDescending)]), filter: InstanceFilter(),
       limit: 100)
