@@ -157,11 +157,13 @@ public final class CellConnectionPool: Sendable {
   }
 
   private func giveBack(_ lent: LentConnection) {
-    idle.withLock { $0.append(IdleConnection(lent: lent, since: .now)) }
-    guard !isTrimming.load(ordering: .relaxed),
-      !isTrimming.exchange(true, ordering: .relaxed)
-    else { return }
-    trimLater()
+    // Behind the lock: a trimming that has just found nothing more to do has to have ended.
+    let isFirst = idle.withLock { idle in
+      idle.append(IdleConnection(lent: lent, since: .now))
+      return !isTrimming.load(ordering: .relaxed)
+        && !isTrimming.exchange(true, ordering: .relaxed)
+    }
+    if isFirst { trimLater() }
   }
 
   /// Closes what nobody has used for long, though no further call may come.
@@ -176,9 +178,10 @@ public final class CellConnectionPool: Sendable {
     let now = ContinuousClock.now
     let isEmpty = idle.withLock { idle in
       idle.removeAll { !isUsable($0, at: now) }
+      if idle.isEmpty { isTrimming.store(false, ordering: .relaxed) }
       return idle.isEmpty
     }
-    if isEmpty { isTrimming.store(false, ordering: .relaxed) } else { trimLater() }
+    if !isEmpty { trimLater() }
   }
 
   private func openChecked(until deadline: ContinuousClock.Instant) throws(CellError)
