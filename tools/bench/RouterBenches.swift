@@ -208,7 +208,7 @@ enum CellDatabases {
         """)
       for number in stride(from: place, to: instances, by: Workload.cells.count) {
         let text = Workload.instance(number).description
-        sqlite3_bind_int64(insertion.handle, 1, Int64(number))
+        sqlite3_bind_int64(insertion.handle, 1, Int64(number + 1))
         _ = try text.withCString { text in
           sqlite3_bind_text(insertion.handle, 2, text, 36, nil)
           try insertion.run()
