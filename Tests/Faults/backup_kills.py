@@ -7,6 +7,7 @@ killed any more; so every state between two calls is looked at, but for plain wr
 so many that some are passed over.
 """
 import concurrent.futures
+import functools
 import itertools
 import os
 import shutil
@@ -101,10 +102,11 @@ def one(campaign, kind, call, number):
     return met, None
 
 
-def loop(campaign, case):
-    (kind, (call, step)), met_count, failed = case, 0, 0
+def until_missed(step, one):
+    """Calls one(n) with n = 1, 1 + step, … until it meets no call to kill at, or is wrong too often."""
+    met_count, failed = 0, 0
     for number in itertools.count(1, step):
-        met, wrong = one(campaign, kind, call, number)
+        met, wrong = one(number)
         met_count += met
         if wrong:
             failed += 1
@@ -113,14 +115,20 @@ def loop(campaign, case):
             return met_count, failed
 
 
+def kill_all(what, cases):
+    """Goes through (step, one) side by side, as until_missed; returns how many things were wrong."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        results = list(pool.map(lambda case: until_missed(*case), cases))
+    met, failed = sum(count for count, _ in results), sum(count for _, count in results)
+    print(f"{met} kills of {what}: {failed} failed", flush=True)
+    return failed + (met == 0)
+
+
 def run(campaign):
     adopted = campaign.store("adopted")
     adopted.run("backup", "create", str(WORK / "backup"))
     adopted.run("audit", "export", str(WORK / "exported"))
     campaign.exported = entries(adopted.folder)
-    cases = list(itertools.product(KINDS, CALLS))
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = list(pool.map(lambda case: loop(campaign, case), cases))
-    met, failed = sum(count for count, _ in results), sum(count for _, count in results)
-    print(f"{met} kills of backups, restores and imports: {failed} failed", flush=True)
-    return failed + (met == 0)
+    return kill_all("backups, restores and imports", [
+        (step, functools.partial(one, campaign, kind, call))
+        for kind, (call, step) in itertools.product(KINDS, CALLS)])

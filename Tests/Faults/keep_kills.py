@@ -4,15 +4,13 @@ changed; and the same command, given again, finishes it.
 
 strace delivers SIGKILL as in backup_kills.py.
 """
-import concurrent.futures
+import functools
 import hashlib
-import itertools
 import json
-import os
 import shutil
 import uuid
 
-from backup_kills import killed
+from backup_kills import kill_all, killed
 from fault_store import WORK, Store, Wrong, journal_reference, require
 
 # The calls, and how many lie between two that are tried.
@@ -154,24 +152,8 @@ def one(case, call, number):
     return met, None
 
 
-def loop(case, call, step):
-    met_count, failed = 0, 0
-    for number in itertools.count(1, step):
-        met, wrong = one(case, call, number)
-        met_count += met
-        if wrong:
-            failed += 1
-            print(f"  FAILED: {wrong}", flush=True)
-        if not met or failed > 3:
-            return met_count, failed
-
-
 def run(campaign):
     cases = [Case(campaign, kind) for kind in KINDS]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = list(pool.map(lambda each: loop(*each), [
-            (case, call, step) for case in cases
-            for call, step in (ARCHIVE_CALLS if case.kind == "archive" else CALLS)]))
-    met, failed = sum(count for count, _ in results), sum(count for _, count in results)
-    print(f"{met} kills of rotations, shreddings and archivings: {failed} failed", flush=True)
-    return failed + (met == 0)
+    return kill_all("rotations, shreddings and archivings", [
+        (step, functools.partial(one, case, call)) for case in cases
+        for call, step in (ARCHIVE_CALLS if case.kind == "archive" else CALLS)])
