@@ -154,26 +154,10 @@ public final class MapLoad: @unchecked Sendable {
           try? generations.discard(new.number)
           try generations.make(new.number, from: journal)
         }
-        try serve(new.number)
+        try generations.serve(new, with: journal, under: lock, command: words)
       }
     } catch {
       throw .index(error)
-    }
-  }
-
-  private func serve(_ number: UInt64) throws(ProjectionError) {
-    do throws(ProjectionError) {
-      try generations.catchUp(number, with: journal)
-      let lease: WriteLease
-      do throws(JournalError) { lease = try lock.acquire(command: words) } catch {
-        throw .journal(error)
-      }
-      defer { lease.release() }
-      try generations.catchUp(number, with: journal)
-      try generations.switchCurrent(to: number)
-    } catch {
-      if (try? generations.current())?.number != number { try? generations.discard(number) }
-      throw error
     }
   }
 }

@@ -39,6 +39,20 @@ def add_volume(objects, targeted, instance):
         destination_type="volume", volume_id=str(uuid.uuid4()), device_name="/dev/vda").create()
 
 
+def add_host(objects, targeted, host):
+    """A compute host with its service, as it registers itself in its cell; returns the node."""
+    objects.Service(
+        targeted, host=host, binary="nova-compute", topic="compute", report_count=1).create()
+    node = objects.ComputeNode(
+        targeted, uuid=str(uuid.uuid4()), host=host, vcpus=64, memory_mb=262144,
+        local_gb=2000, vcpus_used=0, memory_mb_used=512, local_gb_used=0,
+        hypervisor_type="QEMU", hypervisor_version=8002000, cpu_info="{}",
+        hypervisor_hostname=f"{host}.example.org", cpu_allocation_ratio=4.0,
+        ram_allocation_ratio=1.0, disk_allocation_ratio=1.0)
+    node.create()
+    return node
+
+
 class Boots:
     """Boots by nova-api, the conductor and nova-compute, and what users do to a server later."""
 

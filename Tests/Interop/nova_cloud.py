@@ -20,7 +20,7 @@ import sys
 import uuid
 
 sys.dont_write_bytecode = True
-from nova_boots import add_volume, furnish  # noqa: E402
+from nova_boots import add_host, add_volume, furnish  # noqa: E402
 
 CELL0 = "00000000-0000-0000-0000-000000000000"
 CELLS, HOSTS, INSTANCES, MAPPED_BY_NOVA, LEFT_UNMAPPED = 3, 4, 360, 40, 8
@@ -160,17 +160,7 @@ class Builder:
         with self.context_module.target_cell(self.context, self.cells[number]) as targeted:
             for host_number in range(HOSTS):
                 host = f"cell{number}-compute{host_number}"
-                self.objects.Service(
-                    targeted, host=host, binary="nova-compute", topic="compute",
-                    report_count=1).create()
-                node = self.objects.ComputeNode(
-                    targeted, uuid=str(uuid.uuid4()), host=host, vcpus=64, memory_mb=262144,
-                    local_gb=2000, vcpus_used=0, memory_mb_used=512, local_gb_used=0,
-                    hypervisor_type="QEMU", hypervisor_version=8002000, cpu_info="{}",
-                    hypervisor_hostname=f"{host}.example.org", cpu_allocation_ratio=4.0,
-                    ram_allocation_ratio=1.0, disk_allocation_ratio=1.0)
-                node.create()
-                self.hosts[number].append((host, node))
+                self.hosts[number].append((host, add_host(self.objects, targeted, host)))
 
     def add_instance(self, number, cell=None, mapped=True):
         """An instance through Nova's objects, in a state that its number decides."""

@@ -18,7 +18,7 @@ import sys
 import uuid
 
 sys.dont_write_bytecode = True
-from nova_boots import Boots  # noqa: E402
+from nova_boots import Boots, add_host  # noqa: E402
 from nova_cloud import CELL0, configuration, nova_route, start_nova  # noqa: E402
 from nova_moves import Moves  # noqa: E402
 
@@ -47,16 +47,7 @@ class Life:
 
     def add_host(self, name, host):
         with self.boots.target(self.cells[name]) as targeted:
-            self.objects.Service(targeted, host=host, binary="nova-compute", topic="compute",
-                                 report_count=1).create()
-            node = self.objects.ComputeNode(
-                targeted, uuid=str(uuid.uuid4()), host=host, vcpus=64, memory_mb=262144,
-                local_gb=2000, vcpus_used=0, memory_mb_used=512, local_gb_used=0,
-                hypervisor_type="QEMU", hypervisor_version=8002000, cpu_info="{}",
-                hypervisor_hostname=f"{host}.example.org", cpu_allocation_ratio=4.0,
-                ram_allocation_ratio=1.0, disk_allocation_ratio=1.0)
-            node.create()
-        return node
+            return add_host(self.objects, targeted, host)
 
     def manage(self, command, *arguments, expected=0, **options):
         """A command of nova-manage, in this process: starting one costs seconds."""

@@ -24,6 +24,18 @@ public enum EntityKey: Hashable, Sendable {
   }
 }
 
+extension EntityKey {
+  /// The key alone, without its kind; empty for the store.
+  var text: ByteText {
+    switch self {
+    case .store: ""
+    case .cell(let id): ByteText(id.description)
+    case .host(let name): name
+    case .instance(let id): ByteText(id.description)
+    }
+  }
+}
+
 extension EntityKey: CustomStringConvertible {
   /// `cell UUID`, `host NAME`, `instance UUID` or `store`.
   public var description: String {

@@ -53,6 +53,12 @@ public struct KeyRange: Hashable, Sendable {
     self.first = first
     self.last = last
   }
+
+  /// From one thing to another of its kind.
+  public init(_ first: EntityKey, through last: EntityKey) {
+    precondition(first.kind == last.kind, "a range has keys of one kind")
+    self.init(kind: first.kind, first: first.text, last: last.text)
+  }
 }
 
 /// The row of a database from which an event was born.

@@ -72,6 +72,36 @@ extension IndexGenerations {
     return HeldGeneration(number: number, mark: mark)
   }
 
+  /// Lets a new generation serve: takes in what was appended since it was made, at first beside other
+  /// writers, since that may be much, and then under the lease, and switches.
+  ///
+  /// Blocks until the lease is had, for some seconds at most.
+  ///
+  /// - Parameters:
+  ///   - command: What this process does, for those who wait for the lease.
+  ///   - isNeeded: Is asked under the lease; if it says no, the generation is removed instead.
+  /// - Throws: `journal` also for the lease, and as `catchUp` and `switchCurrent`; the generation is gone
+  ///   then, unless it serves all the same.
+  public func serve(
+    _ new: HeldGeneration, with journal: EventJournal, under lock: StoreLock, command: String,
+    if isNeeded: () -> Bool = { true }
+  ) throws(ProjectionError) {
+    let number = new.number
+    defer { withExtendedLifetime(new) {} }
+    do throws(ProjectionError) {
+      try catchUp(number, with: journal)
+      let lease = try reading { () throws(JournalError) in try lock.acquire(command: command) }
+      defer { lease.release() }
+      removeAbandonedScratch()
+      guard isNeeded() else { return try remove(number) }
+      try catchUp(number, with: journal)
+      try switchCurrent(to: number)
+    } catch {
+      if (try? current())?.number != number { try? discard(number) }
+      throw error
+    }
+  }
+
   /// Projects the entries that came since a generation was made; then it can be switched to.
   ///
   /// Called twice: without the write lease, for as long as it takes, and then under it, when the

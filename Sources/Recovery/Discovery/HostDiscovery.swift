@@ -136,7 +136,7 @@ public struct HostDiscovery: Sendable {
       guard let first = part.first, let last = part.last else { break }
       let outcome = try submit(
         .take(part.map { observation($0.host, $0.cell) }),
-        KeyRange(kind: .host, first: first.host, last: last.host))
+        KeyRange(.host(first.host), through: .host(last.host)))
       mapped += outcome.changed
       if outcome.overtaken > 0 {
         try registry.waitUntilProjected()
@@ -144,10 +144,9 @@ public struct HostDiscovery: Sendable {
       }
     }
     for (cell, parts) in evidence {
-      let name = ByteText(cell.description)
       for part in parts {
         _ = try submit(
-          .recordIdentity(cell, part), KeyRange(kind: .cell, first: name, last: name))
+          .recordIdentity(cell, part), KeyRange(.cell(cell), through: .cell(cell)))
       }
     }
     return try submit(.finishRequest(ChangeCounts(hosts: mapped)), nil)

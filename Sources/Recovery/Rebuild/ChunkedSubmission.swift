@@ -74,10 +74,8 @@ final class ChunkedSubmission {
     try settle()
     let chunk = self.chunk
     self.chunk = Chunk()
-    guard let ends = chunk.ends, let first = ends.first.name, let last = ends.last.name else {
-      return
-    }
-    let range = KeyRange(kind: ends.first.kind, first: first, last: last)
+    guard let ends = chunk.ends else { return }
+    let range = KeyRange(ends.first, through: ends.last)
     let command = submission.command(.take(chunk.observations), range)
     guard let load else {
       let registry = submission.registry

@@ -32,8 +32,7 @@ final class Submission {
 
   @discardableResult
   func submit(_ change: Change, about cell: CellID) throws(RebuildError) -> UInt64 {
-    let name = ByteText(cell.description)
-    return try submit(change, KeyRange(kind: .cell, first: name, last: name)).changed
+    try submit(change, KeyRange(.cell(cell), through: .cell(cell))).changed
   }
 
   func note(
@@ -50,7 +49,7 @@ final class Submission {
       store: store, epoch: head.position.epoch + 1, id: EpochID(.random()), cause: .rebuilt,
       commonIndex: head.position.index, commonRoot: head.root, leftIndex: head.position.index,
       leftRoot: head.root)
-    _ = try submit(.openEpoch(opening), KeyRange(kind: .store, first: "", last: ""))
+    _ = try submit(.openEpoch(opening), KeyRange(.store, through: .store))
   }
 
   func finish(_ changed: ChangeCounts) throws(RebuildError) -> Outcome {
@@ -69,17 +68,5 @@ final class Submission {
     author.observedAt = .now
     return Command(
       change, by: author, request: request, bulk: BulkMark(title: title, chunk: chunk))
-  }
-}
-
-extension EntityKey {
-  /// The name as ranges of keys give it.
-  var name: ByteText? {
-    switch self {
-    case .instance(let id): ByteText(id.description)
-    case .host(let name): name
-    case .cell(let id): ByteText(id.description)
-    case .store: nil
-    }
   }
 }

@@ -70,9 +70,9 @@ extension MapReconciliation {
       }
       for kind in [EntityKey.Kind.instance, .host] {
         let part = taken.filter { $0.key.kind == kind }
-        guard let first = part.first?.key.name, let last = part.last?.key.name else { continue }
+        guard let first = part.first?.key, let last = part.last?.key else { continue }
         let changed = try submission.take(
-          part.flatMap(\.observations), KeyRange(kind: kind, first: first, last: last))
+          part.flatMap(\.observations), KeyRange(first, through: last))
         if kind == .host { result.hosts += changed } else { result.instances += changed }
       }
       progress(result.hosts + result.instances)

@@ -156,11 +156,7 @@ public struct ReversalPlan: Sendable {
       }
       rest = rest.dropFirst(part.count)
       let (low, high) = (start.entity, part.last?.entity ?? start.entity)
-      commands.append(
-        (
-          reversal(part),
-          KeyRange(kind: low.kind, first: low.keyText, last: high.keyText)
-        ))
+      commands.append((reversal(part), KeyRange(low, through: high)))
     }
     return commands
   }
@@ -261,18 +257,6 @@ extension Event {
       .cell(_, .keyShredded), .cell(_, .addressResealed), .instance(_, .hostSeen):
       true
     case .cell, .host, .instance: false
-    }
-  }
-}
-
-extension EntityKey {
-  /// The key as a range of keys has it.
-  fileprivate var keyText: ByteText {
-    switch self {
-    case .store: ByteText("")
-    case .cell(let id): ByteText(id.description)
-    case .host(let name): name
-    case .instance(let id): ByteText(id.description)
     }
   }
 }

@@ -62,11 +62,24 @@ struct IndexReplacement {
   private func work(
     _ arguments: [String], entries last: UInt64? = nil
   ) throws(CommandFailure) -> Result {
+    try Self.work(on: session.journal, arguments, entries: last)
+  }
+
+  /// Makes a generation whose number was reserved; it doesn't serve yet.
+  ///
+  /// - Returns: Whether it was made.
+  static func make(_ number: UInt64, of journal: EventJournal) -> Bool {
+    (try? work(on: journal, ["--generation", "\(number)"])) != nil
+  }
+
+  private static func work(
+    on journal: EventJournal, _ arguments: [String], entries last: UInt64? = nil
+  ) throws(CommandFailure) -> Result {
     let began = ContinuousClock.now
-    let progress = WorkProgress("Replaying", of: last ?? session.journal.head.position.index)
+    let progress = WorkProgress("Replaying", of: last ?? journal.head.position.index)
     defer { Console.endProgress() }
     let answer = try ChildWork.run(
-      ["replay-worker", "--store", session.files.directory] + arguments
+      ["replay-worker", "--store", journal.files.directory] + arguments
     ) { progress.show($0) }
     return Result(
       path: answer["index"] as? String ?? "",
@@ -78,33 +91,13 @@ struct IndexReplacement {
   /// Another process has made an index meanwhile.
   private var isServed: Bool { (try? session.index.open(store: session.journal.store)) != nil }
 
-  /// Under the lease: takes in what was appended meanwhile, and switches; a generation that is not
-  /// needed, or can't serve, goes again.
   private func serve(
     _ new: HeldGeneration, if isNeeded: () -> Bool
   ) throws(CommandFailure) {
-    let number = new.number
-    defer { withExtendedLifetime(new) {} }
-    do throws(CommandFailure) {
-      // What came meanwhile may be much, and others write beside it.
-      _ = try projections { () throws(ProjectionError) in
-        try session.index.catchUp(number, with: session.journal)
-      }
-      try session.withLease(Cellmap.words) { () throws(CommandFailure) in
-        session.index.removeAbandonedScratch()
-        guard isNeeded() else {
-          return try projections { () throws(ProjectionError) in
-            try session.index.remove(number)
-          }
-        }
-        try projections { () throws(ProjectionError) in
-          _ = try session.index.catchUp(number, with: session.journal)
-          try session.index.switchCurrent(to: number)
-        }
-      }
-    } catch {
-      if (try? session.index.current())?.number != number { try? session.index.discard(number) }
-      throw error
+    try projections { () throws(ProjectionError) in
+      try session.index.serve(
+        new, with: session.journal, under: session.journal.lock, command: Cellmap.words,
+        if: isNeeded)
     }
   }
 

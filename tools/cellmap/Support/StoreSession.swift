@@ -178,20 +178,10 @@ final class StoreSession {
     if let registry { return registry }
     _ = try openIndex()
     let made = MapRegistry(
-      journal: journal, lock: journal.lock,
-      command: Cellmap.words,
-      index: index, keys: try keys(), makeGeneration: makeGeneration)
+      journal: journal, lock: journal.lock, command: Cellmap.words, index: index, keys: try keys(),
+      makeGeneration: { [journal] number in IndexReplacement.make(number, of: journal) })
     registry = made
     return made
-  }
-
-  /// Makes a generation of the index in a child process.
-  private var makeGeneration: @Sendable (UInt64) -> Bool {
-    let folder = files.directory
-    return { number in
-      let words = ["replay-worker", "--store", folder, "--generation", "\(number)"]
-      return (try? ChildWork.run(words)) != nil
-    }
   }
 
   /// Makes a change, and returns once it is on disk.
