@@ -159,27 +159,7 @@ import Testing
     try withCommand { bed in
       try makePast(bed)
       #expect(try bed.done("replay").err.isEmpty)
-      var (primary, secondary) = (Int32(0), Int32(0))
-      #expect(openpty(&primary, &secondary, nil, nil, nil) == 0)
-      let process = Process()
-      process.executableURL = URL(filePath: CommandBed.program)
-      process.arguments = ["replay"]
-      process.currentDirectoryURL = URL(filePath: bed.folder)
-      process.environment = ["CELLMAP_STORE": "store"]
-      process.standardOutput = FileHandle.nullDevice
-      let terminal = FileHandle(fileDescriptor: secondary, closeOnDealloc: true)
-      process.standardError = terminal
-      try process.run()
-      process.waitUntilExit()
-      #expect(process.terminationStatus == 0)
-      try terminal.close()
-      var seen: [UInt8] = []
-      var buffer = [UInt8](repeating: 0, count: 4096)
-      while case let count = read(primary, &buffer, buffer.count), count > 0 {
-        seen += buffer.prefix(count)
-      }
-      close(primary)
-      #expect(String(decoding: seen, as: UTF8.self).contains("Replaying: "))
+      #expect(try bed.watched("replay").contains("Replaying: "))
     }
   }
 }
