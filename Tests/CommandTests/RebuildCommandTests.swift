@@ -194,7 +194,7 @@ import Testing
         """
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
         INSERT INTO instances (uuid, deleted, project_id)
-          SELECT printf('%08x-0000-4000-8000-000000000000', i), 0, 'p' FROM n;
+          SELECT printf('%08x-1111-4000-8000-000000000000', i), 0, 'p' FROM n;
         """)
       let seen = try bed.watched("rebuild", "--reason", "t", "--rate", "2000")
       #expect(seen.contains(#/alpha [0-9]+, [0-9]+\/s, [0-9]+ s left/#), "\(seen)")

@@ -118,7 +118,8 @@ import Testing
       try bed.api.addInstance(9, "0000000X-0000-4000-8000-00000000000!", cell: 2)
       try bed.api.addInstance(10, capitals, cell: 3)
       try bed.cells[1].execute(
-        "INSERT INTO instances (uuid, deleted) VALUES ('no ''uuid'' at all', 0), ('\(capitals)', 0)")
+        "INSERT INTO instances (uuid, deleted) VALUES ('no ''uuid'' at all', 0), ('\(capitals)', 0)"
+      )
       let (findings, _) = try bed.examine()
       #expect(findings.map(\.kind) == Array(repeating: .malformedUUID, count: 4))
       for finding in findings where !finding.cells.isEmpty {

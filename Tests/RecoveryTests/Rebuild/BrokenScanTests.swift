@@ -67,7 +67,8 @@ import Testing
       let first = bed.cloud.cases[0].instance
       try file.execute(
         "UPDATE instances SET host = 'moved-host', updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now') "
-          + "WHERE uuid = '\(first)'; UPDATE services SET host = 'new-host' WHERE id = 1;")
+          + "WHERE uuid = '\(first)'; INSERT INTO compute_nodes (host, deleted) VALUES ('new-host', 0);"
+      )
       try bed.rebuild()
       let index = try bed.index()
       #expect(try index.instance(first)?.record.lastSeen?.host == "moved-host")
