@@ -128,17 +128,17 @@ import Testing
     }
   }
 
-  /// The rows of a table as SQL has values.
-  private func rows(of table: String, _ file: SQLiteConnection) throws -> [String] {
+  /// The only row of a table, as SQL sets columns.
+  private func columns(of table: String, _ file: SQLiteConnection) throws -> [String] {
     func texts(_ query: String) throws -> [String] {
       let statement = try file.prepare(query)
       var texts: [String] = []
       while try statement.step() { texts.append(try statement.text(0).string) }
       return texts
     }
-    let columns = try texts("SELECT name FROM pragma_table_info('\(table)')")
-    let values = columns.map { "quote(\($0))" }.joined(separator: " || ',' || ")
-    return try texts("SELECT \(values) FROM \(table)")
+    return try texts("SELECT name FROM pragma_table_info('\(table)')").flatMap { column in
+      try texts("SELECT '\(column) = ' || quote(\(column)) FROM \(table)")
+    }
   }
 
   @Test func `a verification names the first row of an index whose checksums all fit`() throws {
@@ -150,19 +150,16 @@ import Testing
       do {
         let serving = try SQLiteConnection(path: path, mode: .readOnly)
         let file = try SQLiteConnection(path: bed.path("old"), mode: .readWrite)
-        for table in ["meta", "request", "epoch"] {
-          try file.execute("DELETE FROM \(table)")
-          for row in try rows(of: table, serving) {
-            try file.execute("INSERT INTO \(table) VALUES (\(row))")
-          }
-        }
+        let meta = try columns(of: "meta", serving)
+        try file.execute("UPDATE meta SET \(meta.joined(separator: ", "))")
       }
       for suffix in ["", "-wal", "-shm"] {
         try? FileManager.default.removeItem(atPath: path + suffix)
         try? FileManager.default.moveItem(atPath: bed.path("old" + suffix), toPath: path + suffix)
       }
       let found = try bed.run("audit", "verify")
-      #expect(found.status == 4 && found.err.contains("First difference: instance \(one): the"))
+      #expect(found.status == 4)
+      #expect(found.err.contains("First difference: instance \(one): the"), "\(found.err)")
       #expect(try bed.run("replay", "--dry-run").out.contains("First difference: instance \(one):"))
     }
   }
