@@ -9,7 +9,7 @@ import Testing
 @Suite struct KeptReplayTests {
   private let authorship = Authorship(
     actor: "alice", program: "cellmap 1.0", reason: "a test", observedAt: .now)
-  private static let entries = 1_500
+  private static let entries = 1_100
 
   private func withJournal(
     seed: UInt64, _ body: (EventJournal, _ folder: String) throws -> Void
@@ -63,7 +63,7 @@ import Testing
       #expect(try IndexReader(path: folder + "/kept").checkIndex() == digest)
       #expect(reports.count > 20 && reports == reports.sorted())
       var positions: [UInt64] = []
-      for number in stride(from: reports.count - 1, through: 0, by: -2).reversed() {
+      for number in stride(from: reports.count - 1, through: 0, by: -4).reversed() {
         let path = folder + "/killed-\(number)"
         let again = try replay(journal, into: path)
         guard case .goesOn(let position)? = again.beginning else {
@@ -73,11 +73,10 @@ import Testing
         positions.append(position.index)
         #expect(again.checkpoint == whole)
         #expect(try IndexReader(path: path).checkIndex() == digest, "killed at \(number)")
+        for suffix in ["-spill", "-making"] { #expect(access(path + suffix, F_OK) != 0) }
       }
       #expect(positions == positions.sorted() && Set(positions).count > 2, "\(positions)")
       #expect(positions.last == UInt64(Self.entries))
-      let left = try names(folder)
-      #expect(!left.contains { $0.hasSuffix("-spill") || $0.hasSuffix("-making") }, "\(left)")
     }
   }
 
@@ -110,7 +109,7 @@ import Testing
   ) throws {
     var isCopied = false
     _ = try replay(journal, into: path + "-whole") { done in
-      guard !isCopied, (done > UInt64(Self.entries) * 3 / 4) == isLoading, done > 150 else {
+      guard !isCopied, (done > UInt64(Self.entries) * 3 / 4) == isLoading, done > 120 else {
         return
       }
       isCopied = true
