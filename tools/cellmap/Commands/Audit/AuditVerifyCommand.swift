@@ -111,8 +111,10 @@ struct VerifyWorkerCommand: ParsableCommand {
     }
     do throws(JournalError) { _ = try journal.refresh() } catch { throw CommandFailure(error) }
     try StoreSession.check(checkpoint, at: reader.path, against: journal)
-    let scratch = index.scratchPath
-    defer { for suffix in ["", "-wal", "-shm"] { unlink(scratch + suffix) } }
+    // A copy of a store may be mounted for reading only.
+    let isWritable = access(index.folder, W_OK) == 0
+    let scratch = isWritable ? index.scratchPath : Self.scratchElsewhere
+    defer { for suffix in IndexGenerations.fileSuffixes { unlink(scratch + suffix) } }
     let replayed = try ReplayRun.run(
       journal, into: scratch, through: checkpoint.position.index)
     guard replayed.digest == found else {
@@ -123,5 +125,9 @@ struct VerifyWorkerCommand: ParsableCommand {
           + " Make it again with 'cellmap replay'.")
     }
     return found
+  }
+
+  private static var scratchElsewhere: String {
+    NSTemporaryDirectory() + "/cellmap-verify-\(getpid()).sqlite"
   }
 }
