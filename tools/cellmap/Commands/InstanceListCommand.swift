@@ -70,7 +70,7 @@ struct InstanceListCommand: ParsableCommand {
       if store.json {
         Console.print(JSONValue.object(try InstanceOutput.fields(id, row, map)).line)
       } else {
-        let record = row.record
+        let record = OwnerOutput.opened(row).record
         table.add(
           id.description, record.cell.map { (names[$0] ?? nil) ?? $0.description },
           record.owner.project.shown, record.owner.user.shown,
@@ -112,8 +112,7 @@ struct InstanceListCommand: ParsableCommand {
   /// The instances in question, of whichever time: what is named by a cell's name is that of the map.
   func selection(_ map: some MapView) throws(CommandFailure) -> InstanceSelection {
     var selection = InstanceSelection()
-    selection.project = project.map { ByteText($0) }
-    selection.user = user.map { ByteText($0) }
+    selection.owner = try OwnerOutput.filter(project: project, user: user)
     selection.isQueuedForDelete = queuedForDelete
     if let cell {
       selection.place = try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell

@@ -1,0 +1,45 @@
+internal import Journal
+
+/// How owners come into the journal: sealed, in a store that seals them.
+///
+/// Belongs to one thread at a time.
+final class OwnerRules {
+  private let keys: OwnerKeys
+  private let makesKeys: Bool
+  /// Observations of instances whose owner nobody can read any more, which stays as it is.
+  private(set) var left: UInt64 = 0
+
+  /// - Parameter makesKeys: False for a preview: a project without a key stays in clear there.
+  init(keys: OwnerKeys, makesKeys: Bool) {
+    self.keys = keys
+    self.makesKeys = makesKeys
+  }
+
+  // Hot path: nothing in a store that doesn't seal owners.
+  func sealed(
+    _ owner: InstanceOwner, over before: InstanceOwner? = nil
+  ) throws(RegistryError) -> InstanceOwner {
+    guard keys.seals else { return owner }
+    do throws(KeyError) {
+      return try keys.sealed(owner, over: before, makesKeys: makesKeys)
+    } catch {
+      throw .keys(error)
+    }
+  }
+
+  /// The owner that an instance is to have by an observation. One that was shredded is not written again
+  /// under another key because a cell or a database still names it.
+  func observed(
+    _ owner: InstanceOwner, over before: InstanceOwner?
+  ) throws(RegistryError) -> InstanceOwner {
+    guard keys.seals else { return owner }
+    if let before, keys.isShredded(before) {
+      left += 1
+      return before
+    }
+    return try sealed(owner, over: before)
+  }
+
+  /// Whether an owner was shredded, so that it can't be compared with another.
+  func isShredded(_ owner: InstanceOwner) -> Bool { keys.seals && keys.isShredded(owner) }
+}
