@@ -70,7 +70,9 @@ extension OwnerKeys {
   ///
   /// - Throws: `file`, `missing`; a key that is damaged is passed over.
   public func filter(project: ByteText?, user: ByteText?) throws(KeyError) -> OwnerFilter {
-    guard seals, project != nil || user != nil else { return OwnerFilter(project: project, user: user) }
+    guard seals, project != nil || user != nil else {
+      return OwnerFilter(project: project, user: user)
+    }
     let all = try readableKeys()
     let own = all.filter { $0.project == project }
     let ofUser = project == nil ? all : own

@@ -35,7 +35,8 @@ struct OwnerKey {
     self.project = project
     self.key = key
     func derived(_ use: String) -> SymmetricKey {
-      let code = HMAC<SHA256>.authenticationCode(for: Array("cellmap owner \(use)".utf8), using: key)
+      let code = HMAC<SHA256>.authenticationCode(
+        for: Array("cellmap owner \(use)".utf8), using: key)
       return SymmetricKey(data: code)
     }
     sealKey = derived("seal")

@@ -96,7 +96,9 @@ extension OwnerKeys {
   private func read(_ id: KeyID) throws(KeyError) -> OwnerKey {
     for _ in 1...Self.readingsOfAKey {
       let wrapped = try OwnerKey.Wrapped(id, in: directory)
-      if let master = try master(wrapped.master) { return try wrapped.opened(by: master, of: store) }
+      if let master = try master(wrapped.master) {
+        return try wrapped.opened(by: master, of: store)
+      }
     }
     throw .damaged("\(OwnerKey.path(of: id, in: directory)): it is under another master")
   }

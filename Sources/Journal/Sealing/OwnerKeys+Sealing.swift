@@ -27,7 +27,8 @@ extension OwnerKeys {
       owner.user = key.seal(user, .user, of: store)
       return owner
     }
-    let found = try makesKeys ? madeKey(of: owner.project?.clearText) : key(of: owner.project?.clearText)
+    let found =
+      try makesKeys ? madeKey(of: owner.project?.clearText) : key(of: owner.project?.clearText)
     guard let key = found else { return owner }
     if let user = owner.user, user.key != key.id, let clear = opened(user, .user).clearText {
       owner.user = key.seal(clear, .user, of: store)
@@ -49,7 +50,8 @@ extension OwnerKeys {
   /// gone. Sealed parts stay where the store's keys are elsewhere, or damaged.
   public func opened(_ owner: InstanceOwner) -> InstanceOwner {
     InstanceOwner(
-      project: owner.project.map { opened($0, .project) }, user: owner.user.map { opened($0, .user) })
+      project: owner.project.map { opened($0, .project) },
+      user: owner.user.map { opened($0, .user) })
   }
 
   /// Whether a part of an owner can't be read any more by anybody who has the store and its keys.
@@ -136,7 +138,8 @@ extension Event {
 extension Entry {
   /// The entry, with the owners that it names opened; its bytes are others then.
   public func opened(by keys: OwnerKeys?) -> Entry {
-    Entry(
+    guard let keys, case .instance = event else { return self }
+    return Entry(
       position: position, orderedAt: orderedAt,
       draft: EntryDraft(
         event: event.opened(by: keys), authorship: draft.authorship, request: draft.request,

@@ -135,7 +135,7 @@ extension IndexReader {
           + "ORDER BY \(column) LIMIT 1")
       var from: [UInt8] = PersonalBlob.sealed(KeyID(.zero))
       while true {
-        try next.bind(blob: from.span.bytes, at: 1)
+        try next.bind(from, at: 1)
         guard try next.step() else { break }
         let blob = try next.blob(0)
         next.reset()
@@ -284,7 +284,7 @@ private struct MapClause {
       case .integer(let integer): try statement.bind(integer, at: place + 1)
       case .text(let text): try statement.bind(text, at: place + 1)
       case .personal(let text): try statement.bind(text, at: place + 1)
-      case .blob(let bytes): try statement.bind(blob: bytes.span.bytes, at: place + 1)
+      case .blob(let bytes): try statement.bind(bytes, at: place + 1)
       }
     }
   }

@@ -171,7 +171,7 @@ extension IndexReader {
   public func countInstances(sealedBy key: KeyID) throws(ProjectionError) -> Int {
     let statement = try connection.prepare(
       "SELECT count(*) FROM instance WHERE substr(coalesce(project, user), 1, 17) = ?1")
-    try statement.bind(blob: PersonalBlob.sealed(key).span.bytes, at: 1)
+    try statement.bind(PersonalBlob.sealed(key), at: 1)
     _ = try statement.step()
     return Int(try statement.integer(0))
   }
@@ -207,7 +207,7 @@ extension IndexReader {
       if let cursor {
         try statement.bind(cursor.uuid, at: 1)
       } else {
-        unsafe try statement.bind(blob: [UInt8]().span.bytes, at: 1)
+        try statement.bind([UInt8](), at: 1)
       }
       try statement.bind(Int64(limit), at: 2)
       try bind(statement)
@@ -246,8 +246,8 @@ extension SQLiteStatement {
     switch text {
     case .clear(let text): try bind(text, at: parameter)
     case .sealed(let key, let bytes):
-      try bind(blob: PersonalBlob.sealed(key, bytes).span.bytes, at: parameter)
-    case .shredded(let key): try bind(blob: PersonalBlob.shredded(key).span.bytes, at: parameter)
+      try bind(PersonalBlob.sealed(key, bytes), at: parameter)
+    case .shredded(let key): try bind(PersonalBlob.shredded(key), at: parameter)
     }
   }
 }

@@ -133,7 +133,7 @@ extension MapReconciliation {
     }
     let rules = try rules()
     for id in ids where !look.pending.contains(id) {
-      let before = try indexed { () throws(ProjectionError) in 
+      let before = try indexed { () throws(ProjectionError) in
         try index.instance(id)?.opened(by: keys.owners)
       }
       look.before[id] = before

@@ -5,7 +5,8 @@ import Registry
 /// `cellmap keys …`: what seals addresses, and owners of instances.
 struct KeysCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "keys", abstract: "Lists, rotates and shreds the keys that seal addresses and owners.",
+    commandName: "keys",
+    abstract: "Lists, rotates and shreds the keys that seal addresses and owners.",
     subcommands: [KeysListCommand.self, KeysRotateCommand.self, KeysShredCommand.self])
 }
 
@@ -63,7 +64,8 @@ struct KeysWorkerCommand: ParsableCommand {
       "cell": .printed(item.cell), "cell_name": .printed(item.cellName),
       "cell_removed": item.cell == nil ? .null : .flag(!item.isCellThere),
       "seals": .list(item.fields.map { .text($0 == .database ? "database" : "queue") }),
-      "project": .printed(item.project), "entries": item.use == .data ? .number(item.entries) : .null,
+      "project": .printed(item.project),
+      "entries": item.use == .data ? .number(item.entries) : .null,
       "last_entry": .printed(item.lastEntry), "shredded_at": .printed(item.shreddedAt),
     ])
   }

@@ -76,7 +76,8 @@ struct RebuildCommand: ParsableCommand {
     let old = try openOld()
     var given = try givenCells()
     if let old { given = try OldCells(old, try base.addressBase()).complete(given, in: store) }
-    let place = try RebuildPlace(store, given, isTrial: dryRun, epochAbove: epochAbove,
+    let place = try RebuildPlace(
+      store, given, isTrial: dryRun, epochAbove: epochAbove,
       sealsProjects: sealsProjects, change)
     defer { place.end() }
     let session = place.session

@@ -1,3 +1,4 @@
+import Foundation
 import Journal
 import Projections
 import Registry
@@ -92,8 +93,8 @@ struct ProjectShredding {
     case .project(let name):
       throw CommandFailure(
         .unknown,
-        "There is no key of a project '\(name.prefix(80))': none of its instances was mapped since this "
-          + "store is, or its key is shredded already. 'keys list' shows the keys.")
+        "There is no key of a project '\(name.prefix(80))': the map never held an instance of it, or its key "
+          + "is shredded already. 'keys list' shows the keys.")
     }
   }
 
@@ -111,17 +112,35 @@ struct ProjectShredding {
         return Console.print(JSONValue.object(json).line)
       }
       return Console.say(
-        key.map { "A dry run: would destroy \($0); whose \(found) of the map are could not be read any more." }
+        key.map {
+          "A dry run: would destroy \($0); whose \(found) of the map are could not be read any more."
+        }
           ?? "Nothing to shred: the key is shredded already.")
     }
     let copies = key.map { KeptCopies(of: [$0], in: session.files.keys) }
     json["copies"] = copies?.json ?? .list([])
+    let readings = Self.readings(in: session.files.directory)
+    json["readings"] = .list(readings.map { .text($0) })
     change.report(
       outcome, store,
-      done: "Destroyed \(key.map { "\($0)" } ?? "the key"); whose \(found) of the map are can't be read "
-        + "any more.", json: json)
+      done: key.map { "Destroyed \($0); whose \(found) of the map are can't be read any more." }
+        ?? "Destroyed the key.", json: json)
     guard !store.json, outcome.entries != nil else { return }
+    for name in readings {
+      Console.say(
+        "\(name) in the store's folder is what a rebuild or a comparison has read of the cells, in clear, until "
+          + "it ends: end it, or give it again if it was broken off.")
+    }
     copies?.say()
+  }
+
+  /// Files in which what was read of cells lies in clear while a rebuild or a comparison is underway, or
+  /// since one was killed.
+  private static func readings(in folder: String) -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.filter {
+      ($0.hasPrefix("scan-") || $0.hasPrefix("reconcile-")) && $0.hasSuffix(".sqlite")
+    }.sorted()
   }
 }
 

@@ -32,8 +32,11 @@ struct CSVExport {
   private let table: MapTable
   private let session: StoreSession
   private let path: String
+  /// Whether owners that the store seals are written in clear.
+  private let reveal: Bool
 
-  init(_ table: MapTable, of session: StoreSession, to path: String) {
+  init(_ table: MapTable, of session: StoreSession, to path: String, reveal: Bool) {
+    self.reveal = reveal
     self.table = table
     self.session = session
     self.path = path
@@ -72,7 +75,11 @@ struct CSVExport {
     case .instances:
       let all = InstanceQuery(selection: InstanceSelection(), after: nil)
       try all.forEach(in: map) { (id, row) throws(CommandFailure) in
-        try body(InstanceOutput.fields(id, row, map))
+        var fields = try InstanceOutput.fields(id, row, map)
+        if !reveal, OwnerOutput.keys != nil {
+          for name in ["project", "user"] { fields[name] = .null }
+        }
+        try body(fields)
         return true
       }
     }
