@@ -49,7 +49,9 @@ public enum MasterRotation {
   ///   `file`. Each secret can be read as before.
   public static func run(in folder: String, of store: StoreID) throws(KeyError) -> Outcome {
     // Projects' keys are also made without the lease.
-    try OwnerKeys.alone(in: folder) { () throws(KeyError) in try rotate(in: folder, of: store) }
+    try OwnerKeys.alone(in: folder) { (_) throws(KeyError) in
+      try rotate(in: folder, of: store)
+    }
   }
 
   private static func rotate(in folder: String, of store: StoreID) throws(KeyError) -> Outcome {

@@ -3,9 +3,9 @@ public struct OwnerFilter: Hashable, Sendable {
   public let project: ByteText?
   public let user: ByteText?
   /// What stands for the project in the map; none if the map can't have it.
-  public let projects: [PersonalText]
+  public let projects: Set<PersonalText>
   /// What stands for the user: one for each project that is in question.
-  public let users: [PersonalText]
+  public let users: Set<PersonalText>
   /// The keys of projects that can be read; nil where owners are in clear.
   public let readable: Set<KeyID>?
 
@@ -17,7 +17,7 @@ public struct OwnerFilter: Hashable, Sendable {
   }
 
   fileprivate init(
-    project: ByteText?, user: ByteText?, projects: [PersonalText], users: [PersonalText],
+    project: ByteText?, user: ByteText?, projects: Set<PersonalText>, users: Set<PersonalText>,
     readable: Set<KeyID>?
   ) {
     self.project = project
@@ -78,8 +78,8 @@ extension OwnerKeys {
     let ofUser = project == nil ? all : own
     return OwnerFilter(
       project: project, user: user,
-      projects: project.map { name in own.map { $0.seal(name, .project, of: store) } } ?? [],
-      users: user.map { name in ofUser.map { $0.seal(name, .user, of: store) } } ?? [],
+      projects: Set(project.map { name in own.map { $0.seal(name, .project, of: store) } } ?? []),
+      users: Set(user.map { name in ofUser.map { $0.seal(name, .user, of: store) } } ?? []),
       readable: Set(all.map(\.id)))
   }
 }

@@ -27,9 +27,15 @@ extension OwnerKeys {
 
   /// The same; one that isn't there is made, and on disk once this returns.
   func madeKey(of project: ByteText?) throws(KeyError) -> OwnerKey {
-    if let key = try key(of: project) { return key }
-    return try Self.alone(in: directory) { () throws(KeyError) in
-      if let key = try key(of: project) { return key }
+    if let id = withKnown({ $0.ids[project] }), let key = key(of: id) { return try checked(key) }
+    return try Self.alone(in: directory) { (count) throws(KeyError) in
+      // Nobody else has made one since the folder was read: it isn't read for each new project.
+      if withKnown({ $0.count != count.value }), let key = try key(of: project) {
+        withKnown { $0.count = count.value }
+        return key
+      }
+      try count.add()
+      withKnown { $0.count = count.value }
       let made = OwnerKey.random(of: project)
       let masters = try MasterRotation.masters(in: directory, of: store)
       try made.write(to: directory, of: store, under: masters[0])

@@ -16,6 +16,8 @@ public final class OwnerKeys: Sendable {
 
   struct Known {
     var masters: [StoredKey] = []
+    /// How many keys were made when the folder was read.
+    var count: UInt64?
     var keys: [KeyID: OwnerKey] = [:]
     var ids: [ByteText?: KeyID] = [:]
 
@@ -26,7 +28,8 @@ public final class OwnerKeys: Sendable {
 
     mutating func add(_ key: OwnerKey) {
       keys[key.id] = key
-      ids[key.project] = key.id
+      // Of two, which only keys that were put together by hand have, the newer one seals.
+      ids[key.project] = max(ids[key.project] ?? key.id, key.id)
     }
   }
 
@@ -79,13 +82,16 @@ public final class OwnerKeys: Sendable {
   private static let lockAttempts = 10_000
 
   /// Runs `body` while no other process makes a project's key, or rotates the master.
+  ///
+  /// - Parameter body: Gets how many keys were made; it says so before it makes one.
   static func alone<Result>(
-    in folder: String, _ body: () throws(KeyError) -> Result
+    in folder: String, _ body: (inout MadeCount) throws(KeyError) -> Result
   ) throws(KeyError) -> Result {
     let path = markPath(in: folder)
     let file = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC)
+    var count = MadeCount(file: file, path: path)
     guard file >= 0 else {
-      if errno == ENOENT { return try body() }
+      if errno == ENOENT { return try body(&count) }
       throw .file(FileError("open", path, code: errno))
     }
     defer { close(file) }
@@ -96,9 +102,40 @@ public final class OwnerKeys: Sendable {
       } catch {
         throw .damaged("\(path): \(error)")
       }
-      if isAlone { return try body() }
+      if isAlone {
+        count.read()
+        return try body(&count)
+      }
       usleep(1000)
     }
     throw .file(FileError("fcntl", path, code: EAGAIN))
+  }
+
+  /// How many keys of projects were made, behind the mark: whoever remembers it knows whether others have
+  /// made some since. It needs no sync: after a power cut nobody remembers anything.
+  struct MadeCount {
+    fileprivate let file: Int32
+    fileprivate let path: String
+    private(set) var value: UInt64 = 0
+    private static let offset: off_t = 24
+
+    fileprivate init(file: Int32, path: String) {
+      self.file = file
+      self.path = path
+    }
+
+    fileprivate mutating func read() {
+      var stored: UInt64 = 0
+      let count = unsafe pread(file, &stored, 8, Self.offset)
+      value = count == 8 ? UInt64(bigEndian: stored) : 0
+    }
+
+    mutating func add() throws(KeyError) {
+      var stored = (value + 1).bigEndian
+      guard unsafe pwrite(file, &stored, 8, Self.offset) == 8 else {
+        throw .file(FileError("pwrite", path, code: errno))
+      }
+      value += 1
+    }
   }
 }

@@ -249,8 +249,10 @@ private struct MapClause {
   }
 
   /// Projects have one value; users as many as there are projects, more than a statement's parameters.
-  private mutating func isOne(of values: [PersonalText], _ column: String) -> String {
-    if values.count == 1 { return "\(column) = \(bind(.personal(values[0])))" }
+  private mutating func isOne(of values: Set<PersonalText>, _ column: String) -> String {
+    if values.count == 1, let value = values.first {
+      return "\(column) = \(bind(.personal(value)))"
+    }
     let list = values.compactMap { value -> String? in
       guard case .sealed(let key, let bytes) = value else { return nil }
       return PersonalBlob.sealed(key, bytes).hexadecimal

@@ -130,7 +130,7 @@ extension SQLiteStatement {
   /// Binds a copy of an array as a blob.
   func bind(_ blob: [UInt8], at parameter: Int) throws(ProjectionError) {
     let bytes = unsafe blob.span.bytes
-    unsafe try bind(blob: bytes, at: parameter)
+    try bind(blob: bytes, at: parameter)
   }
 
   /// Binds a UUID as a blob of 16 bytes, without an allocation.
