@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct ArchiveCommandTests {
+@Suite(.waiting) struct ArchiveCommandTests {
   /// A store of about 630 entries; the last renames a cell.
   private func withStore(_ body: (CommandBed) throws -> Void) throws {
     try withCommand { bed in

@@ -5,7 +5,7 @@ import Testing
 
 /// What is given on the command line and on standard input: bytes, names that mean two things, and
 /// questions that come one at a time.
-@Suite struct CommandArgumentTests {
+@Suite(.waiting) struct CommandArgumentTests {
   @Test func `what is not UTF-8 is refused, and nothing of it is stored`() throws {
     try withCommand { bed in
       try bed.makeStore()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Questions about the past, asked of the command.
-@Suite struct AuditCommandTests {
+@Suite(.waiting) struct AuditCommandTests {
   private let one = "\(instance(1))"
   private let two = "\(instance(2))"
 

@@ -3,7 +3,7 @@ import TestServers
 import TestSupport
 import Testing
 
-@Suite struct AuditProofCommandTests {
+@Suite(.waiting) struct AuditProofCommandTests {
   @Test func `proves an entry and a beginning, and the independent checker agrees`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

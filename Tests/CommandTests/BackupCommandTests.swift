@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct BackupCommandTests {
+@Suite(.waiting) struct BackupCommandTests {
   @Test func `says what is in a backup, and refuses a place that is taken`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct BisectCommandTests {
+@Suite(.waiting) struct BisectCommandTests {
   private let one = "\(instance(1))"
 
   /// Entry 1:5 maps instance 1 to alpha, 1:6 renames alpha, 1:7 changes its database, 1:8 moves the

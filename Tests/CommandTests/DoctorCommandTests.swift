@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct DoctorCommandTests {
+@Suite(.waiting) struct DoctorCommandTests {
   /// A cloud, and the nova.conf of its controller, which names its API database by a reference.
   private func withCloud(_ body: (CommandBed, NovaAPIFile) throws -> Void) throws {
     try withCommand { bed in

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct CommandExitCodeTests {
+@Suite(.waiting) struct CommandExitCodeTests {
   @Test func `bad usage is 64, on standard error`() throws {
     try withCommand { bed in
       try bed.makeStore()

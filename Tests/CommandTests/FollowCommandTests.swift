@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `adopt --follow` and `wrap` as processes.
-@Suite struct FollowCommandTests {
+@Suite(.waiting) struct FollowCommandTests {
   /// A follower that runs beside the test.
   private final class Follower {
     let process = Process()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the cells have of Nova's global tables, from the dry run of a rebuild to its publication.
-@Suite struct GlobalTablesCommandTests {
+@Suite(.waiting) struct GlobalTablesCommandTests {
   private static let tables = """
     CREATE TABLE build_requests (id INTEGER NOT NULL PRIMARY KEY, instance_uuid VARCHAR(36));
     CREATE TABLE request_specs (created_at DATETIME, updated_at DATETIME,

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct HostDiscoverCommandTests {
+@Suite(.waiting) struct HostDiscoverCommandTests {
   private func hosts(_ bed: CommandBed) throws -> [String: String] {
     let objects = try bed.done("host", "list", "--json").objects
     return Dictionary(

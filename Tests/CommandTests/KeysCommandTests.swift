@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct KeysCommandTests {
+@Suite(.waiting) struct KeysCommandTests {
   private let database = "mysql://nova:Canary4711@db/nova"
   private let queue = "rabbit://nova:word@q:5672/"
 

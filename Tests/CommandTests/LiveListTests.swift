@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct LiveListTests {
+@Suite(.waiting) struct LiveListTests {
   private func list(_ bed: CommandBed, _ arguments: String...) throws -> CommandBed.Ran {
     try bed.run(["instance", "list", "--live"] + arguments)
   }

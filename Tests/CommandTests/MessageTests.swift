@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What people are told: the thing by its name, the next step, and the exit code that fits.
-@Suite struct CommandMessageTests {
+@Suite(.waiting) struct CommandMessageTests {
   @Test func `a change without a reason is a mistake of usage, whatever the command`() throws {
     try withCommand { bed in
       try bed.makeStore()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import cellmap
 
-@Suite struct NovaConfigurationReadTests {
+@Suite(.waiting) struct NovaConfigurationReadTests {
   private func read(
     _ texts: String..., environment: [String: String] = [:]
   ) throws(NovaConfigurationError) -> NovaConfiguration {

@@ -4,7 +4,7 @@ import TestServers
 import TestSupport
 import Testing
 
-@Suite struct CommandOutputTests {
+@Suite(.waiting) struct CommandOutputTests {
   @Test func `every command that reads prints JSON alone, and a table without --json`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

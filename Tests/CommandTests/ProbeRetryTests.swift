@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A probe whose command is given again under its request id; cell0 needs no broker for one.
-@Suite struct ProbeRetryTests {
+@Suite(.waiting) struct ProbeRetryTests {
   private let request = "\(UUID128.random())"
 
   private func probe(_ bed: CommandBed, _ more: String...) throws -> CommandBed.Ran {

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct PublishCommandTests {
+@Suite(.waiting) struct PublishCommandTests {
   /// A store with an adopted map, and an empty API database `target.sqlite`.
   private func withTarget(_ body: (CommandBed, NovaAPIFile) throws -> Void) throws {
     try withCommand { bed in

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The map made again by the command, as the runbook has it.
-@Suite struct RebuildCommandTests {
+@Suite(.waiting) struct RebuildCommandTests {
   @Test func `an export, a lost store, a rebuild, a conflict, its decision`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct ReconcileCommandTests {
+@Suite(.waiting) struct ReconcileCommandTests {
   private func alpha(_ bed: CommandBed) -> NovaCellFile {
     NovaCellFile(path: bed.path("alpha.sqlite"))
   }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `replay` as a tool of audit: parts, steps, comparison, and maps without some entries.
-@Suite struct ReplayCommandTests {
+@Suite(.waiting) struct ReplayCommandTests {
   private let one = "\(instance(1))"
   private let two = "\(instance(2))"
 

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct CommandRetryTests {
+@Suite(.waiting) struct CommandRetryTests {
   /// A change, what has to be there before it, and another one that must not pass for it.
   struct Change: Sendable, CustomTestStringConvertible {
     let before: [[String]]
@@ -114,7 +114,7 @@ import Testing
   }
 }
 
-@Suite struct CommandRuleTests {
+@Suite(.waiting) struct CommandRuleTests {
   @Test func `a disabled cell takes no first mapping, and routes what it has`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct RevertCommandTests {
+@Suite(.waiting) struct RevertCommandTests {
   private let one = "\(instance(1))"
   private let two = "\(instance(2))"
 

@@ -3,7 +3,7 @@ import Journal
 import TestSupport
 import Testing
 
-@Suite struct RouteCommandTests {
+@Suite(.waiting) struct RouteCommandTests {
   @Test func `each fate of an instance has its own answer and exit code`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

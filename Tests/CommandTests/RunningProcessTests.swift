@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// A process that routes and lists, while commands change the map: each change acts at the next call.
-@Suite struct RunningProcessTests {
+@Suite(.waiting) struct RunningProcessTests {
   /// What the map is to say, from some moment on.
   private struct Expected: Sendable, Equatable {
     /// The host in the database at alpha's address.

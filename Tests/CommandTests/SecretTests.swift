@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Passwords that nobody uses, planted wherever an address can be given, and looked for afterwards.
-@Suite struct CommandSecretTests {
+@Suite(.waiting) struct CommandSecretTests {
   /// A password, and how it stands in an address.
   struct Canary {
     let clear: String

@@ -6,6 +6,7 @@ import TestSupport
 
 /// The command's lists over cells on real servers, one of which goes away.
 @Suite(
+  .waiting,
   .enabled(
     if: TestServer.areInstalled,
     "MariaDB or PostgreSQL isn't installed; tools/setup --servers installs both"))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Moments as people write them, and what is said of those that there are none of.
-@Suite struct WhenCommandTests {
+@Suite(.waiting) struct WhenCommandTests {
   private let one = "\(instance(1))"
 
   private func makePast(_ bed: CommandBed) throws {

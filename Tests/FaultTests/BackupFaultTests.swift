@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Backups beside writers, and both on full disks; `tools/test --faults` kills them at each call.
-@Suite struct BackupFaultTests {
+@Suite(.waiting) struct BackupFaultTests {
   private static let needsRoot: Comment = "mounting a small file system needs root"
 
   private func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Full and read-only disks, and places where no store is.
-@Suite struct DiskTests {
+@Suite(.waiting) struct DiskTests {
   private static let needsRoot: Comment = "mounting a small file system needs root"
 
   /// Makes a store on a small disk, and the words of a change that maps a new instance.

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A router in this process follows what commands in other processes change: at its next call.
-@Suite struct ProcessFreshnessTests {
+@Suite(.waiting) struct ProcessFreshnessTests {
   private func withRouted(_ body: (SampleStore, CellRouter, InstanceID) throws -> Void) throws {
     try withTemporaryFolder { folder in
       let sample = try SampleStore(in: folder)

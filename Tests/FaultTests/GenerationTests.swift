@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Old generations of the index: shown, switched back to, removed when told.
-@Suite struct GenerationTests {
+@Suite(.waiting) struct GenerationTests {
   private func replay(_ sample: SampleStore, _ words: String...) throws -> FinishedCommand {
     try Cellmap.run(["replay", "--store", sample.store, "--json"] + words)
   }

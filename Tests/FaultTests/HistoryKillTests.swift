@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The history killed while it is made: answers stay what they are, and nothing is left behind.
-@Suite struct HistoryKillTests {
+@Suite(.waiting) struct HistoryKillTests {
   @Test func `a killed history is passed over, and the next question makes it whole`() throws {
     try withTemporaryFolder { folder in
       let sample = try SampleStore(in: folder, instances: 1_500)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Damage to the index, met by commands: made again, or refused with exit 4 and the next step.
-@Suite struct IndexFaultTests {
+@Suite(.waiting) struct IndexFaultTests {
   /// Every route is right, whatever the index is, and the store is well afterwards.
   private func expectMended(
     _ sample: SampleStore, _ note: String, sourceLocation: SourceLocation = #_sourceLocation

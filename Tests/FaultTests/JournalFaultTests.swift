@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Damage to the journal and its witness that is there when the store is opened.
-@Suite struct JournalFaultTests {
+@Suite(.waiting) struct JournalFaultTests {
   /// Every command ends with 4, in one line that names the thing; none dies.
   private func expectIntegrity(
     _ sample: SampleStore, naming words: [String], statuses: Set<Int32> = [4], _ note: String,

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// The write lease between processes: stopped, killed, and many at once.
-@Suite struct LeaseTests {
+@Suite(.waiting) struct LeaseTests {
   /// `F_OFD_GETLK` of fcntl(2), whose header Swift doesn't read.
   private static let getOpenFileLock: Int32 = 36
 

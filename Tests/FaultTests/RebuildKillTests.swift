@@ -7,7 +7,7 @@ import Testing
 
 /// `rebuild` killed at any moment: the same command ends where an undisturbed one does, and what was
 /// once in the journal stays there.
-@Suite struct RebuildKillTests {
+@Suite(.waiting) struct RebuildKillTests {
   private static let instances = 9_000
 
   /// Two cells whose instances take several chunks, and the file that names them.

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension WithBroker {
-  @Suite struct CastCommand {
+  @Suite(.waiting) struct CastCommand {
     let broker: TestBroker
     init() throws { broker = try TestBroker.shared() }
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension WithBroker {
-  @Suite struct Probing {
+  @Suite(.waiting) struct Probing {
     let broker: TestBroker
     init() throws { broker = try TestBroker.shared() }
 

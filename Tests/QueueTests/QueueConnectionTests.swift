@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension WithBroker {
-  @Suite struct Connecting {
+  @Suite(.waiting) struct Connecting {
     let broker: TestBroker
     init() throws { broker = try TestBroker.shared() }
 
@@ -231,7 +231,7 @@ extension WithBroker {
     }
   }
 
-  @Suite struct Secured {
+  @Suite(.waiting) struct Secured {
     let broker: TestBroker
     init() throws { broker = try TestBroker.shared() }
 

@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 
 /// What needs the real broker, one test after the other: some of them stop it.
-@Suite(.serialized, .enabled(if: TestBroker.isInstalled, TestBroker.missing))
+@Suite(.waiting, .serialized, .enabled(if: TestBroker.isInstalled, TestBroker.missing))
 struct WithBroker {
-  @Suite struct Delivery {
+  @Suite(.waiting) struct Delivery {
     let broker: TestBroker
     init() throws { broker = try TestBroker.shared() }
 

@@ -7,7 +7,7 @@ import Testing
 
 extension WithBroker {
   /// Brokers that go and come back, and names that nobody resolves.
-  @Suite struct Outages {
+  @Suite(.waiting) struct Outages {
     @Test func `a broker that was killed and started again takes the next cast`() throws {
       let first = try TestBroker()
       defer { first.stop() }

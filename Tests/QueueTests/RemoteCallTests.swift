@@ -5,7 +5,7 @@ import Testing
 @testable import Cells
 
 extension WithBroker {
-  @Suite struct Calling {
+  @Suite(.waiting) struct Calling {
     let broker: TestBroker
     init() throws { broker = try TestBroker.shared() }
 

@@ -7,6 +7,7 @@ import Testing
 extension WithBroker {
   /// `cell probe` and `host discover` of a cell on a real server, with the real broker.
   @Suite(
+    .waiting,
     .enabled(
       if: TestServer.areInstalled,
       "MariaDB or PostgreSQL isn't installed; tools/setup --servers installs both"))

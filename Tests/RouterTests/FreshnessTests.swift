@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// A change by any process acts at the next call. Entries are written through another opening.
-@Suite struct FreshnessTests {
+@Suite(.waiting) struct FreshnessTests {
   @Test(arguments: [true, false])
   func `a remap acts at the next call`(isProjected: Bool) throws {
     try withStore { store in
@@ -225,7 +225,7 @@ import Testing
 }
 
 /// An index that can't be read: cells are asked instead.
-@Suite struct DamagedIndexTests {
+@Suite(.waiting) struct DamagedIndexTests {
   @Test func `an instance is looked for in the cells while the index is damaged`() throws {
     try withStore { store in
       let (first, firstFile) = try store.addCell(1)

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Addresses, keys and identity: whether the router reaches a cell, and the right one.
-@Suite struct RouteAddressTests {
+@Suite(.waiting) struct RouteAddressTests {
   @Test func `expands templates from the caller's base`() throws {
     try withStore { store in
       let (_, file) = try store.addCell(1)

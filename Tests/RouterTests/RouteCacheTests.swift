@@ -1,11 +1,12 @@
 import Dispatch
 import Journal
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Router
 
-@Suite struct RouteCacheTests {
+@Suite(.waiting) struct RouteCacheTests {
   private func id(_ number: Int) -> InstanceID { InstanceID(uuid(3, number)) }
 
   private func mapping(_ cell: Int?, _ mark: Bool? = false, at index: UInt64 = 5) -> CachedMapping {

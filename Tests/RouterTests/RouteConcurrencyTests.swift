@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Many threads on one router.
-@Suite struct RouteConcurrencyTests {
+@Suite(.waiting) struct RouteConcurrencyTests {
   @Test func `threads route right while instances move between cells`() throws {
     try withStore { store in
       let (first, firstFile) = try store.addCell(1)

@@ -7,6 +7,7 @@ import Testing
 
 /// Routes into cells on real servers.
 @Suite(
+  .waiting,
   .enabled(
     if: TestServer.areInstalled,
     "MariaDB or PostgreSQL isn't installed; tools/setup --servers installs both"))

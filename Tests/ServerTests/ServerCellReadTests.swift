@@ -7,7 +7,7 @@ import TestSupport
 
 /// Reading a cell on a real MariaDB and a real PostgreSQL server, as a user who may SELECT and nothing
 /// else.
-@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+@Suite(.waiting, .enabled(if: TestServer.areInstalled, needsServers))
 struct ServerCellReadTests {
   @Test(arguments: ServerEngine.allCases)
   func `finds where an instance is`(_ engine: ServerEngine) throws {

@@ -7,7 +7,7 @@ import TestSupport
 @testable import Cells
 
 /// What servers and networks do when they are ill, and that every call comes back by its deadline.
-@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+@Suite(.waiting, .enabled(if: TestServer.areInstalled, needsServers))
 struct ServerFaultTests {
   @Test(arguments: ServerEngine.allCases)
   func `a frozen server is given up at the deadline, in a query and in opening`(

@@ -7,7 +7,7 @@ import TestSupport
 @testable import Cells
 
 /// What opening a connection to a server comes to, when all is well and when it isn't.
-@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+@Suite(.waiting, .enabled(if: TestServer.areInstalled, needsServers))
 struct ServerOpeningTests {
   /// Printable ASCII and more, as operators' password generators make it.
   private static let special =

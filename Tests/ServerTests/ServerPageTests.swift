@@ -6,7 +6,7 @@ import TestSupport
 @testable import Cells
 
 /// Pages of the same rows on each engine: in the same order, with the same values.
-@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+@Suite(.waiting, .enabled(if: TestServer.areInstalled, needsServers))
 struct ServerPageTests {
   private struct Chance {
     private var state: UInt64

@@ -1,11 +1,12 @@
 import Journal
 import TestServers
+import TestSupport
 import Testing
 
 @testable import Cells
 
 /// Which of Nova's indexes serve the statements of pages, as the servers plan them.
-@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+@Suite(.waiting, .enabled(if: TestServer.areInstalled, needsServers))
 struct ServerPlanTests {
   /// 5,000 rows with times of their own, of 50 projects, a tenth of them never changed.
   private func filled(_ engine: ServerEngine) throws -> NovaServerDatabase {

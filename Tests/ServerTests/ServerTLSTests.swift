@@ -8,7 +8,7 @@ import TestSupport
 @testable import Cells
 
 /// Encrypted connections, with an authority that the test makes with `openssl`.
-@Suite(.enabled(if: TestServer.areInstalled, needsServers))
+@Suite(.waiting, .enabled(if: TestServer.areInstalled, needsServers))
 struct ServerTLSTests {
   @Test(arguments: ServerEngine.allCases)
   func `verifies authority and name`(_ engine: ServerEngine) throws {

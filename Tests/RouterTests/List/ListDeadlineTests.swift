@@ -10,7 +10,7 @@ import Testing
 
 /// Cells that are slow, that hang, and that hang on the way. A writer that holds a file stands for a
 /// slow cell. Times are compared with generous ones: the machine may be busy.
-@Suite(.serialized) struct ListDeadlineTests {
+@Suite(.waiting, .serialized) struct ListDeadlineTests {
   private func fill(_ world: ListWorld, perCell count: Int = 20) throws {
     var samples: [ListWorld.Sample] = []
     for (number, cell) in world.cells.enumerated() {

@@ -9,7 +9,7 @@ import Testing
 @testable import Router
 
 /// Lists over cells of which some don't answer.
-@Suite struct ListOutageTests {
+@Suite(.waiting) struct ListOutageTests {
   /// Long enough for what answers, on a busy machine too; what hangs costs all of it.
   private let patience = 3_000
 

@@ -7,7 +7,7 @@ import Testing
 @testable import Router
 
 /// What Nova's own tests ask of lists over cells, and what they should have asked.
-@Suite struct ListScenarioTests {
+@Suite(.waiting) struct ListScenarioTests {
   // MARK: Order and pages
 
   @Test(arguments: CellEngine.installed)

@@ -8,7 +8,7 @@ import Testing
 
 /// Which cell is read, and how often it is connected to: what Nova's tests ask of a targeted context
 /// (`test_target_cell`, `test_connection_switch`).
-@Suite struct ListTargetTests {
+@Suite(.waiting) struct ListTargetTests {
   @Test(arguments: CellEngine.installed)
   func `a cell that is asked again and again is connected to once`(engine: CellEngine) throws {
     try withWorld(cells: 2, on: engine) { world in

@@ -1,10 +1,11 @@
 import Cells
 import Journal
+import TestSupport
 import Testing
 
 @testable import Router
 
-@Suite struct ListTokenTests {
+@Suite(.waiting) struct ListTokenTests {
   private let store = StoreID(UUID128(high: 1, low: 2))
 
   private func request(_ keys: InstanceOrder.Key...) -> InstanceListRequest {

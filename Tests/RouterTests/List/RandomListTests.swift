@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Lists over cells beside a model that sorts everything in memory.
-@Suite struct RandomListTests {
+@Suite(.waiting) struct RandomListTests {
   private struct Chance {
     var random: SplitMix
     /// Nova's columns of times have whole seconds on MariaDB.

@@ -11,7 +11,7 @@ import Testing
 /// Lists over cells on real servers, one of which stands still. The benches say how near it comes to a
 /// healthy list: here other tests run beside it, and the bounds are such as only a broken promise meets.
 @Suite(
-  .serialized,
+  .waiting, .serialized,
   .enabled(
     if: TestServer.areInstalled,
     "MariaDB or PostgreSQL isn't installed; tools/setup --servers installs both"))
