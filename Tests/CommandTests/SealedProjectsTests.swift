@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `init --seal-projects`, and every command in such a store.
-@Suite struct SealedProjectsTests {
+@Suite(.waiting) struct SealedProjectsTests {
   private static let canaries = ["project-1", "user-1"].map { Data($0.utf8) }
 
   private func withSealed(_ body: (CommandBed, NovaAPIFile) throws -> Void) throws {
