@@ -80,17 +80,17 @@ extension EventJournal {
     return changes
   }
 
-  /// The changes of one kind of things after `index`, up to the head that this process knows.
+  /// The changes of some kinds of things after `index`, up to the head that this process knows.
   ///
   /// Every entry is read and checked, and the others are not decoded: some microseconds an entry.
   ///
-  /// - Throws: As `forEachEntry`, and `newerEvent` for an event of that kind.
+  /// - Throws: As `forEachEntry`, and `newerEvent` for an event of one of them.
   public func changes(
-    of kind: EntityKey.Kind, after index: UInt64
+    of kinds: EntityKey.Kind..., after index: UInt64
   ) throws(JournalError) -> [EntryChange] {
     var changes: [EntryChange] = []
     try forEachEntry(after: index) { (header, bytes, start) throws(JournalError) in
-      guard header.entityKind == kind else { return }
+      guard kinds.contains(header.entityKind) else { return }
       changes.append(
         try readable(at: header.position.index) { () throws(EntryError) in
           try Entry.change(decoding: bytes, at: start)

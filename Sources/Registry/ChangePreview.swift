@@ -14,7 +14,9 @@ public final class ChangePreview {
   ///   - head: The last entry in it.
   public init(map: LiveMap, head: UInt64, keys: KeyRing) {
     self.map = map
-    self.rules = Rulebook(map: map, sealer: PreviewSealer(keys: keys))
+    rules = Rulebook(
+      map: map, sealer: PreviewSealer(keys: keys),
+      owners: OwnerRules(keys: keys.owners, makesKeys: false))
     nextIndex = head + 1
   }
 
@@ -66,6 +68,9 @@ public final class ChangePreview {
         try map.index.contentCounts(of: cell)
       })
   }
+
+  /// How many observations were of instances whose owner was shredded, which stays so.
+  public var ownersLeft: UInt64 { rules.owners.left }
 
   private func take(_ events: [Event]) throws(RegistryError) {
     for event in events {

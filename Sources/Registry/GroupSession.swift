@@ -29,7 +29,8 @@ struct GroupSession {
   mutating func decide(
     on map: LiveMap, after head: Position, of journal: EventJournal
   ) throws(RegistryError) {
-    let rules = Rulebook(map: map, sealer: keys)
+    let rules = Rulebook(
+      map: map, sealer: keys, owners: OwnerRules(keys: keys.owners, makesKeys: true))
     for pending in commands {
       let draftCount = drafts.count
       do throws(RegistryError) {
@@ -68,6 +69,7 @@ struct GroupSession {
       try self.finding(about: cell, in: map, after: head, of: journal)
     }
     var changed: UInt64 = 0
+    let leftBefore = rules.owners.left
     let overtaken = try rules.decide(
       command, after: earlier, positions: positions, finding: finding
     ) { (cell) throws(RegistryError) in
@@ -91,6 +93,7 @@ struct GroupSession {
     var outcome = Outcome(
       position: head, entries: nil, changed: changed, overtaken: overtaken,
       finished: command.change.finishedCounts)
+    outcome.ownersLeft = rules.owners.left - leftBefore
     if draftCount < drafts.count {
       outcome.entries =
         head.index + UInt64(draftCount) + 1...head.index + UInt64(drafts.count)

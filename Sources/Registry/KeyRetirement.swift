@@ -1,6 +1,6 @@
 public import Journal
 
-/// The shredding of data keys: an entry says so, and then the keys' files are destroyed.
+/// The shredding of cells' and projects' data keys: an entry says so, and then the keys' files are destroyed.
 public enum KeyRetirement {
   /// Destroys data keys of a cell once an entry of the journal says that they are.
   ///
@@ -19,6 +19,25 @@ public enum KeyRetirement {
     _ keys: [KeyID], of cell: CellID, named: KeyID?, in journal: EventJournal,
     by registry: MapRegistry, command: (Change) -> Command
   ) throws(RegistryError) -> Outcome {
+    try shred(
+      keys, by: command(.shredKeys(cell, named: named, keys)), in: journal, registry)
+  }
+
+  /// Destroys keys of projects once an entry of the journal says that they are; as of a cell's keys, but
+  /// that what they seal now may be in use: its owners can't be read any more.
+  ///
+  /// - Parameter asked: What the caller named: a project or a key.
+  /// - Throws: As above; never `keyInUse`.
+  public static func shred(
+    ownerKeys keys: [KeyID], asked: ByteText, in journal: EventJournal,
+    by registry: MapRegistry, command: (Change) -> Command
+  ) throws(RegistryError) -> Outcome {
+    try shred(keys, by: command(.shredOwnerKeys(asked: asked, keys)), in: journal, registry)
+  }
+
+  private static func shred(
+    _ keys: [KeyID], by command: Command, in journal: EventJournal, _ registry: MapRegistry
+  ) throws(RegistryError) -> Outcome {
     precondition(!keys.isEmpty, "there is something to shred")
     let head: UInt64
     do throws(JournalError) { head = try journal.refresh().position.index } catch {
@@ -29,7 +48,7 @@ public enum KeyRetirement {
     }
     let outcome: Outcome
     do throws(RegistryError) {
-      outcome = try registry.submit(command(.shredKeys(cell, named: named, keys)))
+      outcome = try registry.submit(command)
     } catch {
       // Else the marks go: nothing was written.
       if case .journal(let error) = error, error.category == .outcomeUnknown {
@@ -68,10 +87,7 @@ public enum KeyRetirement {
     do throws(JournalError) {
       let read = try journal.entries(
         after: entries.lowerBound - 1, limit: entries.count)
-      return Set(
-        read.compactMap { entry in
-          if case .cell(_, .keyShredded(let key)) = entry.event { key } else { nil }
-        })
+      return Set(read.compactMap(\.event.shreddedKey))
     } catch {
       throw .damaged("the entries of the shredding: \(error)")
     }

@@ -59,7 +59,9 @@ public final class MapLoad: @unchecked Sendable {
     }
     let position = try map.readHead(of: journal).position
     head = Mutex(position)
-    rules = Rulebook(map: EmptyMap(rest: map), sealer: PreviewSealer(keys: keys))
+    rules = Rulebook(
+      map: EmptyMap(rest: map), sealer: PreviewSealer(keys: keys),
+      owners: OwnerRules(keys: keys.owners, makesKeys: true))
     guard isEmpty, try Self.isSilent(journal, after: basis.index, upTo: position.index) else {
       return nil
     }

@@ -8,8 +8,13 @@ public enum StoreCreation {
   public struct Opening: Hashable, Sendable {
     public var cause: EpochOpening.Cause
     public var epoch: UInt32
+    /// Whether projects and users of instances are sealed, for ever.
+    public var sealsOwners: Bool
 
-    public init(_ cause: EpochOpening.Cause = .initialized, epoch: UInt32 = 1) {
+    public init(
+      _ cause: EpochOpening.Cause = .initialized, epoch: UInt32 = 1, sealsOwners: Bool = false
+    ) {
+      self.sealsOwners = sealsOwners
       self.cause = cause
       self.epoch = epoch
     }
@@ -33,7 +38,7 @@ public enum StoreCreation {
     do throws(JournalError) { beginning = try StoreBeginning(directory) } catch {
       throw .journal(error)
     }
-    let record = try cell0Record(cell0, beginning)
+    let record = try cell0Record(cell0, beginning, sealsOwners: opening.sealsOwners)
     let journal: EventJournal
     do throws(JournalError) {
       journal = try beginning.finish(drafts(beginning.store, record, authorship, opening))
@@ -46,11 +51,12 @@ public enum StoreCreation {
 
   /// cell0 has no hosts and no queue; Nova writes `none:///` for it.
   private static func cell0Record(
-    _ address: GivenAddress?, _ beginning: StoreBeginning
+    _ address: GivenAddress?, _ beginning: StoreBeginning, sealsOwners: Bool
   ) throws(RegistryError) -> CellRecord {
     var record = CellRecord(name: "cell0")
     do throws(KeyError) {
-      let keys = try KeyRing.create(in: beginning.files.keys, store: beginning.store)
+      let keys = try KeyRing.create(
+        in: beginning.files.keys, store: beginning.store, sealsOwners: sealsOwners)
       if let address {
         record.database = try keys.seal(
           address.original.exposedBytes(), publicForm: address.publicForm, of: .cell0, .database)
@@ -68,7 +74,8 @@ public enum StoreCreation {
   ) -> [EntryDraft] {
     let opening = EpochOpening(
       store: store, epoch: how.epoch, id: EpochID(.random()), cause: how.cause, commonIndex: 0,
-      commonRoot: TreeHash.empty, leftIndex: 0, leftRoot: TreeHash.empty)
+      commonRoot: TreeHash.empty, leftIndex: 0, leftRoot: TreeHash.empty,
+      sealsOwners: how.sealsOwners)
     return [Event.store(.epochOpened(opening)), .cell(.cell0, .added(cell0))].map {
       EntryDraft(event: $0, authorship: authorship, request: RequestMark(id: .none))
     }

@@ -25,6 +25,8 @@ public final class CellRouter: Sendable {
 
   let follower: MapFollower
   let cache: RouteCache
+  /// What opens owners; nil without keys.
+  let owners: OwnerKeys?
   private let context: TargetContext
   /// What each cell may take of connections and threads, and when it counts as down.
   public let poolSettings: CellPoolSettings
@@ -47,6 +49,7 @@ public final class CellRouter: Sendable {
       knowledge: { cell in knowledge.of(cell) })
     self.context = context
     poolSettings = options.pool
+    owners = keys?.owners
     cache = RouteCache(capacity: options.cacheCapacity)
     follower = try MapFollower(
       journal: journal, generations: index, cache: cache, cells: CellDirectory(context: context),

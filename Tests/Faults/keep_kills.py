@@ -1,4 +1,4 @@
-"""Kills `keys rotate`, `keys shred` and `archive` at each system call that changes something on disk, and
+"""Kills `keys rotate`, `keys shred` (of a cell and of a project) and `archive` at each system call that changes something on disk, and
 looks at what is left: every secret that should be readable is, none that shouldn't; no entry is lost or
 changed; and the same command, given again, finishes it.
 
@@ -139,6 +139,55 @@ class Case:
             store.verify()
 
 
+class ProjectCase:
+    """The same of a store that seals owners, whose project is shredded."""
+
+    def __init__(self, campaign):
+        self.campaign, self.kind, self.template = campaign, "shred project", "keep shred project"
+        store = campaign.store(self.template)
+        store.run("init", "--seal-projects")
+        store.run(*campaign.adoption(str(uuid.UUID(int=3))))
+        self.owners = self.read(store)
+        self.project = sorted({owner[0] for owner in self.owners.values()})[0]
+        self.words = ("keys", "shred", "--project", self.project, "--reason", "fault test")
+        self.entries = exported(store, self.template)
+        self.first = store.entries()
+        found = [path.name for path in store.folder.rglob("*")
+                 if path.is_file() and self.project.encode() in path.read_bytes()]
+        require(not found, f"the project stands in clear in {found}")
+
+    @staticmethod
+    def read(store):
+        lines = map(json.loads, store.run("instance", "list", "--limit", "0", "--json").splitlines())
+        return {line["instance"]: (line["project"], line["user"], "key_shredded" in line)
+                for line in lines if "instance" in line}
+
+    def is_shredded(self, store):
+        keys = [json.loads(line) for line in store.run("keys", "list", "--json").splitlines()]
+        return self.project not in [key["project"] for key in keys if key["use"] == "project"]
+
+    def check(self, store, name):
+        owners, is_shredded = self.read(store), self.is_shredded(store)
+        for instance, owner in self.owners.items():
+            expected = (None, None, True) if is_shredded and owner[0] == self.project else owner
+            require(owners[instance] == expected,
+                    f"{instance}, shredded {is_shredded}: {owners[instance]}")
+        left = [path.name for path in (store.folder / "keys").glob("shredding-*")]
+        require(not left, f"left behind: {left}")
+        entries = store.entries()
+        require(entries[:len(self.first)] == self.first, "entries are lost or changed")
+        # The key is gone once its entry is there, and not before.
+        require(len(entries) - len(self.first) == is_shredded, f"{len(entries)} entries")
+
+    def finish(self, store, name):
+        if not self.is_shredded(store):
+            store.run(*self.words)
+        self.check(store, name)
+        require(self.is_shredded(store), "the key is there after all")
+        require(exported(store, name)[:len(self.entries)] == self.entries, "an export differs")
+        store.verify()
+
+
 def one(case, call, number):
     name = f"{case.template} {call} {number}"
     store = case.campaign.copy(case.template, name)
@@ -153,7 +202,7 @@ def one(case, call, number):
 
 
 def run(campaign):
-    cases = [Case(campaign, kind) for kind in KINDS]
+    cases = [Case(campaign, kind) for kind in KINDS] + [ProjectCase(campaign)]
     return kill_all("rotations, shreddings and archivings", [
         (step, functools.partial(one, case, call)) for case in cases
         for call, step in (ARCHIVE_CALLS if case.kind == "archive" else CALLS)])

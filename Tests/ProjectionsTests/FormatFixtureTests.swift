@@ -20,7 +20,9 @@ import Testing
       #expect(head.root.description == expected.root)
       let entries = try journal.entries(after: 0, limit: .max)
       #expect(UInt64(entries.count) == expected.entries)
-      #expect(Set(entries.map(\.event.kind)) == Set(EventKind.allCases))
+      // Every kind that there was then.
+      let later: Set<EventKind> = [.ownerKeyShredded]
+      #expect(Set(entries.map(\.event.kind)) == Set(EventKind.allCases).subtracting(later))
       _ = try IndexReplay.run(journal, into: folder + "/index", scratch: folder)
       let digest = try IndexReader(path: folder + "/index").contentDigest()
       #expect(digest.description == expected.index_digest)

@@ -97,9 +97,13 @@ struct TestStore: Sendable {
 }
 
 /// Gives `body` a new store with cell0, and closes its registry afterwards.
-func withStore<Result>(_ body: (TestStore) throws -> Result) throws -> Result {
+///
+/// - Parameter sealsOwners: Whether it seals projects and users.
+func withStore<Result>(
+  sealsOwners: Bool = false, _ body: (TestStore) throws -> Result
+) throws -> Result {
   try withStoreFolder { folder in
-    let store = try makeStore(folder)
+    let store = try makeStore(folder, sealsOwners: sealsOwners)
     let result = try body(store)
     try store.registry.close()
     return result
@@ -111,8 +115,11 @@ func withStoreFolder<Result>(_ body: (String) throws -> Result) throws -> Result
   try withTemporaryFolder { folder in try body(folder) }
 }
 
-func makeStore(_ folder: String) throws -> TestStore {
-  try TestStore(StoreCreation.create(in: folder + "/store", cell0: nil, by: TestStore.author))
+func makeStore(_ folder: String, sealsOwners: Bool = false) throws -> TestStore {
+  try TestStore(
+    StoreCreation.create(
+      in: folder + "/store", cell0: nil, by: TestStore.author,
+      opening: StoreCreation.Opening(sealsOwners: sealsOwners)))
 }
 
 /// Checks that `body` is refused for exactly this reason.

@@ -37,13 +37,17 @@ public struct JournalStatistics: Sendable {
 
   /// Counts the entries in question.
   ///
+  /// - Parameter owners: What opens the projects that are told apart.
+  ///
   /// - Throws: As `EventJournal.forEachEntry(matching:)`.
   public init(
-    of journal: EventJournal, matching filter: EntryFilter,
+    of journal: EventJournal, matching filter: EntryFilter, owners: OwnerKeys? = nil,
     progress: (UInt64) -> Void = { _ in }
   ) throws(JournalError) {
     var counted = self
-    try journal.forEachEntry(matching: filter, progress: progress) { counted.add($0) }
+    try journal.forEachEntry(matching: filter, progress: progress) {
+      counted.add($0.opened(by: owners))
+    }
     self = counted
   }
 

@@ -104,8 +104,9 @@ extension EntityRow {
   private static func fields(of record: InstanceRecord) -> [RecordField] {
     [
       RecordField("cell", .printed(record.cell)),
-      RecordField("project", .text(record.owner.project.shown)),
-      RecordField("user", .text(record.owner.user.shown)),
+      RecordField(
+        "project", .text(record.owner.project.shown), seal: record.owner.project.sealBytes),
+      RecordField("user", .text(record.owner.user.shown), seal: record.owner.user.sealBytes),
       RecordField("queued_for_delete", .flag(record.isQueuedForDelete)),
       RecordField("last_known_host", .printed(record.lastSeen?.host)),
       RecordField("last_known_host_at", .printed(record.lastSeen?.at)),
@@ -127,13 +128,22 @@ extension EntityRow {
 }
 
 extension PersonalText? {
+  /// What tells one that can't be read from another.
+  fileprivate var sealBytes: [UInt8] {
+    switch self {
+    case nil, .clear: []
+    case .sealed(let key, let bytes): key.uuid.bytes + bytes
+    case .shredded(let key): key.uuid.bytes
+    }
+  }
+
   /// The text, or what stands for one that can't be read.
   public var shown: String? {
     switch self {
     case nil: nil
     case .clear(let text): text.string
-    case .sealed(let key, _): "sealed:\(key)"
-    case .shredded(let key): "shredded:\(key)"
+    case .sealed: "(sealed)"
+    case .shredded: "(key shredded)"
     }
   }
 }

@@ -74,6 +74,8 @@ public enum StoreEvent: Hashable, Sendable {
   /// The last commit of a bulk command; `counts` is its answer.
   case requestFinished(counts: ChangeCounts)
   case archived(ArchivePoint)
+  /// The key of a project's instances is destroyed: who owns them can't be read any more.
+  case ownerKeyShredded(KeyID)
 }
 
 /// Evidence of a cell's identity: UUIDs that Nova's own services wrote into its database.
@@ -122,6 +124,8 @@ public struct EpochOpening: Hashable, Sendable {
   /// The last head known of what was left behind; equal to the common one where nothing was.
   public var leftIndex: UInt64
   public var leftRoot: Digest
+  /// Projects and users of instances are sealed, from the store's first entry on.
+  public var sealsOwners: Bool
 
   /// Why an epoch was opened; raw values are written into entries.
   public enum Cause: UInt8, Sendable {
@@ -133,7 +137,7 @@ public struct EpochOpening: Hashable, Sendable {
 
   public init(
     store: StoreID, epoch: UInt32, id: EpochID, cause: Cause, commonIndex: UInt64,
-    commonRoot: Digest, leftIndex: UInt64, leftRoot: Digest
+    commonRoot: Digest, leftIndex: UInt64, leftRoot: Digest, sealsOwners: Bool = false
   ) {
     self.store = store
     self.epoch = epoch
@@ -143,6 +147,7 @@ public struct EpochOpening: Hashable, Sendable {
     self.commonRoot = commonRoot
     self.leftIndex = leftIndex
     self.leftRoot = leftRoot
+    self.sealsOwners = sealsOwners
   }
 }
 

@@ -24,7 +24,7 @@ public enum AddressField: UInt8, Sendable {
 public enum PersonalText: Hashable, Sendable {
   /// Readable by everyone who may read the store.
   case clear(ByteText)
-  /// Readable under the key.
+  /// Readable under the key (`OwnerKeys`).
   case sealed(key: KeyID, bytes: [UInt8])
   /// What is left once the key is gone.
   case shredded(key: KeyID)

@@ -10,6 +10,8 @@ internal import Synchronization
 public final class AddressKeys: Sendable {
   let directory: String
   let store: StoreID
+  /// The keys of projects in the same folder.
+  public let owners: OwnerKeys
   private let known: Mutex<Known>
 
   private struct Known {
@@ -25,6 +27,7 @@ public final class AddressKeys: Sendable {
   private init(directory: String, store: StoreID, masters: [StoredKey]) {
     self.directory = directory
     self.store = store
+    owners = OwnerKeys(in: directory, store: store)
     known = Mutex(Known(masters: masters))
   }
 

@@ -45,9 +45,12 @@ public enum KeyCopies {
     }
   }
 
-  /// Whether a backup holds a data key; nil if it isn't where it was made.
+  /// Whether a backup holds a data key of a cell or a project; nil if it isn't where it was made.
   public static func holds(_ copy: Copy, _ key: KeyID) -> Bool? {
     guard FileIdentity(ofPath: copy.path) != nil else { return nil }
-    return FileIdentity(ofPath: DataKey.path(of: key, in: copy.path + "/keys")) != nil
+    let folder = copy.path + "/keys"
+    return [DataKey.path(of: key, in: folder), OwnerKey.path(of: key, in: folder)].contains {
+      FileIdentity(ofPath: $0) != nil
+    }
   }
 }

@@ -6,6 +6,8 @@ public enum KeyError: Error, Equatable, CustomStringConvertible {
   case damaged(String)
   /// The data key of a sealed address is gone.
   case shredded(KeyID, cell: CellID)
+  /// The key of a project is gone, and something of it is to be sealed.
+  case ownerShredded(KeyID)
   /// Another process shreds the key now.
   case busy(KeyID)
   case file(FileError)
@@ -20,7 +22,9 @@ public enum KeyError: Error, Equatable, CustomStringConvertible {
     case .shredded(let key, let cell):
       "The address of cell \(cell) was sealed by key \(key), which is shredded or lost: it can't be "
         + "read any more. Give an address that is needed again, with 'cell address'."
-    case .busy(let key): "Another process shreds key \(key) now."
+    case .ownerShredded(let key):
+      "The owner was sealed by key \(key), which is shredded or lost. Give project and user together."
+    case .busy(let key): "Another process shreds key \(key) now. Give the command again."
     case .file(let error): error.description
     }
   }

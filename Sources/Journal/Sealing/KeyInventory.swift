@@ -11,6 +11,8 @@ public struct KeyInventory: Sendable {
     public internal(set) var cellName: ByteText?
     /// Whether the map holds the cell.
     public internal(set) var isCellThere = false
+    /// The project of a project's key; nil for instances of none, and where it can't be read any more.
+    public internal(set) var project: ByteText?
     /// The present addresses of the cell that a data key seals.
     public internal(set) var fields: [AddressField] = []
     /// How many entries hold something that a data key seals, and the last of them.
@@ -29,11 +31,11 @@ public struct KeyInventory: Sendable {
     }
   }
 
-  public enum Use: String, Sendable { case master, hmac, checkpoint, data }
+  public enum Use: String, Sendable { case master, hmac, checkpoint, data, project }
 
   public enum State: String, Sendable {
     /// A master that wraps data keys, the HMAC key, the checkpoint key that signs, or the data key
-    /// that seals the next address of its cell.
+    /// that seals the next address of its cell, or the owners of a project's instances.
     case current
     /// A data key that seals no new address, or a checkpoint key that signed before.
     case old
@@ -54,7 +56,7 @@ extension KeyInventory {
   ///
   /// Needs no lease. What is missing or damaged is a state, not an error.
   ///
-  /// - Parameter changes: Every change of a cell, in order, where they are known; nil reads the whole journal
+  /// - Parameter changes: Every change of a cell or the store, in order, where they are known; nil reads the whole journal
   ///   for them, some microseconds an entry, since each is checked.
   /// - Throws: `journal` with the errors of damage; `keys` if the folder can't be read.
   public init(
@@ -71,7 +73,7 @@ extension KeyInventory {
       if let changes {
         addDataKeys(of: journal, changes)
       } else {
-        addDataKeys(of: journal, try journal.changes(of: .cell, after: 0))
+        addDataKeys(of: journal, try journal.changes(of: .cell, .store, after: 0))
       }
     } catch {
       throw .journal(error)
@@ -105,6 +107,9 @@ extension KeyInventory {
     var rows: [CellID: CellRow] = [:]
     var names: [CellID: ByteText] = [:]
     for change in changes {
+      if case .store(.ownerKeyShredded(let id)) = change.event {
+        keys[id, default: Item(id, .project, .shredded)].shreddedAt = change.position
+      }
       guard case .cell(let cell, let event) = change.event else { continue }
       rows[cell] = CellRow.folded(event, at: change.position.index, into: rows[cell])
       if let name = rows[cell]?.record.name { names[cell] = name }
@@ -142,6 +147,12 @@ extension KeyInventory {
       if let opened { newest[opened.cell] = id }
     }
     for id in newest.values { keys[id]?.state = .current }
+    let owners = OwnerKeys(in: folder, store: store)
+    for id in names.compactMap({ OwnerKey.id(ofFile: $0) }) {
+      let key = owners.key(of: id)
+      keys[id, default: Item(id, .project, .current)].state = key == nil ? .damaged : .current
+      keys[id]?.project = key?.project
+    }
     for (id, item) in keys where item.state == .lost && item.shreddedAt != nil {
       keys[id]?.state = .shredded
     }

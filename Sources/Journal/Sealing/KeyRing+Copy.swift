@@ -27,7 +27,8 @@ extension KeyRing {
 
   private static func copyOnce(from source: String, to folder: String) throws(FileError) {
     func isCopied(_ name: String) -> Bool {
-      DataKey.id(ofFile: name) != nil || name.hasPrefix("checkpoint") && !name.hasSuffix(".new")
+      DataKey.id(ofFile: name) != nil || OwnerKey.id(ofFile: name) != nil
+        || name == OwnerKeys.markName || name.hasPrefix("checkpoint") && !name.hasSuffix(".new")
     }
     let others = try SmallFile.names(in: source).filter(isCopied)
     for name in try SmallFile.names(in: folder) where isCopied(name) && !others.contains(name) {

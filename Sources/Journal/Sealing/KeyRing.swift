@@ -8,6 +8,8 @@ internal import Glibc
 public final class KeyRing: Sendable {
   /// Those that open addresses, which is all that routing needs.
   public let addresses: AddressKeys
+  /// Those that seal and open owners of instances.
+  public var owners: OwnerKeys { addresses.owners }
   /// The HMAC with its key taken in: each use is a copy.
   private let hmac: HMAC<SHA256>
 
@@ -19,10 +21,15 @@ public final class KeyRing: Sendable {
   /// Makes the keys of a new store in an empty directory, which it creates with mode 0700.
   ///
   /// - Throws: `KeyError.file` if the directory or a file can't be made.
-  public static func create(in directory: String, store: StoreID) throws(KeyError) -> KeyRing {
+  ///
+  /// - Parameter sealsOwners: Whether projects and users of instances are sealed.
+  public static func create(
+    in directory: String, store: StoreID, sealsOwners: Bool = false
+  ) throws(KeyError) -> KeyRing {
     guard unsafe mkdir(directory, 0o700) == 0 || errno == EEXIST else {
       throw .file(FileError("mkdir", directory, code: errno))
     }
+    if sealsOwners { try OwnerKeys.mark(directory, store: store) }
     let addresses = try AddressKeys.create(in: directory, store: store)
     let hmac = StoredKey.random(.hmac)
     try hmac.write(to: directory, of: store)
@@ -42,7 +49,9 @@ public final class KeyRing: Sendable {
   /// had begun.
   public static func open(of journal: EventJournal) throws(KeyError) -> KeyRing {
     try KeyShredding.finishAbandoned(of: journal)
-    return try open(in: journal.files.keys, store: journal.store)
+    let keys = try open(in: journal.files.keys, store: journal.store)
+    try keys.owners.check(against: journal)
+    return keys
   }
 
   /// As `AddressKeys.seal`.

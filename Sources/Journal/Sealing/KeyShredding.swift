@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// The end of a data key: its file is destroyed once an entry of the journal says so.
+/// The end of a cell's or a project's data key: its file is destroyed once an entry of the journal says so.
 ///
 /// A mark lies beside the file from before the entry until after the file is gone. From the mark on
 /// nothing is sealed by the key; from the entry on the key is to go, and whoever opens the keys of the
@@ -11,6 +11,9 @@ public final class KeyShredding: Sendable {
   private let mark: WorkMark
 
   private static let prefix = "shredding-"
+
+  static func path(ofMarkOf key: KeyID, in folder: String) -> String { "\(folder)/\(prefix)\(key)" }
+
   private static let maximumNoteBytes = 64
 
   private init(_ key: KeyID, in folder: String, mark: WorkMark) {
@@ -32,7 +35,7 @@ public final class KeyShredding: Sendable {
   public static func begin(
     _ key: KeyID, in folder: String, after head: UInt64
   ) throws(KeyError) -> KeyShredding? {
-    let path = "\(folder)/\(prefix)\(key)"
+    let path = path(ofMarkOf: key, in: folder)
     do throws(JournalError) {
       guard let mark = try WorkMark.take(path) else { return nil }
       try mark.note("\(head)")
@@ -50,13 +53,14 @@ public final class KeyShredding: Sendable {
   ///
   /// - Throws: `file`; the mark stays, and the next who opens the keys tries again.
   public func destroy() throws(KeyError) {
-    let path = DataKey.path(of: key, in: folder)
     do throws(FileError) {
-      for name in [path + ".new", path] {
-        try KeyShredding.overwrite(name)
-        try WorkFolder.remove(name)
+      for path in [DataKey.path(of: key, in: folder), OwnerKey.path(of: key, in: folder)] {
+        for name in [path + ".new", path] {
+          try KeyShredding.overwrite(name)
+          try WorkFolder.remove(name)
+        }
+        try SmallFile.syncDirectory(of: path)
       }
-      try SmallFile.syncDirectory(of: path)
     } catch {
       leave()
       throw .file(error)
@@ -90,7 +94,7 @@ public final class KeyShredding: Sendable {
     let folder = journal.files.keys
     guard let names = try? SmallFile.names(in: folder) else { return }
     for key in names.compactMap({ key(ofMark: $0) }) {
-      let path = "\(folder)/\(prefix)\(key)"
+      let path = path(ofMarkOf: key, in: folder)
       let mark: WorkMark?
       do throws(JournalError) { mark = try WorkMark.take(path) } catch {
         throw KeyError(ofFile: error, path: path)
@@ -110,15 +114,22 @@ public final class KeyShredding: Sendable {
   }
 }
 
+extension Event {
+  /// The key that the event says is destroyed.
+  public var shreddedKey: KeyID? {
+    switch self {
+    case .cell(_, .keyShredded(let key)), .store(.ownerKeyShredded(let key)): key
+    default: nil
+    }
+  }
+}
+
 extension EventJournal {
   /// Whether an entry after `index` says that a key was shredded.
   fileprivate func hasShredded(_ key: KeyID, after index: UInt64) throws(JournalError) -> Bool {
     let head = try refresh().position.index
     guard index < head else { return false }
-    return try changes(of: .cell, after: index).contains { change in
-      guard case .cell(_, .keyShredded(key)) = change.event else { return false }
-      return true
-    }
+    return try changes(of: .cell, .store, after: index).contains { $0.event.shreddedKey == key }
   }
 }
 

@@ -11,7 +11,7 @@ public enum MasterRotation {
   public struct Outcome: Hashable, Sendable {
     public let old: KeyID
     public let new: KeyID
-    /// The data keys that are under the new master.
+    /// The data keys of cells and projects that are under the new master.
     public let dataKeys: Int
     /// The new master is one that a killed rotation had made.
     public let wasBegun: Bool
@@ -48,14 +48,19 @@ public enum MasterRotation {
   /// - Throws: `missing`; `damaged` if a key can't be read, which would be lost with the old master;
   ///   `file`. Each secret can be read as before.
   public static func run(in folder: String, of store: StoreID) throws(KeyError) -> Outcome {
+    // Projects' keys are also made without the lease.
+    try OwnerKeys.alone(in: folder) { (_) throws(KeyError) in
+      try rotate(in: folder, of: store)
+    }
+  }
+
+  private static func rotate(in folder: String, of store: StoreID) throws(KeyError) -> Outcome {
     let old = try StoredKey(.master, in: folder, of: store)
     let begun = try next(in: folder, of: store)
     let keys = try dataKeys(in: folder, under: [old, begun].compactMap(\.self), of: store)
     let new = begun ?? .random(.master)
     if begun == nil { try new.write(to: folder, of: store, named: nextName) }
-    for (wrapped, key) in keys where wrapped.master != new.id {
-      try key.write(to: folder, of: store, under: new)
-    }
+    for key in keys where key.master != new.id { try key.rewrap(new) }
     do throws(FileError) {
       // Halves of files that a killed process was writing may be under the old master.
       for name in try SmallFile.names(in: folder) where name.hasSuffix(".new") {
@@ -68,17 +73,41 @@ public enum MasterRotation {
     return Outcome(old: old.id, new: new.id, dataKeys: keys.count, wasBegun: begun != nil)
   }
 
+  /// A key that the master wraps.
+  private struct WrappedKey {
+    let master: KeyID
+    let rewrap: (_ master: StoredKey) throws(KeyError) -> Void
+  }
+
   private static func dataKeys(
     in folder: String, under masters: [StoredKey], of store: StoreID
-  ) throws(KeyError) -> [(DataKey.Wrapped, DataKey)] {
+  ) throws(KeyError) -> [WrappedKey] {
     let names: [String]
     do throws(FileError) { names = try SmallFile.names(in: folder) } catch { throw .file(error) }
-    return try names.compactMap { DataKey.id(ofFile: $0) }.sorted().map { (id) throws(KeyError) in
-      let wrapped = try DataKey.Wrapped(id, in: folder)
-      guard let master = masters.first(where: { $0.id == wrapped.master }) else {
-        throw .damaged("\(wrapped.path): it is under another master")
+    func master(_ id: KeyID, of path: String) throws(KeyError) -> StoredKey {
+      guard let master = masters.first(where: { $0.id == id }) else {
+        throw .damaged("\(path): it is under another master")
       }
-      return (wrapped, try wrapped.opened(by: master, of: store))
+      return master
     }
+    var keys: [WrappedKey] = []
+    for name in names.sorted() {
+      if let id = DataKey.id(ofFile: name) {
+        let wrapped = try DataKey.Wrapped(id, in: folder)
+        let key = try wrapped.opened(by: master(wrapped.master, of: wrapped.path), of: store)
+        keys.append(
+          WrappedKey(master: wrapped.master) { (new) throws(KeyError) in
+            try key.write(to: folder, of: store, under: new)
+          })
+      } else if let id = OwnerKey.id(ofFile: name) {
+        let wrapped = try OwnerKey.Wrapped(id, in: folder)
+        let key = try wrapped.opened(by: master(wrapped.master, of: wrapped.path), of: store)
+        keys.append(
+          WrappedKey(master: wrapped.master) { (new) throws(KeyError) in
+            try key.write(to: folder, of: store, under: new)
+          })
+      }
+    }
+    return keys
   }
 }

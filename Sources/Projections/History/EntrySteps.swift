@@ -42,7 +42,7 @@ extension MapHistory {
     var next = indexes.lowerBound
     while next <= indexes.upperBound {
       let limit = min(indexes.upperBound - next + 1, UInt64(Self.entriesOfOneStepReading))
-      let entries = try reading { () throws(JournalError) in
+      let entries = try opened { () throws(JournalError) in
         try journal.entries(after: next - 1, limit: Int(limit))
       }
       if rows.count > Self.keptRows { rows.removeAll() }
@@ -66,7 +66,7 @@ extension MapHistory {
     while !rest.isEmpty {
       let part = Array(rest.prefix(Self.entriesOfOneStepReading))
       rest = rest.dropFirst(part.count)
-      let entries = try reading { () throws(JournalError) in try journal.entries(at: part) }
+      let entries = try opened { () throws(JournalError) in try journal.entries(at: part) }
       for entry in entries where body(Self.step(entry, &rows)) == .enough { return }
     }
   }

@@ -17,6 +17,13 @@ public struct EntityDifference: Hashable, Sendable {
     self.entries = entries
   }
 
+  /// The same with the owners of an instance opened.
+  public func opened(by keys: OwnerKeys?) -> EntityDifference {
+    EntityDifference(
+      entity: entity, before: before?.opened(by: keys), after: after?.opened(by: keys),
+      entries: entries)
+  }
+
   /// What is different; empty if the thing has become again what it was.
   public var changes: [FieldChange] { EntityRow.changes(from: before, to: after) }
 }
@@ -47,7 +54,7 @@ extension MapHistory {
     var found: [EntityKey: EntityDifference] = [:]
     var index = from.index
     while index < to.index {
-      let entries = try reading { () throws(JournalError) in
+      let entries = try opened { () throws(JournalError) in
         try journal.entries(after: index, limit: Int(min(to.index - index, 1_000)))
       }
       try begin(entries, from: from.index, &found)

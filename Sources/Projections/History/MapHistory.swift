@@ -15,6 +15,8 @@ public final class MapHistory {
   /// Why the file could not be brought up, if it couldn't; nil also while another process is at it.
   public private(set) var failure: ProjectionError?
 
+  /// What opens the owners in all that is told; nil tells entries and records as the journal has them.
+  private let owners: OwnerKeys?
   private let keeping: HistoryKeeping
   private var file: HistoryFile?
   /// Entries that the file may lack, by hash.
@@ -29,13 +31,18 @@ public final class MapHistory {
   /// Blocks for about two seconds for each million entries that the file lacks; takes no lease and holds
   /// up no writer.
   ///
-  /// - Parameter progress: Is told, now and then, the last entry that was taken in.
+  /// - Parameters:
+  ///   - owners: What opens the owners in all that is told; nil tells entries and records as the journal has
+  ///     them, which is what a change rests on.
+  ///   - progress: Is told, now and then, the last entry that was taken in.
   /// - Throws: `journal` for damage, `unreadableEntry` for an event of a newer program, `file` if the
   ///   folder can't be read.
   public init(
-    of journal: EventJournal, progress: @escaping (UInt64) -> Void = { _ in }
+    of journal: EventJournal, owners: OwnerKeys? = nil,
+    progress: @escaping (UInt64) -> Void = { _ in }
   ) throws(ProjectionError) {
     self.journal = journal
+    self.owners = owners?.seals == true ? owners : nil
     self.progress = progress
     keeping = HistoryKeeping(journal)
     try refresh()
@@ -133,7 +140,15 @@ public final class MapHistory {
   ) throws(ProjectionError) -> [Entry] {
     let end = min(last ?? head.index, head.index)
     let indexes = try touched(mark).filter { $0 <= end }
-    return try reading { () throws(JournalError) in try journal.entries(at: indexes) }
+    return try opened { () throws(JournalError) in try journal.entries(at: indexes) }
+  }
+
+  /// Reads entries; their owners are opened where that was asked for.
+  func opened(
+    _ read: () throws(JournalError) -> [Entry]
+  ) throws(ProjectionError) -> [Entry] {
+    let entries = try reading(read)
+    return owners == nil ? entries : entries.map { $0.opened(by: owners) }
   }
 
   /// What the map held of some things after the entry at `index`, of those of which it held anything.
@@ -156,7 +171,7 @@ public final class MapHistory {
       // Some at a time, so that many entries don't take more memory than few.
       let part = Array(rest.prefix(Self.entriesOfOneReading))
       rest = rest.dropFirst(part.count)
-      for entry in try reading({ () throws(JournalError) in try journal.entries(at: part) }) {
+      for entry in try opened({ () throws(JournalError) in try journal.entries(at: part) }) {
         let entity = entry.event.entity
         guard wanted.contains(entity) else { continue }
         rows[entity] = EntityRow.folded(

@@ -51,11 +51,11 @@ public struct PastMap {
 }
 
 extension MapHistory {
-  /// Every change of a cell, of those too that are gone, in order.
+  /// Every change of a cell, of those too that are gone, or of the store itself, in order.
   ///
   /// - Throws: As `init`.
-  public func cellChanges() throws(ProjectionError) -> [EntryChange] {
-    var changes: [EntryChange] = []
+  public func keyChanges() throws(ProjectionError) -> [EntryChange] {
+    var changes = try entries(of: .store).map(\.change)
     for cell in try cellsEver() { changes += try entries(of: .cell(cell)).map(\.change) }
     return changes.sorted { $0.position.index < $1.position.index }
   }

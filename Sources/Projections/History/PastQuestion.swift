@@ -24,8 +24,7 @@ public struct InstanceSelection: Hashable, Sendable {
   }
 
   public var place = Place.anywhere
-  public var project: ByteText?
-  public var user: ByteText?
+  public var owner = OwnerFilter()
   public var isQueuedForDelete: Bool?
 
   public init() {}
@@ -36,8 +35,7 @@ public struct InstanceSelection: Hashable, Sendable {
     case .noCell: if record.cell != nil { return false }
     case .cell(let cell): if record.cell != cell { return false }
     }
-    if let project, record.owner.project?.clearText != project { return false }
-    if let user, record.owner.user?.clearText != user { return false }
+    guard owner.isEmpty || owner.verdict(record.owner) == .yes else { return false }
     guard let isQueuedForDelete else { return true }
     return (record.isQueuedForDelete == true) == isQueuedForDelete
   }

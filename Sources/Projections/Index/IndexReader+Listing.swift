@@ -10,34 +10,20 @@ public enum MapColumn: Hashable, Sendable {
 public struct MapInstanceQuery: Hashable, Sendable {
   /// nil for the instances that have no cell yet.
   public var cell: CellID?
-  public var project: ByteText?
-  public var user: ByteText?
+  public var owner = OwnerFilter()
   /// Those as well that are queued for delete.
   public var includesQueued = false
 
   public init(cell: CellID?) { self.cell = cell }
 
-  /// Whether an instance is one of them.
-  public enum Verdict: Sendable {
-    case yes, no
-    /// It may be: the map doesn't know its owner, or not in clear text.
-    case unknown
-  }
+  /// Whether an instance is one of them; unknown if the map doesn't know its owner, or nobody can read it.
+  public typealias Verdict = OwnerFilter.Verdict
 
   /// What the map's record of an instance says of whether it is one of them.
   public func verdict(_ record: InstanceRecord) -> Verdict {
     if record.cell != cell { return .no }
     if !includesQueued && record.isQueuedForDelete == true { return .no }
-    var verdict = Verdict.yes
-    for (wanted, found) in [(project, record.owner.project), (user, record.owner.user)] {
-      guard let wanted else { continue }
-      guard let found = found?.clearText else {
-        verdict = .unknown
-        continue
-      }
-      if found != wanted { return .no }
-    }
-    return verdict
+    return owner.verdict(record.owner)
   }
 }
 
@@ -97,7 +83,8 @@ extension IndexReader {
     _ query: MapInstanceQuery, _ verdict: MapInstanceQuery.Verdict
   ) throws(ProjectionError) -> Int {
     var count = 0
-    for clause in MapClause.clauses(of: query, verdict) {
+    let unreadable = verdict == .unknown ? try self.unreadable(query.owner) : []
+    for clause in MapClause.clauses(of: query, verdict, unreadable) {
       let statement = try connection.prepare("SELECT count(*) FROM instance \(clause.text)")
       try clause.bindValues(to: statement)
       _ = try statement.step()
@@ -111,19 +98,55 @@ extension IndexReader {
   ///
   /// - Parameter enough: The search ends once so many are found.
   public func cells(
-    ofProject project: ByteText, enough: Int
+    ofProjectOf owner: OwnerFilter, enough: Int
   ) throws(ProjectionError) -> Set<CellID?> {
     var cells: Set<CellID?> = []
-    for condition in ["project = ?1", "project IS NULL", "project >= x''"] {
+    var clauses = [MapClause(unreadable: .null, of: "project")]
+    for project in owner.projects { clauses.append(MapClause(project: project)) }
+    for range in try unreadable(owner) {
+      clauses.append(MapClause(unreadable: range, of: "project"))
+    }
+    for clause in clauses {
       let statement = try connection.prepare(
-        "SELECT cell FROM instance INDEXED BY instance_by_owner WHERE \(condition)")
-      if condition.hasSuffix("?1") { try statement.bind(project, at: 1) }
+        "SELECT cell FROM instance INDEXED BY instance_by_owner WHERE \(clause.text)")
+      try clause.bindValues(to: statement)
       defer { statement.reset() }
       while cells.count < enough, try statement.step() {
         cells.insert(statement.isNull(0) ? nil : CellID(try statement.uuid(0)))
       }
     }
     return cells
+  }
+
+  /// Where the owners are that nobody can read: all that is sealed or shredded, but for what is sealed by
+  /// one of the keys that can be read.
+  ///
+  /// By a look into the index for each key.
+  fileprivate func unreadable(
+    _ owner: OwnerFilter
+  ) throws(ProjectionError) -> [UnreadableOwners] {
+    guard let readable = owner.readable else { return [.from([])] }
+    var found: [UnreadableOwners] = []
+    for column in ["project", "user"] {
+      // A user stands under the key of its project: alone there is it where there is no project.
+      let rest = column == "user" ? "project IS NULL AND " : ""
+      let next = try connection.prepare(
+        "SELECT \(column) FROM instance INDEXED BY instance_by_owner WHERE \(rest)\(column) >= ?1 "
+          + "ORDER BY \(column) LIMIT 1")
+      var from: [UInt8] = PersonalBlob.sealed(KeyID(.zero))
+      while true {
+        try next.bind(from, at: 1)
+        guard try next.step() else { break }
+        let blob = try next.blob(0)
+        next.reset()
+        guard blob.first == 1, let key = UUID128(bytes: blob.dropFirst().prefix(16)) else { break }
+        if !readable.contains(KeyID(key)) { found.append(.sealedBy(KeyID(key))) }
+        // Behind all that this key has sealed: ids of keys are never all ones.
+        from = PersonalBlob.sealed(KeyID(key), [UInt8](repeating: 0xFF, count: 2048))
+      }
+      next.reset()
+    }
+    return Array(Set(found)) + [.from(PersonalBlob.firstShredded)]
   }
 }
 
@@ -146,8 +169,19 @@ extension MapOrderKey {
   }
 }
 
+/// Owners that can't be read.
+private enum UnreadableOwners: Hashable {
+  case null
+  /// Sealed by a key that is gone.
+  case sealedBy(KeyID)
+  /// From a value on.
+  case from([UInt8])
+}
+
 private enum MapValue: Equatable {
   case null
+  case personal(PersonalText)
+  case blob([UInt8])
   case uuid(UUID128)
   case integer(Int64)
   case text(ByteText)
@@ -159,25 +193,20 @@ private struct MapClause {
   private var values: [MapValue] = []
 
   init(_ query: MapInstanceQuery, by index: String? = nil) {
-    let usual = query.project == nil ? "instance_by_cell" : "instance_by_owner"
+    let usual = query.owner.project == nil ? "instance_by_cell" : "instance_by_owner"
     text = "INDEXED BY \(index ?? usual) WHERE "
     // `IS` also finds NULL by the index.
     let cell = bind(query.cell.map { .uuid($0.uuid) } ?? .null)
     text += "cell IS \(cell)"
-    if let project = query.project {
-      let parameter = bind(.text(project))
-      text += " AND project = \(parameter)"
-    }
-    if let user = query.user {
-      let parameter = bind(.text(user))
-      text += " AND user = \(parameter)"
-    }
+    if query.owner.project != nil { text += " AND \(isOne(of: query.owner.projects, "project"))" }
+    if query.owner.user != nil { text += " AND \(isOne(of: query.owner.users, "user"))" }
     if !query.includesQueued { text += " AND queued_for_delete IS NOT 1" }
   }
 
   /// The statements that together find the instances of a verdict, each instance once.
   static func clauses(
-    of query: MapInstanceQuery, _ verdict: MapInstanceQuery.Verdict
+    of query: MapInstanceQuery, _ verdict: MapInstanceQuery.Verdict,
+    _ unreadable: [UnreadableOwners]
   ) -> [MapClause] {
     switch verdict {
     case .yes: return [MapClause(query)]
@@ -186,25 +215,62 @@ private struct MapClause {
     }
     var clauses: [MapClause] = []
     var rest = query
-    rest.user = nil
+    rest.owner = query.owner.withoutUser
     // What isn't clear text is a blob, and sorts behind all texts.
-    if query.user != nil {
+    let unknown = [.null] + unreadable
+    if query.owner.user != nil {
       var clause = MapClause(rest)
-      clause.text += " AND (user IS NULL OR user >= x'')"
+      clause.text += " AND (\(clause.isOne(of: unknown, "user")))"
       clauses.append(clause)
     }
-    guard query.project != nil else { return clauses }
-    rest.project = nil
-    for unknown in ["IS NULL", ">= x''"] {
+    guard query.owner.project != nil else { return clauses }
+    rest.owner = OwnerFilter()
+    for range in unknown {
       var clause = MapClause(rest, by: "instance_by_owner")
-      clause.text += " AND project \(unknown)"
-      if let user = query.user {
-        let parameter = clause.bind(.text(user))
-        clause.text += " AND (user = \(parameter) OR user IS NULL OR user >= x'')"
+      clause.text += " AND \(clause.isOne(of: [range], "project"))"
+      if query.owner.user != nil {
+        clause.text +=
+          " AND (\(clause.isOne(of: query.owner.users, "user")) OR "
+          + "\(clause.isOne(of: unknown, "user")))"
       }
       clauses.append(clause)
     }
     return clauses
+  }
+
+  init(project: PersonalText) {
+    text = ""
+    text = "project = \(bind(.personal(project)))"
+  }
+
+  init(unreadable: UnreadableOwners, of column: String) {
+    text = ""
+    text = isOne(of: [unreadable], column)
+  }
+
+  /// Projects have one value; users as many as there are projects, more than a statement's parameters.
+  private mutating func isOne(of values: Set<PersonalText>, _ column: String) -> String {
+    if values.count == 1, let value = values.first {
+      return "\(column) = \(bind(.personal(value)))"
+    }
+    let list = values.compactMap { value -> String? in
+      guard case .sealed(let key, let bytes) = value else { return nil }
+      return PersonalBlob.sealed(key, bytes).hexadecimal
+    }
+    let parameter = bind(.text(ByteText(JSONValue.list(list.map { .text($0) }).line)))
+    return "hex(\(column)) IN (SELECT value FROM json_each(\(parameter)))"
+  }
+
+  private mutating func isOne(of ranges: [UnreadableOwners], _ column: String) -> String {
+    ranges.map { range in
+      switch range {
+      case .null: return "\(column) IS NULL"
+      case .from(let start): return "\(column) >= \(bind(.blob(start)))"
+      case .sealedBy(let key):
+        let (low, high) = (PersonalBlob.sealed(key), [UInt8](repeating: 0xFF, count: 2048))
+        return "\(column) BETWEEN \(bind(.blob(low))) AND \(bind(.blob(low + high)))"
+      }
+    }.joined(separator: " OR ")
   }
 
   mutating func bind(_ value: MapValue) -> String {
@@ -219,7 +285,18 @@ private struct MapClause {
       case .uuid(let uuid): try statement.bind(uuid, at: place + 1)
       case .integer(let integer): try statement.bind(integer, at: place + 1)
       case .text(let text): try statement.bind(text, at: place + 1)
+      case .personal(let text): try statement.bind(text, at: place + 1)
+      case .blob(let bytes): try statement.bind(bytes, at: place + 1)
       }
     }
+  }
+}
+
+extension [UInt8] {
+  /// As SQLite's `hex()` writes them.
+  fileprivate var hexadecimal: String {
+    let digits = Array("0123456789ABCDEF".utf8)
+    return String(
+      decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }

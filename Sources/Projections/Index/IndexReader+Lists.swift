@@ -121,14 +121,24 @@ extension IndexReader {
   ///
   /// Each page sorts the project's instances: right for pages of a project, not for all of a cloud.
   public func instances(
-    project: ByteText, user: ByteText? = nil, after cursor: InstanceID? = nil, limit: Int
+    ownedBy owner: OwnerFilter, after cursor: InstanceID? = nil, limit: Int
   ) throws(ProjectionError) -> [InstanceItem] {
+    guard let project = owner.projects.first else { return [] }
+    let user = owner.users.first
     let condition = "project = ?3 AND id > ?1" + (user == nil ? "" : " AND user = ?4")
     return try page(condition, by: "instance_by_owner", after: cursor, limit: limit) {
       (statement) throws(ProjectionError) in
       try statement.bind(project, at: 3)
       if let user { try statement.bind(user, at: 4) }
     }
+  }
+
+  /// The same by names in clear, in a store that doesn't seal owners.
+  public func instances(
+    project: ByteText, user: ByteText? = nil, after cursor: InstanceID? = nil, limit: Int
+  ) throws(ProjectionError) -> [InstanceItem] {
+    try instances(
+      ownedBy: OwnerFilter(project: project, user: user), after: cursor, limit: limit)
   }
 
   /// How many instances of a project, or of one user in it, are not queued for delete; a NULL mark
@@ -139,6 +149,13 @@ extension IndexReader {
   public func countNotQueued(
     project: ByteText, user: ByteText? = nil
   ) throws(ProjectionError) -> Int {
+    try countNotQueued(ownedBy: OwnerFilter(project: project, user: user))
+  }
+
+  /// The same by what stands for them in the map; `owner` names a project.
+  public func countNotQueued(ownedBy owner: OwnerFilter) throws(ProjectionError) -> Int {
+    guard let project = owner.projects.first else { return 0 }
+    let user = owner.users.first
     let statement = try connection.prepare(
       "SELECT count(*) FROM instance INDEXED BY instance_by_owner "
         + "WHERE project = ?1 AND queued_for_delete IS NOT 1"
@@ -146,6 +163,15 @@ extension IndexReader {
     )
     try statement.bind(project, at: 1)
     if let user { try statement.bind(user, at: 2) }
+    _ = try statement.step()
+    return Int(try statement.integer(0))
+  }
+
+  /// How many instances have an owner that is sealed by a project's key.
+  public func countInstances(sealedBy key: KeyID) throws(ProjectionError) -> Int {
+    let statement = try connection.prepare(
+      "SELECT count(*) FROM instance WHERE substr(coalesce(project, user), 1, 17) = ?1")
+    try statement.bind(PersonalBlob.sealed(key), at: 1)
     _ = try statement.step()
     return Int(try statement.integer(0))
   }
@@ -181,7 +207,7 @@ extension IndexReader {
       if let cursor {
         try statement.bind(cursor.uuid, at: 1)
       } else {
-        unsafe try statement.bind(blob: [UInt8]().span.bytes, at: 1)
+        try statement.bind([UInt8](), at: 1)
       }
       try statement.bind(Int64(limit), at: 2)
       try bind(statement)
@@ -211,5 +237,17 @@ extension IdentityItem {
     self.init(
       cell: key.cell, kind: key.kind, uuid: key.uuid, server: row.server,
       recordedAt: row.recordedAt)
+  }
+}
+
+extension SQLiteStatement {
+  /// Binds a text that may be sealed, as the tables hold it.
+  func bind(_ text: PersonalText, at parameter: Int) throws(ProjectionError) {
+    switch text {
+    case .clear(let text): try bind(text, at: parameter)
+    case .sealed(let key, let bytes):
+      try bind(PersonalBlob.sealed(key, bytes), at: parameter)
+    case .shredded(let key): try bind(PersonalBlob.shredded(key), at: parameter)
+    }
   }
 }

@@ -79,8 +79,8 @@ struct RowBinder {
     switch personal {
     case nil: try addNull()
     case .clear(let text): try add(text)
-    case .sealed(let key, let bytes): try add(blob: [1] + key.uuid.bytes + bytes)
-    case .shredded(let key): try add(blob: [2] + key.uuid.bytes)
+    case .sealed(let key, let bytes): try add(blob: PersonalBlob.sealed(key, bytes))
+    case .shredded(let key): try add(blob: PersonalBlob.shredded(key))
     }
   }
 
@@ -104,6 +104,18 @@ struct RowBinder {
     hasher.addNull()
     parameter += 1
   }
+}
+
+/// A text that isn't clear, as a column holds it.
+enum PersonalBlob {
+  static func sealed(_ key: KeyID, _ bytes: [UInt8] = []) -> [UInt8] {
+    [1] + key.uuid.bytes + bytes
+  }
+
+  static func shredded(_ key: KeyID) -> [UInt8] { [2] + key.uuid.bytes }
+
+  /// Behind all that are sealed, and not behind one that is shredded.
+  static let firstShredded: [UInt8] = [2]
 }
 
 /// Reads the columns of a row in their order.

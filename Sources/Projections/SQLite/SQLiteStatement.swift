@@ -127,6 +127,12 @@ extension SQLiteStatement {
     try connection.check(code, "bind")
   }
 
+  /// Binds a copy of an array as a blob.
+  func bind(_ blob: [UInt8], at parameter: Int) throws(ProjectionError) {
+    let bytes = unsafe blob.span.bytes
+    try bind(blob: bytes, at: parameter)
+  }
+
   /// Binds a UUID as a blob of 16 bytes, without an allocation.
   @inline(__always)
   public func bind(_ uuid: UUID128, at parameter: Int) throws(ProjectionError) {

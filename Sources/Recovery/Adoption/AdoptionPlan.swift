@@ -24,6 +24,8 @@ public struct AdoptionPlan: Hashable, Sendable {
   public var instances = Count()
   /// What the map was told after the adoption's basis and the API database has otherwise; it stays.
   public var overtaken: UInt64 = 0
+  /// Instances whose owner was shredded in the map; it stays so, whatever Nova's row says.
+  public var ownersLeft: UInt64 = 0
   /// Cells that the API database has no more, each with the one that has its database now.
   public var replacedCells: [CellID: CellID] = [:]
   /// The cells of the map that the API database has not, but cell0.

@@ -44,6 +44,7 @@ public struct MapAdoption<Witness: CellWitness> {
     try forEachSurplus(index) { (chunk) throws(AdoptionError) in
       for observation in chunk.observations { try countSurplus(observation, preview, &plan) }
     }
+    plan.ownersLeft = preview.ownersLeft
     try findSurplusCells(rows, index, &plan)
     try findCoverage(rows, index, &plan)
     return plan

@@ -64,11 +64,13 @@ struct WantedRows {
   }
 
   func instance(_ id: InstanceID, _ row: InstanceRow) -> WantedRow {
-    let record = row.record
+    let record = row.opened(by: keys.owners).record
     let number = record.cell.flatMap { numbers[$0] }
     var problem: String?
     if let cell = record.cell, number == nil { problem = Self.withoutCell(cell) }
-    if record.owner.project?.clearText == nil {
+    if record.owner.isShredded {
+      problem = "its owner was shredded: the map can't say whose it is"
+    } else if record.owner.project?.clearText == nil {
       problem = "it has no project, and Nova's table can't be without one"
     }
     return WantedRow(

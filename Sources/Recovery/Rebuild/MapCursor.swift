@@ -2,15 +2,20 @@ internal import Journal
 internal import Projections
 internal import Registry
 
-/// Walks the map's instances beside another sequence that is in the order of their UUIDs.
+/// Walks the map's instances beside another sequence that is in the order of their UUIDs; their owners are
+/// opened.
 struct MapCursor {
   private let index: IndexReader
+  private let owners: OwnerKeys
   private var page: ArraySlice<InstanceItem> = []
   private var last: InstanceID?
   private var isAtEnd = false
   private static let pageRows = 1_000
 
-  init(over index: IndexReader) { self.index = index }
+  init(over index: IndexReader, owners: OwnerKeys) {
+    self.index = index
+    self.owners = owners
+  }
 
   /// The map's row of an instance; the rows before it, which the other sequence hasn't, go to `passed`.
   mutating func row(
@@ -19,7 +24,7 @@ struct MapCursor {
     while let next = try peek() {
       if next.id > id { return nil }
       page.removeFirst()
-      if next.id == id { return next.row }
+      if next.id == id { return next.row.opened(by: owners) }
       try passed(next)
     }
     return nil

@@ -27,6 +27,7 @@ final class RebuildPass {
   func run(progress: (UInt64) -> Void) throws(RebuildError) {
     changed.hosts = try takeHosts()
     changed.instances = try takeInstances(progress)
+    plan.ownersLeft = preview.ownersLeft
   }
 
   private func takeHosts() throws(RebuildError) -> UInt64 {

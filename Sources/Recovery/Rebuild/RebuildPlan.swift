@@ -86,6 +86,8 @@ public struct RebuildPlan: Sendable {
   var lackingCells: Set<CellID> = []
   /// What others decided while the cells were read; it stays.
   public var overtaken: UInt64 = 0
+  /// Instances whose owner was shredded; it stays so, whatever the cells say.
+  public var ownersLeft: UInt64 = 0
 
   /// The cells that were not read whole.
   public var unread: [CellScanState] { cells.filter { !$0.isFinished } }

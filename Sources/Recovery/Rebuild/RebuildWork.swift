@@ -82,7 +82,8 @@ struct RebuildWork {
   func forEachInstance(
     _ plan: inout RebuildPlan, row: (StagedInstance, Digest) -> Void, _ body: Body
   ) throws(RebuildError) {
-    var walk = Walk(cursor: MapCursor(over: index), old: old, plan: plan)
+    var walk = Walk(
+      cursor: MapCursor(over: index, owners: records.keys.owners), old: old, plan: plan)
     var failure: RebuildError?
     do throws(ProjectionError) {
       try file.forEachInstance { copies throws(ProjectionError) in

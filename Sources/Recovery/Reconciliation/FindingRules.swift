@@ -78,7 +78,8 @@ struct FindingRules {
     return row.isInErrorForGood ? .failedDelete : .keptMark
   }
 
-  /// How the owners differ; what the cell doesn't have, or the map keeps sealed, doesn't.
+  /// How the owners differ; what the cell doesn't have doesn't, nor an owner that was shredded: a cell is no
+  /// reason to write it again.
   private static func owner(_ mapped: InstanceOwner, _ row: StagedInstance) -> ByteText? {
     func difference(_ name: String, _ map: PersonalText?, _ cell: ByteText?) -> String? {
       guard let cell else { return nil }
@@ -86,6 +87,7 @@ struct FindingRules {
       guard case .clear(let text) = map, text != cell else { return nil }
       return "\(name) \(text) in the map, \(cell) in the cell"
     }
+    if mapped.isShredded { return nil }
     let parts = [
       difference("project", mapped.project, row.project), difference("user", mapped.user, row.user),
     ].compactMap(\.self)

@@ -139,7 +139,9 @@ extension MapReconciliation {
     for (entity, findings) in groups {
       switch entity {
       case .instance(let id):
-        let before = try indexed { () throws(ProjectionError) in try index.instance(id)?.record }
+        let before = try indexed { () throws(ProjectionError) in
+          try index.instance(id)?.opened(by: keys.owners).record
+        }
         made.append(
           (entity, mending.observations(ofInstance: id, findings, before: before)))
       case .host(let name):

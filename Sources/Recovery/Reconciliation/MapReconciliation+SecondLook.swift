@@ -133,7 +133,9 @@ extension MapReconciliation {
     }
     let rules = try rules()
     for id in ids where !look.pending.contains(id) {
-      let before = try indexed { () throws(ProjectionError) in try index.instance(id) }
+      let before = try indexed { () throws(ProjectionError) in
+        try index.instance(id)?.opened(by: keys.owners)
+      }
       look.before[id] = before
       let rows = (look.rows[id] ?? []).sorted { $0.cell < $1.cell }
       look.rows[id] = rows

@@ -88,7 +88,8 @@ public final class MapReconciliation {
     try file.transaction { () throws(RebuildError) in
       let hosts = try hostFindings(file.hosts, on: index, rules)
       let walk = MapWalk(
-        file: file, index: index, rules: rules, records: isForMending ? records : nil)
+        file: file, index: index, owners: keys.owners, rules: rules,
+        records: isForMending ? records : nil)
       try walk.run(&report, tallies: &tallies, progress: progress)
       try keep(hosts, areBelieved: false)
     }

@@ -6,6 +6,7 @@ internal import Registry
 struct MapWalk {
   let file: ScanFile
   let index: IndexReader
+  let owners: OwnerKeys
   let rules: FindingRules
   /// What makes the digests of the rows; nil where nobody wants them.
   let records: RebuildRecords?
@@ -16,7 +17,7 @@ struct MapWalk {
     progress: (UInt64) -> Void
   ) throws(RebuildError) {
     var state = State(report: report, tallies: tallies)
-    var cursor = MapCursor(over: index)
+    var cursor = MapCursor(over: index, owners: owners)
     var failure: RebuildError?
     var done: UInt64 = 0
     do throws(ProjectionError) {
@@ -52,6 +53,7 @@ struct MapWalk {
     }
 
     mutating func add(_ row: InstanceRow) {
+      if row.record.owner.isShredded { report.ownersLeft += 1 }
       if let cell = row.record.cell { tallies[cell, default: CellTally()].add(row) }
     }
   }

@@ -37,6 +37,8 @@ public struct ReconcileReport: Sendable {
   public var pending: UInt64 = 0
   /// Conflicts that stand as an operator has decided them.
   public var decided: UInt64 = 0
+  /// Instances whose owner was shredded in the map; it is not compared with the cells'.
+  public var ownersLeft: UInt64 = 0
   /// Rows that hold what Nova doesn't write; the first hundred.
   public var unreadable: [String] = []
 

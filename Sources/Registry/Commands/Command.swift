@@ -59,6 +59,8 @@ public enum Change: Sendable {
   /// Notes that data keys of a cell are destroyed, which seal no present address of it: see
   /// `KeyRetirement`. `named` is what the caller gave: one key, or nil for all that can go.
   case shredKeys(CellID, named: KeyID?, [KeyID])
+  /// Notes that keys of projects are destroyed: see `KeyRetirement`. `asked` is what the caller named.
+  case shredOwnerKeys(asked: ByteText, [KeyID])
   case recordIdentity(CellID, CellIdentity)
   case setCoverage(CellID, Bool)
   /// What a probe found, and the evidence of the cell's identity that goes with it; `accepting` if an
@@ -239,6 +241,8 @@ public struct Outcome: Hashable, Sendable {
   public var changed: UInt64
   /// Observations that were passed over: a later entry than their basis has decided otherwise.
   public var overtaken: UInt64
+  /// Observations of instances whose owner was shredded: the owner stays so.
+  public var ownersLeft: UInt64 = 0
   /// What a finished bulk command changed.
   public var finished: ChangeCounts?
 

@@ -113,6 +113,9 @@ struct CommandContent {
       cell("shred keys", id) { content in
         content.optional(named) { $0.uuid($1.uuid) }
       }
+    case .shredOwnerKeys(let asked, _):
+      text("shred owner keys")
+      text(asked.string)
     case .recordIdentity(let id, let identity):
       cell("record identity", id) { $0.identity(identity) }
     case .setCoverage(let id, let isCovered):

@@ -68,7 +68,7 @@ struct ReversalRules<Map: MapLookup> {
     case .host(let name, let record): return try hosts.take(name, record)
     case .instance(let id, let record):
       var events: [Event] = []
-      try instances.take(id, record, into: &events)
+      try instances.take(id, record, isDecided: true, into: &events)
       return events
     case .conflict(let entity, let found):
       guard try !isDone(item) else { return [] }

@@ -4,6 +4,7 @@ internal import Projections
 /// The rules for instances: from a change and the map to the events it takes.
 struct InstanceRules<Map: MapLookup> {
   let map: RuleMap<Map>
+  let owners: OwnerRules
 
   private func row(_ id: InstanceID) throws(RegistryError) -> InstanceRow {
     guard let row = try map.instance(id) else { throw .refused(.unknownInstance(id)) }
@@ -20,13 +21,16 @@ struct InstanceRules<Map: MapLookup> {
     }
     if let before = try map.instance(id)?.record { return try firstCell(of: id, before, draft) }
     try checkFirstCell(draft)
-    return [.instance(id, .mapped(InstanceRecord(cell: draft.cell, owner: draft.owner)))]
+    let owner = try owners.sealed(draft.owner)
+    return [.instance(id, .mapped(InstanceRecord(cell: draft.cell, owner: owner)))]
   }
 
   private func firstCell(
     of id: InstanceID, _ before: InstanceRecord, _ draft: InstanceDraft
   ) throws(RegistryError) -> [Event] {
-    guard before.owner == draft.owner else { throw .refused(.ownerDiffers(id)) }
+    guard !owners.isShredded(before.owner) else { throw .refused(.ownerShredded(id)) }
+    let owner = try owners.sealed(draft.owner, over: before.owner)
+    guard before.owner == owner else { throw .refused(.ownerDiffers(id)) }
     guard before.cell != draft.cell, let cell = draft.cell else { return [] }
     if let elsewhere = before.cell {
       throw .refused(.instanceElsewhere(id, cell: elsewhere))
@@ -62,6 +66,7 @@ struct InstanceRules<Map: MapLookup> {
   func setOwner(_ id: InstanceID, _ owner: InstanceOwner) throws(RegistryError) -> [Event] {
     do throws(Refusal) { try NameRules.check(owner) } catch { throw .refused(error) }
     let before = try row(id).record
+    let owner = try owners.sealed(owner, over: before.owner)
     guard before.owner != owner else { return [] }
     return [.instance(id, .ownerChanged(from: before.owner, to: owner))]
   }
@@ -82,13 +87,13 @@ struct InstanceRules<Map: MapLookup> {
     return [.instance(id, .hostSeen(sighting))]
   }
 
-  /// Appends the events that make the map hold what was observed.
+  /// Appends the events that make the map hold what was observed, or what an operator decided.
   // Hot path: at most 1 µs beside the look into the map, no allocation of its own.
   func take(
-    _ id: InstanceID, _ record: InstanceRecord?, into events: inout [Event]
+    _ id: InstanceID, _ record: InstanceRecord?, isDecided: Bool = false, into events: inout [Event]
   ) throws(RegistryError) {
     let before = try map.instance(id)?.record
-    guard let record else {
+    guard var record else {
       if let before { events.append(.instance(id, .unmapped(before))) }
       return
     }
@@ -103,6 +108,10 @@ struct InstanceRules<Map: MapLookup> {
         throw .refused(.cellBeingRemoved(cell))
       }
     }
+    record.owner =
+      isDecided
+      ? try owners.sealed(record.owner, over: before?.owner)
+      : try owners.observed(record.owner, over: before?.owner)
     guard let before else { return events.append(.instance(id, .mapped(record))) }
     if before.cell != record.cell {
       events.append(.instance(id, .moved(from: before.cell, to: record.cell)))

@@ -25,6 +25,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   case noConflict(EntityKey)
   case instanceElsewhere(InstanceID, cell: CellID)
   case ownerDiffers(InstanceID)
+  /// The owner of the instance was shredded, so it can't be compared with the one that is given.
+  case ownerShredded(InstanceID)
 
   case badName(what: String, why: String)
   case reasonMissing
@@ -81,6 +83,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case .ownerDiffers(let instance):
       "Instance \(instance) is mapped with another project or user. 'instance show \(instance)' has "
         + "them; nothing was changed."
+    case .ownerShredded(let instance):
+      "The owner of instance \(instance) was shredded, so it can't be compared with this one. To give it "
+        + "an owner again, 'instance unmap \(instance)' first."
     case .badName(let what, let why): "\(what) \(why)."
     case .reasonMissing: "A change wants a reason. Give --reason TEXT."
     case .guardFailed(let condition, let entry):

@@ -9,11 +9,15 @@ struct Rulebook<Map: MapLookup> {
   private let instances: InstanceRules<Map>
   private let reversals: ReversalRules<Map>
 
-  init(map: Map, sealer: any AddressSealer) {
+  /// How owners are sealed.
+  let owners: OwnerRules
+
+  init(map: Map, sealer: any AddressSealer, owners: OwnerRules) {
+    self.owners = owners
     self.map = RuleMap(map: map)
     cells = CellRules(map: self.map, sealer: sealer)
     hosts = HostRules(map: self.map)
-    instances = InstanceRules(map: self.map)
+    instances = InstanceRules(map: self.map, owners: owners)
     reversals = ReversalRules(
       map: self.map, cells: cells, hosts: hosts, instances: instances)
   }
@@ -132,6 +136,7 @@ struct Rulebook<Map: MapLookup> {
       try cells.recordProbe(id, outcome, evidence)
     case .resealCell(let id): try cells.reseal(id)
     case .shredKeys(let id, named: _, let keys): try cells.shred(id, keys)
+    case .shredOwnerKeys(asked: _, let keys): keys.map { .store(.ownerKeyShredded($0)) }
     case .mapHost(let name, let cell): try hosts.map(name, to: HostRecord(cell: cell))
     case .unmapHost(let name): try hosts.unmap(name)
     case .mapInstance(let id, let draft): try instances.map(id, draft)

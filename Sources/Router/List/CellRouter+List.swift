@@ -29,7 +29,8 @@ extension CellRouter {
       isFirstPage = false
     }
     var listing = InstanceListing(
-      request, from: progress, isFirstPage: isFirstPage, in: map, until: deadline)
+      request, from: progress, isFirstPage: isFirstPage, in: map, owners: owners,
+      until: deadline)
     let list = listing.run(token)
     if let error = list.mapError { follower.note(error, in: map) }
     return list
@@ -52,9 +53,9 @@ extension CellRouter {
     if let target = row.record.cell.flatMap({ map.cells.target($0) }) {
       do throws(RouterError) {
         return try values(of: marker, for: order, in: [target], until: half)
-      } catch .markerUnreadable where order.isKnownToMap {}
+      } catch .markerUnreadable where order.isKnown(toMapWith: owners) {}
     }
-    guard order.isKnownToMap else { throw .markerUnreadable(marker, nil) }
+    guard order.isKnown(toMapWith: owners) else { throw .markerUnreadable(marker, nil) }
     return order.keys.map { key in
       switch key.column {
       case .uuid: .uuid(marker.uuid)

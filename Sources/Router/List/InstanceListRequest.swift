@@ -67,6 +67,11 @@ extension InstanceOrder {
   var isKnownToMap: Bool {
     keys.allSatisfy { [.uuid, .createdAt, .project].contains($0.column) }
   }
+
+  /// The same of a store that may seal owners: projects that are sealed have no order.
+  func isKnown(toMapWith owners: OwnerKeys?) -> Bool {
+    isKnownToMap && (owners?.seals != true || !keys.contains { $0.column == .project })
+  }
 }
 
 extension InstanceFilter {

@@ -34,14 +34,14 @@ struct InstanceListing {
 
   init(
     _ request: InstanceListRequest, from progress: ListProgress, isFirstPage: Bool,
-    in map: MapSnapshot, until deadline: ContinuousClock.Instant
+    in map: MapSnapshot, owners: OwnerKeys?, until deadline: ContinuousClock.Instant
   ) {
     self.request = request
     self.map = map
     self.progress = progress
     self.isFirstPage = isFirstPage
     begin = progress
-    question = ListQuestion(request, in: map)
+    question = ListQuestion(request, in: map, owners: owners)
     batch = request.batching.size(limit: request.limit, cells: question.targets.count)
     ask = CellAsking(request, batch: batch, until: deadline)
     merge = ListMerge(by: request.order)
@@ -81,7 +81,7 @@ struct InstanceListing {
     ask.begin(&live, wanted: wanted)
     noteMissed()
     // The map is read while the cells are at work.
-    if question.isJudged, request.order.isKnownToMap {
+    if question.isJudged, question.isOrderKnown {
       if question.includesUnscheduled { addMapRows(newMapRows(of: nil, after: progress.after)) }
       for target in question.targets where progress.missed[target.id] == .inPlace {
         addMapRows(newMapRows(of: target, after: progress.after))
@@ -136,7 +136,7 @@ struct InstanceListing {
     while !ask.settle(&live, wanted: wanted) {
       // Those that are late may fail: what would stand in for them is read while they are waited
       // for. In any order but by UUID that is a look at each of their instances.
-      guard question.isJudged, request.order.isKnownToMap else { continue }
+      guard question.isJudged, question.isOrderKnown else { continue }
       for place in live.indices where live[place].isWaiting {
         guard let (after, _) = placeInMap(of: live[place]) else { continue }
         var rows = newMapRows(of: live[place].target, after: after)
@@ -153,7 +153,7 @@ struct InstanceListing {
   private func placeInMap(of rows: LiveRows) -> (after: [SortValue]?, isRemembered: Bool)? {
     // By UUID, whatever is missing comes after the last row, and nothing before it was left out.
     if request.order.isByUUID { return (progress.after, false) }
-    guard request.order.isKnownToMap, isFirstPage, rows.taken == 0 else { return nil }
+    guard question.isOrderKnown, isFirstPage, rows.taken == 0 else { return nil }
     return (begin.after, true)
   }
 
@@ -201,7 +201,7 @@ struct InstanceListing {
   private var hasTail: Bool {
     guard question.isJudged else { return false }
     return progress.missed.values.contains(.atEnd)
-      || question.includesUnscheduled && !request.order.isKnownToMap
+      || question.includesUnscheduled && !question.isOrderKnown
   }
 
   private mutating func listTail() {
@@ -211,7 +211,7 @@ struct InstanceListing {
     progress.tail = progress.tail ?? ListProgress.Tail()
     (merge, mapRows) = (ListMerge(by: order), [])
     var targets: [CellTarget?] = question.targets.filter { progress.missed[$0.id] == .atEnd }
-    if question.includesUnscheduled, !request.order.isKnownToMap { targets.append(nil) }
+    if question.includesUnscheduled, !question.isOrderKnown { targets.append(nil) }
     if targets.count > 0, progress.delivered.isOverfull { mayRepeat = true }
     for target in targets {
       mapRows.append(

@@ -10,17 +10,27 @@ struct ListQuestion {
   let includesUnscheduled: Bool
   /// Whether the map can tell which instances the filter means.
   let isJudged: Bool
+  /// Whether the map has what the list is sorted by.
+  let isOrderKnown: Bool
   private let filter: InstanceFilter
   private let map: MapSnapshot
+  /// The owners in question, as the map has them.
+  private let owner: OwnerFilter
 
-  init(_ request: InstanceListRequest, in map: MapSnapshot) {
+  init(_ request: InstanceListRequest, in map: MapSnapshot, owners: OwnerKeys?) {
     self.map = map
     filter = request.filter
+    isOrderKnown = request.order.isKnown(toMapWith: owners)
+    let (project, user) = (filter.project, filter.user)
+    // Keys that can't be read leave every owner unknown.
+    owner =
+      (try? owners?.filter(project: project, user: user))
+      ?? OwnerFilter(project: project, user: user)
     isJudged = filter.isKnownToMap && filter.instance == nil
     switch request.scope {
     case .everything:
-      let project = request.asksOnlyCellsOfProject ? filter.project : nil
-      let cells = project.flatMap { map.cells(ofProject: $0) }
+      let asksAll = !request.asksOnlyCellsOfProject || filter.project == nil
+      let cells = asksAll ? nil : map.cells(ofProjectOf: owner)
       targets = map.cells.all.filter { target in
         cells?.contains(target.id) ?? true || target.row.record.database == nil
       }
@@ -43,8 +53,7 @@ struct ListQuestion {
   /// The instances of a cell, or of none, that the list is about, as far as the map can judge.
   func query(for cell: CellID?) -> MapInstanceQuery {
     var query = MapInstanceQuery(cell: cell)
-    query.project = filter.project
-    query.user = filter.user
+    query.owner = owner
     query.includesQueued = filter.deletion != .live
     return query
   }

@@ -159,17 +159,17 @@ extension MapSnapshot {
   /// The cells in which a project has instances, or may have; nil where that can't be told for sure.
   ///
   /// Of users the map knows less than of projects: Nova filled them in later.
-  func cells(ofProject project: ByteText) -> Set<CellID>? {
+  func cells(ofProjectOf owner: OwnerFilter) -> Set<CellID>? {
     guard behind == 0, case .open(let readers) = index,
       cells.all.allSatisfy(\.row.record.isCovered)
     else { return nil }
     let indexed = try? readers.with { reader throws(ProjectionError) in
-      try reader.cells(ofProject: project, enough: cells.all.count + 1)
+      try reader.cells(ofProjectOf: owner, enough: cells.all.count + 1)
     }
     guard let indexed else { return nil }
     var found = Set(indexed.compactMap(\.self))
     for case let row? in overlay.changedInstances.values {
-      guard row.record.owner.project?.clearText ?? project == project else { continue }
+      guard owner.withoutUser.verdict(row.record.owner) != .no else { continue }
       if let cell = row.record.cell { found.insert(cell) }
     }
     return found

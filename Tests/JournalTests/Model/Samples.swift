@@ -27,6 +27,10 @@ enum Samples {
   static let opening = EpochOpening(
     store: StoreID(UUID128(high: 1, low: 2)), epoch: 3, id: EpochID(UUID128(high: 3, low: 4)),
     cause: .restored, commonIndex: 0, commonRoot: digest, leftIndex: .max, leftRoot: digest)
+  static let sealingOpening = EpochOpening(
+    store: StoreID(UUID128(high: 1, low: 2)), epoch: 1, id: EpochID(UUID128(high: 3, low: 4)),
+    cause: .initialized, commonIndex: 0, commonRoot: digest, leftIndex: 0, leftRoot: digest,
+    sealsOwners: true)
   static let transfer = MapTransfer(
     database: "sqlite:///x", snapshotAt: time, cells: 4, hosts: 0, instances: 1505)
   static let scan = ScanProgress(
@@ -59,7 +63,7 @@ enum Samples {
     .epochOpened(opening), .adopted(transfer), .published(transfer), .scanStarted(scan),
     .scanFinished(scan),
     .requestFinished(counts: ChangeCounts(cells: 1, hosts: 2, instances: 70_000)),
-    .archived(archive),
+    .archived(archive), .epochOpened(sealingOpening), .ownerKeyShredded(address.key),
   ]
 
   static let events: [Event] =

@@ -36,7 +36,8 @@ class Journal:
         self.observed += STEP
         self.order = max(self.order, self.observed)
         return {
-            "version": 1, "kind": kind, "epoch": self.epoch, "entity kind": entity_kind,
+            "version": 2 if "seals owners" in fields.get("epoch", {}) else 1, "kind": kind,
+            "epoch": self.epoch, "entity kind": entity_kind,
             "index": index, "observed": self.observed, "order": self.order,
             "request": str(uuid.UUID(int=(0x019B << 112) | (7 << 76) | (2 << 62) | index)),
             "entity": entity,
@@ -166,7 +167,11 @@ def store_events(journal):
         (0x0505, STORE_KIND, ZERO, {"scan": {**scan, "rows": 1505, "digest": "0f" * 32}}),
         (0x0506, STORE_KIND, ZERO, {"counts": counted}),
         (0x0507, STORE_KIND, ZERO, {"archive": {
-            "index": 10, "root": "1e" * 32, "file": "archive/1", "file digest": "2d" * 32}}))
+            "index": 10, "root": "1e" * 32, "file": "archive/1", "file digest": "2d" * 32}}),
+        (0x0508, STORE_KIND, ZERO, {"key": KEY}))
+    kind, about, entity, fields = epoch_opened(4, 0, NOTHING, 0, NOTHING)
+    fields["epoch"]["seals owners"] = True
+    journal.commit((kind, about, entity, fields))
 
 
 def refused_entries():

@@ -46,6 +46,8 @@ EPOCH = {0x01: ("store", "uuid"), 0x02: ("number", "number"), 0x03: ("id", "uuid
          0x04: ("cause", "number"), 0x05: ("common index", "number"),
          0x06: ("common root", "digest"), 0x07: ("left index", "number"),
          0x08: ("left root", "digest")}
+# From version 2 of the event on, where it is the whole difference.
+SEALING_EPOCH = {**EPOCH, 0x09: ("seals owners", "mark")}
 TRANSFER = {0x01: ("database", "text"), 0x02: ("snapshot at", "time"), **COUNTED}
 SCAN = {0x01: ("scan", "uuid"), 0x02: ("cell", "uuid"), 0x03: ("rows", "number"),
         0x04: ("digest", "digest")}
@@ -103,10 +105,15 @@ KINDS = {
     0x0505: ("scan finished", ["scan"], None),
     0x0506: ("request finished", ["counts"], None),
     0x0507: ("archived", ["archive"], None),
+    0x0508: ("owner key shredded", ["key"], None),
 }
 
 
-def schema_of(kind, entity):
+# The newest version of an event's fields, where it isn't 1.
+VERSIONS = {0x0501: 2}
+
+
+def schema_of(kind, entity, version=1):
     """The fields that an entry of this kind about such an entity may carry."""
     schema = dict(COMMON)
     _, names, touched = KINDS[kind]
@@ -117,7 +124,7 @@ def schema_of(kind, entity):
                 raise FormatError(f"no record of entity kind {entity}")
             form = {inner: field for inner, field in RECORDS[entity].items()
                     if touched is None or field[0] in touched}
-        schema[tag] = (name, form)
+        schema[tag] = (name, SEALING_EPOCH if name == "epoch" and version > 1 else form)
     return schema
 
 
@@ -234,7 +241,8 @@ FIXED = struct.Struct(">BBHIIB3xQqq16s16s")
 
 def encode_entry(entry):
     """The bytes of an entry that is described by its numbers and its named fields."""
-    fields = encode_fields(schema_of(entry["kind"], entry["entity kind"]), entry["fields"])
+    fields = encode_fields(schema_of(entry["kind"], entry["entity kind"], entry["version"]),
+                           entry["fields"])
     length = FIXED_BYTES + len(fields)
     if length > LONGEST_ENTRY:
         raise FormatError(f"an entry of {length} bytes")
@@ -266,8 +274,10 @@ def decode_entry(data):
         "version": version, "kind": kind, "epoch": epoch, "entity kind": entity_kind,
         "index": index, "observed": observed, "order": order,
         "request": str(uuid.UUID(bytes=request)), "entity": str(uuid.UUID(bytes=entity))}
-    if kind in KINDS and version == 1:
-        entry["fields"] = decode_fields(schema_of(kind, entity_kind), data[FIXED_BYTES:])
+    if kind in KINDS and 1 <= version <= VERSIONS.get(kind, 1):
+        entry["fields"] = decode_fields(schema_of(kind, entity_kind, version), data[FIXED_BYTES:])
+        if version > 1 and "seals owners" not in entry["fields"]["epoch"]:
+            raise FormatError("version 2 without what is new in it")
         for required in ("actor", "program"):
             if required not in entry["fields"]:
                 raise FormatError(f"no {required}")

@@ -133,6 +133,7 @@ struct AdoptCommand: ParsableCommand {
         "\(plan.overtaken) records were changed in the map since Nova's were read; they stay. "
           + "Adopt again to compare them.")
     }
+    OwnersLeft.say(plan.ownersLeft)
     for (cell, isCovered) in plan.coverage.sorted(by: { $0.key < $1.key }) where !isCovered {
       Console.remark(
         "The coverage of cell \(cell) is incomplete now: rows of it are passed over.")
@@ -177,7 +178,7 @@ struct AdoptCommand: ParsableCommand {
       "cells": object(plan.cells), "hosts": object(plan.hosts),
       "instances": object(plan.instances), "markers": .number(plan.markers),
       "unread_times": .number(plan.unreadTimes),
-      "overtaken": .number(plan.overtaken),
+      "overtaken": .number(plan.overtaken), "owners_left": .number(plan.ownersLeft),
       "coverage": .object(
         Dictionary(
           uniqueKeysWithValues: plan.coverage.map {

@@ -83,7 +83,8 @@ struct AdoptFollowing {
           "from": .printed(round.interval.from), "to": .printed(round.interval.to),
           "changed": .flag(round.outcome != nil), "cells": .number(changes(plan.cells)),
           "hosts": .number(changes(plan.hosts)), "instances": .number(changes(plan.instances)),
-          "overtaken": .number(plan.overtaken), "problem_count": .number(plan.problemCount),
+          "overtaken": .number(plan.overtaken), "owners_left": .number(plan.ownersLeft),
+          "problem_count": .number(plan.problemCount),
           "problems": .list(plan.problems.map { .text($0) }),
           "position": .printed(round.outcome?.position ?? session.journal.head.position),
         ]).line)

@@ -12,6 +12,13 @@ struct InitCommand: ParsableCommand {
       """)
 
   @OptionGroup var store: StoreOptions
+  @Flag(
+    name: .customLong("seal-projects"),
+    help:
+      "Seals projects and users of instances, under a key for each project that can be shredded; for as long as the store lives."
+  )
+  var sealsProjects = false
+
   @Option(help: "Why the store is made; kept for ever in clear.") var reason: String?
   @Option(help: "A name, such as a ticket's, that ties several changes together.")
   var correlation: String?
@@ -43,7 +50,8 @@ struct InitCommand: ParsableCommand {
     do throws(RegistryError) {
       journal = try StoreCreation.create(
         in: store.folder, cell0: address,
-        by: Caller.authorship(reason: reason, correlation: correlation))
+        by: Caller.authorship(reason: reason, correlation: correlation),
+        opening: StoreCreation.Opening(sealsOwners: sealsProjects))
     } catch .journal(.notAStore(let path, let why)) {
       throw CommandFailure(
         .usage,
@@ -68,11 +76,13 @@ struct InitCommand: ParsableCommand {
       Console.print(
         JSONValue.object([
           "store": .printed(journal.store), "position": .printed(journal.head.position),
-          "folder": .text(store.folder),
+          "folder": .text(store.folder), "seals_projects": .flag(sealsProjects),
         ]).line)
     } else {
       Console.say(
-        "Made the store \(store.folder), with cell0. Position \(journal.head.position).")
+        "Made the store \(store.folder), with cell0"
+          + (sealsProjects ? "; projects and users are sealed" : "")
+          + ". Position \(journal.head.position).")
     }
   }
 }

@@ -70,7 +70,7 @@ struct InstanceListCommand: ParsableCommand {
       if store.json {
         Console.print(JSONValue.object(try InstanceOutput.fields(id, row, map)).line)
       } else {
-        let record = row.record
+        let record = OwnerOutput.opened(row).record
         table.add(
           id.description, record.cell.map { (names[$0] ?? nil) ?? $0.description },
           record.owner.project.shown, record.owner.user.shown,
@@ -120,8 +120,7 @@ struct InstanceListCommand: ParsableCommand {
   ) throws(CommandFailure) -> InstanceSelection {
     var selection = InstanceSelection()
     selection.place = place
-    selection.project = project.map { ByteText($0) }
-    selection.user = user.map { ByteText($0) }
+    selection.owner = try OwnerOutput.filter(project: project, user: user)
     selection.isQueuedForDelete = queuedForDelete
     return selection
   }

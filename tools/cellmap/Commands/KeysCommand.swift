@@ -3,10 +3,11 @@ import Journal
 import Projections
 import Registry
 
-/// `cellmap keys …`: what seals the addresses.
+/// `cellmap keys …`: what seals addresses, and owners of instances.
 struct KeysCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "keys", abstract: "Lists, rotates and shreds the keys that seal addresses.",
+    commandName: "keys",
+    abstract: "Lists, rotates and shreds the keys that seal addresses and owners.",
     subcommands: [KeysListCommand.self, KeysRotateCommand.self, KeysShredCommand.self])
 }
 
@@ -15,9 +16,9 @@ struct KeysListCommand: ParsableCommand {
     commandName: "list",
     abstract: "Lists the keys: what each is for, and what it still seals.",
     discussion: """
-      The master, the HMAC key, the keys that sign checkpoints, and the data keys of each cell, those \
-      too whose file is gone. The history finds the entries about cells, to count those that a key \
-      seals.
+      The master, the HMAC key, the keys that sign checkpoints, and the data keys of each cell and, in a \
+      store that seals them, project; those too whose file is gone. The history finds the entries that \
+      tell of them.
       """)
   @OptionGroup var store: StoreOptions
 
@@ -27,10 +28,11 @@ struct KeysListCommand: ParsableCommand {
       for key in keys { Console.print(JSONValue.object(key.fields).line) }
       return
     }
-    var table = Table("KEY", "FOR", "STATE", "MADE", "CELL", "SEALS NOW", "ENTRIES")
+    var table = Table("KEY", "FOR", "STATE", "MADE", "CELL OR PROJECT", "SEALS NOW", "ENTRIES")
     for key in keys {
       table.add(
-        key.id.description, key.use, key.stateText, key.fields.shown("made_at"), key.cellText,
+        key.id.description, key.use, key.stateText, key.fields.shown("made_at"),
+        key.cellText ?? key.projectText,
         key.fieldsText, key.use == "data" ? key.fields.shown("entries") : nil)
     }
     table.print(empty: "The store has no keys.")
@@ -48,7 +50,7 @@ struct KeysWorkerCommand: ParsableCommand {
     try child.join()
     let journal = try OpenJournal.open(store)
     let changes = try projections { () throws(ProjectionError) in
-      try MapHistory(of: journal).cellChanges()
+      try MapHistory(of: journal).keyChanges()
     }
     do throws(KeyInventory.Failure) {
       let inventory = try KeyInventory(of: journal, changes: changes)
@@ -67,6 +69,7 @@ struct KeysWorkerCommand: ParsableCommand {
       "cell": .printed(item.cell), "cell_name": .printed(item.cellName),
       "cell_removed": item.cell == nil ? .null : .flag(!item.isCellThere),
       "seals": .list(item.fields.map { .text($0 == .database ? "database" : "queue") }),
+      "project": .printed(item.project),
       "entries": item.use == .data ? .number(item.entries) : .null,
       "last_entry": .printed(item.lastEntry), "shredded_at": .printed(item.shreddedAt),
     ])
@@ -78,7 +81,8 @@ struct KeysRotateCommand: ParsableCommand {
     commandName: "rotate", abstract: "Makes another master, or another data key for a cell.",
     discussion: """
       With --master each data key is wrapped by a new master, and the old one is gone; no entry is \
-      touched. With a cell its addresses are sealed anew under a new data key, by an entry for each; \
+      touched. A project's key is not rotated: that would be another owner in every entry of its \
+      instances. With a cell its addresses are sealed anew under a new data key, by an entry for each; \
       entries of before stay sealed by the old key, which 'keys shred' destroys. Ended at any moment, \
       every address can be read, and the same command finishes it.
       """)

@@ -10,16 +10,28 @@ struct KeysShredCommand: ParsableCommand {
       are. One key by its UUID, or all of a cell that seal no present address of it; of a cell that was \
       removed all. A key that seals a present address is refused: 'keys rotate' first. Copies of the \
       key in backups and on other disks are out of reach; those that the store knows of are named.
+
+      A project's key is named by --project, or by its UUID, in a store that was made with \
+      'init --seal-projects'. Nobody can read any more then whose its instances are, and who made them; \
+      they stay in the map, and are routed. What Nova and the cells say of it stays there.
       """)
   @OptionGroup var store: StoreOptions
   @OptionGroup var change: PlannedChange
   @Argument(help: "The cell's name or UUID (also of one that was removed), or a key's UUID.")
-  var what: String
+  var what: String?
+  @Option(help: "The project of which no instance is to be known any more.") var project: String?
   @Flag(help: "Shows which keys would be destroyed; nothing is changed.") var dryRun = false
 
-  func validate() throws { if !dryRun { try change.requireReason() } }
+  func validate() throws {
+    guard (what == nil) != (project == nil) else {
+      throw ValidationError("Give a cell or a key, or --project.")
+    }
+    if !dryRun { try change.requireReason() }
+  }
 
   func run() throws {
+    if let shredding = try projectShredding() { return try shredding.run() }
+    guard let what else { return }
     let target = try ShredTarget(what, among: StoreKeys(of: store))
     if dryRun { return ShredOutput(target: target, outcome: nil, options: store).print(change) }
     let session = try StoreSession(store)
@@ -40,6 +52,17 @@ struct KeysShredCommand: ParsableCommand {
     session.close()
     ShredOutput(target: target, outcome: outcome, options: store, folder: session.files.keys)
       .print(change)
+  }
+
+  /// What is to be done if a project is meant; nil if not.
+  private func projectShredding() throws -> ProjectShredding? {
+    if let project {
+      return ProjectShredding(asked: .project(project), store, change, isTrial: dryRun)
+    }
+    guard let key = what.flatMap({ KeyID($0) }), try StoreSession(store).isProjectKey(key) else {
+      return nil
+    }
+    return ProjectShredding(asked: .key(key), store, change, isTrial: dryRun)
   }
 
   /// There is nothing left to shred: the answer of before, or that nothing is to be done.

@@ -55,6 +55,10 @@ struct RebuildCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("How long a cell may take for a page.", valueName: "milliseconds"))
   var deadline = 30_000
+  @Flag(
+    name: .customLong("seal-projects"),
+    help: "A store that is made seals projects and users of instances, as with 'init'.")
+  var sealsProjects = false
   @Flag(help: "Shows what would be done; the map stays as it is.") var dryRun = false
 
   func validate() throws {
@@ -72,7 +76,9 @@ struct RebuildCommand: ParsableCommand {
     let old = try openOld()
     var given = try givenCells()
     if let old { given = try OldCells(old, try base.addressBase()).complete(given, in: store) }
-    let place = try RebuildPlace(store, given, isTrial: dryRun, epochAbove: epochAbove, change)
+    let place = try RebuildPlace(
+      store, given, isTrial: dryRun, epochAbove: epochAbove,
+      sealsProjects: sealsProjects, change)
     defer { place.end() }
     let session = place.session
     if !dryRun, let answer = try session.earlierAnswer(to: Self.title, change) {

@@ -36,7 +36,7 @@ struct RevertCommand: ParsableCommand {
     let given = try PastWhen.range(range, "FROM..TO")
     let session = try StoreSession(store)
     let indexes = try session.entries(in: given)
-    let history = try session.history()
+    let history = try session.history(opensOwners: false)
     let plan = try plan(indexes, history, session)
     let output = RevertOutput(plan, naming: CellNaming(history), json: store.json)
     if dryRun {
@@ -151,7 +151,8 @@ struct RevertOutput {
   }
 
   func print(limit: Int) {
-    let report = DifferenceReport(plan.steps, naming: naming)
+    let report = DifferenceReport(
+      plan.steps.map { $0.opened(by: OwnerOutput.keys) }, naming: naming)
     if json { return printJSON(report) }
     Console.print("A dry run. Undoing \(Self.entries(of: plan)) would change this:")
     report.print(entries: "UNDONE", empty: "Nothing is to be undone.", limit: limit)

@@ -47,7 +47,7 @@ extension CommandFailure {
       case .damaged: .integrity
       // Without the HMAC key it can't be told whether a request was answered before.
       case .missing: .outcomeUnknown
-      case .shredded: .finding
+      case .shredded, .ownerShredded: .finding
       case .file: .storage
       case .busy: .locked
       }

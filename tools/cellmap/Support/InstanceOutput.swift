@@ -11,14 +11,13 @@ enum InstanceOutput {
     if let id = record.cell { cell = try map.cell(id) }
     let fields: [String: JSONValue] = [
       "instance": .printed(id), "cell": .printed(record.cell),
-      "cell_name": .printed(cell?.record.name), "project": .text(record.owner.project.shown),
-      "user": .text(record.owner.user.shown),
+      "cell_name": .printed(cell?.record.name),
       "queued_for_delete": .flag(record.isQueuedForDelete),
       "created_at": .printed(record.row.createdAt),
       "last_known_host": .printed(record.lastSeen?.host),
       "last_known_host_at": .printed(record.lastSeen?.at), "changed_at": .number(row.changedAt),
     ]
-    return fields.merging(map.label) { $1 }
+    return fields.merging(OwnerOutput.fields(record.owner)) { $1 }.merging(map.label) { $1 }
   }
 }
 
@@ -62,12 +61,12 @@ struct InstanceQuery {
 
   /// How many there are; from the index by owner where that is all that is asked.
   func count(in map: MapReading) throws(CommandFailure) -> Int {
-    if let project = selection.project, selection.place == .anywhere,
+    if selection.owner.project != nil, selection.place == .anywhere,
       selection.isQueuedForDelete == false, after == nil,
       map.map.overlay.isEmpty
     {
       return try projections { () throws(ProjectionError) in
-        try map.map.index.countNotQueued(project: project, user: selection.user)
+        try map.map.index.countNotQueued(ownedBy: selection.owner)
       }
     }
     var count = 0
@@ -88,9 +87,9 @@ struct InstanceQuery {
         try index.instances(in: cell, after: cursor, limit: InstanceQuery.page)
       case .noCell: try index.instances(in: nil, after: cursor, limit: InstanceQuery.page)
       case .anywhere:
-        if let project = selection.project {
+        if selection.owner.project != nil {
           try index.instances(
-            project: project, user: selection.user, after: cursor, limit: InstanceQuery.page)
+            ownedBy: selection.owner, after: cursor, limit: InstanceQuery.page)
         } else {
           try index.instances(after: cursor, limit: InstanceQuery.page)
         }

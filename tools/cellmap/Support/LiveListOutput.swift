@@ -61,8 +61,7 @@ struct LiveListOutput {
     for name in [
       "state", "task_state", "host", "deleted", "display_name", "updated_at", "launched_at",
     ] { fields[name] = .null }
-    fields["project"] = .text(record.owner.project.shown)
-    fields["user"] = .text(record.owner.user.shown)
+    fields.merge(OwnerOutput.fields(record.owner)) { $1 }
     fields["created_at"] = .printed(record.row.createdAt)
     fields["queued_for_delete"] = .flag(record.isQueuedForDelete)
     fields["last_known_host"] = .printed(record.lastSeen?.host)
@@ -117,7 +116,7 @@ struct LiveListOutput {
         placement.isDeleted ? "deleted" : placement.vmState?.string, placement.host?.string,
         instance.project?.string, instance.createdAt?.description)
     case .unknown(let mapping), .unscheduled(let mapping):
-      let record = mapping.record
+      let record = OwnerOutput.opened(mapping).record
       table.add(
         row.id.description, cell, nil, row.cell == nil ? "no cell yet" : "UNKNOWN",
         record.lastSeen.map { "(last on \($0.host))" }, record.owner.project.shown,

@@ -45,6 +45,7 @@ struct RebuildOutput {
       Console.note(
         "cellmap: \(plan.overtaken) records were changed in the map meanwhile; they stay.")
     }
+    OwnersLeft.say(plan.ownersLeft)
     if let outcome {
       Console.say("Rebuilt the map from the cells. Position \(outcome.position).")
       if plan.conflictCount > 0 {
@@ -183,7 +184,8 @@ struct RebuildOutput {
         }),
       "unreadable": .list(plan.unreadable.map { .text($0) }),
       "refused": object(plan.refused),
-      "overtaken": .number(plan.overtaken), "changed": .flag(outcome != nil),
+      "overtaken": .number(plan.overtaken), "owners_left": .number(plan.ownersLeft),
+      "changed": .flag(outcome != nil),
       "repeated": .flag(false),
       "entries": outcome?.entries.map {
         .list([.number($0.lowerBound), .number($0.upperBound)])

@@ -14,7 +14,7 @@ struct RebuildPlace {
 
   init(
     _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,
-    _ change: some ChangeOptions
+    sealsProjects: Bool, _ change: some ChangeOptions
   ) throws {
     // A trial store of its own wants a reason too.
     authorship =
@@ -22,6 +22,12 @@ struct RebuildPlace {
     let isThere = FileManager.default.fileExists(atPath: StoreFiles(options.folder).journal)
     if isThere {
       session = try StoreSession(options)
+      if sealsProjects, OwnerOutput.keys == nil {
+        throw CommandFailure(
+          .usage,
+          "The store '\(options.folder)' doesn't seal projects, and never will: leave --seal-projects out, or "
+            + "rebuild into a new store.")
+      }
       staging = session.files.directory
       takesCells = !isTrial
       scratch = nil
@@ -41,7 +47,8 @@ struct RebuildPlace {
       _ = try StoreCreation.create(
         in: folder, cell0: cell0,
         by: authorship,
-        opening: StoreCreation.Opening(.rebuilt, epoch: epochAbove + 1))
+        opening: StoreCreation.Opening(
+          .rebuilt, epoch: epochAbove + 1, sealsOwners: sealsProjects))
     } catch {
       throw CommandFailure(error)
     }

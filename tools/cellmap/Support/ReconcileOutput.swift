@@ -52,6 +52,7 @@ struct ReconcileOutput {
       (report.building, "instances are being built, and were left out"),
       (report.pending, "instances and hosts depend on a cell that was not read"),
       (report.decided, "conflicts stand as they were decided"),
+      (report.ownersLeft, "instances have an owner that was shredded, which isn't compared"),
     ] where count > 0 {
       Console.print("\(count) \(text).")
     }
@@ -162,7 +163,7 @@ struct ReconcileOutput {
       "cells": .list(report.cells.map(cell)),
       "found_at_first": .number(report.foundAtFirst), "gone": .number(report.gone),
       "building": .number(report.building), "pending": .number(report.pending),
-      "decided": .number(report.decided),
+      "decided": .number(report.decided), "owners_left": .number(report.ownersLeft),
       "unreadable": .list(report.unreadable.map { .text($0) }), "position": .printed(position),
     ]
     if let mended { object["mended"] = json(mended) }

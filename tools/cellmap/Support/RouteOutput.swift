@@ -160,8 +160,7 @@ final class RouteOutput {
     guard let row = try? router.record(of: id) else { return fields }
     let record = row.record
     fields["cell"] = .printed(record.cell)
-    fields["project"] = .text(record.owner.project.shown)
-    fields["user"] = .text(record.owner.user.shown)
+    fields.merge(OwnerOutput.fields(record.owner)) { $1 }
     fields["queued_for_delete"] = .flag(record.isQueuedForDelete)
     fields["created_at"] = .printed(record.row.createdAt)
     return fields

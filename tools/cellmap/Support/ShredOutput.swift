@@ -11,15 +11,6 @@ struct ShredOutput {
 
   private var keys: [KeyID] { target.keys.map(\.id) }
 
-  /// Each backup with keys that the store knows of, and whether it holds one of the keys.
-  private var copies: [(copy: KeyCopies.Copy, holds: Bool?)] {
-    guard let folder else { return [] }
-    return KeyCopies.all(in: folder).map { copy in
-      let holds = keys.map { KeyCopies.holds(copy, $0) }
-      return (copy, holds.contains(true) ? true : holds.contains(nil) ? nil : false)
-    }
-  }
-
   func print(_ change: PlannedChange) {
     let ids = keys.map(\.description).joined(separator: ", ")
     let entries = target.keys.reduce(0) { $0 + (UInt64($1.fields.shown("entries")) ?? 0) }
@@ -38,19 +29,41 @@ struct ShredOutput {
           : "A dry run: would destroy \(ids) of cell \(target.label), by which addresses in "
             + "\(entries) entries are sealed.")
     }
-    let copies = copies.filter { $0.holds != false }
-    json["copies"] = .list(
+    let copies = KeptCopies(of: keys, in: folder)
+    json["copies"] = copies.json
+    change.report(
+      outcome, options,
+      done: "Cell \(target.label): destroyed \(ids); addresses in \(entries) entries can't be read "
+        + "any more.", json: json)
+    guard !options.json, outcome.entries != nil else { return }
+    copies.say()
+  }
+}
+
+/// The backups with keys that the store knows of, and that hold a key or may hold it.
+struct KeptCopies {
+  private let copies: [(copy: KeyCopies.Copy, holds: Bool?)]
+
+  init(of keys: [KeyID], in folder: String?) {
+    let all = folder.map { KeyCopies.all(in: $0) } ?? []
+    copies = all.map { copy in
+      let holds = keys.map { KeyCopies.holds(copy, $0) }
+      return (copy, holds.contains(true) ? true : holds.contains(nil) ? nil : false)
+    }.filter { $0.holds != false }
+  }
+
+  var json: JSONValue {
+    .list(
       copies.map {
         .object([
           "path": .text($0.copy.path), "made_at": .printed($0.copy.madeAt),
           "holds": .flag($0.holds),
         ])
       })
-    change.report(
-      outcome, options,
-      done: "Cell \(target.label): destroyed \(ids); addresses in \(entries) entries can't be read "
-        + "any more.", json: json)
-    guard !options.json, outcome.entries != nil else { return }
+  }
+
+  /// Names them, and says that others are out of reach.
+  func say() {
     for (copy, holds) in copies {
       Console.say(
         holds == true

@@ -18,6 +18,12 @@ struct StoreKeys {
       return isCellRemoved ? name + " (removed)" : name
     }
 
+    /// The project of a project's key; nil for another key, and where it can't be read any more.
+    var projectText: String? {
+      guard use == "project", state == "current" else { return nil }
+      return fields["project"]?.string ?? "(no project)"
+    }
+
     /// The present addresses that it seals; nil if it seals none.
     var fieldsText: String? {
       guard case .list(let seals)? = fields["seals"], !seals.isEmpty else { return nil }

@@ -22,6 +22,7 @@ final class StoreSession {
     files = journal.files
     index = IndexGenerations(folder: files.directory)
     CellNames.options = options
+    OwnerOutput.use(journal)
   }
 
   /// The store's keys.
@@ -49,6 +50,19 @@ final class StoreSession {
       if case .missing = error { return nil }
       Console.note("cellmap: \(error)")
       return nil
+    }
+  }
+
+  /// Whether a key is, or was, a project's.
+  func isProjectKey(_ key: KeyID) throws(CommandFailure) -> Bool {
+    if OwnerOutput.keys?.project(of: key).isReadable == true { return true }
+    guard OwnerOutput.keys != nil else { return false }
+    do throws(JournalError) {
+      return try journal.changes(of: .store, after: 0).contains {
+        $0.event == .store(.ownerKeyShredded(key))
+      }
+    } catch {
+      throw CommandFailure(error)
     }
   }
 

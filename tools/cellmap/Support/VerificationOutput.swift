@@ -83,7 +83,7 @@ struct VerificationOutput {
 
   /// One line of a list that may be as long as a cell: it is not gathered to be aligned.
   static func line(lost item: InstanceItem) -> String {
-    let record = item.row.record
+    let record = OwnerOutput.opened(item.row).record
     return [
       item.id.description, record.owner.project.shown ?? "-", record.owner.user.shown ?? "-",
       record.row.createdAt?.description ?? "-", record.lastSeen?.host.string ?? "-",
@@ -93,13 +93,13 @@ struct VerificationOutput {
 
   static func json(lost item: InstanceItem) -> JSONValue {
     let record = item.row.record
-    return .object([
-      "instance": .printed(item.id), "project": .text(record.owner.project?.clearText?.string),
-      "user": .text(record.owner.user?.clearText?.string),
+    let fields: [String: JSONValue] = [
+      "instance": .printed(item.id),
       "created_at": .printed(record.row.createdAt),
       "last_known_host": .printed(record.lastSeen?.host),
       "last_known_host_at": .printed(record.lastSeen?.at),
       "queued_for_delete": .flag(record.isQueuedForDelete),
-    ])
+    ]
+    return .object(fields.merging(OwnerOutput.fields(record.owner)) { $1 })
   }
 }

@@ -72,6 +72,7 @@ extension Entry {
     }
     let event = try reader.event(kind, entity: header.entityKind, key: header.entityKey)
     try reader.finish()
+    guard event.schemaVersion == header.schemaVersion else { throw .malformed("its version") }
     guard event.entity.kind == header.entityKind, event.entity.fixedKey == header.entityKey else {
       throw .malformed("the key of its entity")
     }
@@ -111,7 +112,7 @@ extension EntryDraft {
     let kind = event.kind
     let entity = event.entity
     EntryHeader(
-      schemaVersion: kind.schemaVersion, kind: kind.rawValue, entryLength: 0, position: position,
+      schemaVersion: event.schemaVersion, kind: kind.rawValue, entryLength: 0, position: position,
       entityKind: entity.kind, observedAt: authorship.observedAt, orderedAt: orderedAt,
       request: request.id, entityKey: entity.fixedKey
     ).append(to: &buffer)

@@ -92,6 +92,7 @@ enum FieldList {
         0x03: NamedField("id", .uuid), 0x04: NamedField("cause", .number),
         0x05: NamedField("common_index", .number), 0x06: NamedField("common_root", .digest),
         0x07: NamedField("left_index", .number), 0x08: NamedField("left_root", .digest),
+        0x09: NamedField("seals_owners", .mark),
       ])),
     0x28: NamedField(
       "transfer",

@@ -115,6 +115,7 @@ extension FieldWriter {
         writer.text(.archiveFile, point.file)
         writer.digest(.archiveFileDigest, point.fileDigest)
       }
+    case .ownerKeyShredded(let key): uuid(.key, key.uuid)
     }
   }
 
@@ -127,6 +128,7 @@ extension FieldWriter {
     digest(.commonRoot, opening.commonRoot)
     number(.leftIndex, opening.leftIndex)
     digest(.leftRoot, opening.leftRoot)
+    mark(.sealsOwners, opening.sealsOwners)
   }
 
   private mutating func counts(_ cells: UInt64, _ hosts: UInt64, _ instances: UInt64) {
@@ -297,6 +299,8 @@ extension FieldReader {
       return .requestFinished(
         counts: try nested(.counts) { (r) throws(EntryError) in try r.counts() }
           .required(.counts))
+    case .ownerKeyShredded:
+      return .ownerKeyShredded(KeyID(try uuid(.key).required(.key)))
     default:
       return .archived(
         try nested(.archive) { (r) throws(EntryError) in try r.archivePoint() }
@@ -317,7 +321,8 @@ extension FieldReader {
       commonIndex: try self.number(.commonIndex).required(.commonIndex),
       commonRoot: try digest(.commonRoot).required(.commonRoot),
       leftIndex: try self.number(.leftIndex).required(.leftIndex),
-      leftRoot: try digest(.leftRoot).required(.leftRoot))
+      leftRoot: try digest(.leftRoot).required(.leftRoot),
+      sealsOwners: try mark(.sealsOwners))
   }
 
   private mutating func transfer() throws(EntryError) -> MapTransfer {

@@ -36,9 +36,10 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
   case scanFinished = 0x0505
   case requestFinished = 0x0506
   case archived = 0x0507
+  case ownerKeyShredded = 0x0508
 
-  /// The version of the event's fields that this program writes; it reads this and older ones.
-  public var schemaVersion: UInt8 { 1 }
+  /// The newest version of the event's fields that this program knows; it reads older ones too.
+  public var schemaVersion: UInt8 { self == .epochOpened ? 2 : 1 }
 
   /// The name as people and JSON see it: `cell added`, `instance moved`.
   public var name: String {
@@ -62,6 +63,14 @@ extension Event {
     case .conflict(_, .resolved): .conflictResolved
     case .store(let event): event.kind
     }
+  }
+}
+
+extension Event {
+  /// The oldest version that holds the event: a program that doesn't know how a store is to be written
+  /// stops at its first entry, and one that has nothing new reads as before.
+  var schemaVersion: UInt8 {
+    if case .store(.epochOpened(let opening)) = self, opening.sealsOwners { 2 } else { 1 }
   }
 }
 
@@ -117,6 +126,7 @@ extension StoreEvent {
     case .scanFinished: .scanFinished
     case .requestFinished: .requestFinished
     case .archived: .archived
+    case .ownerKeyShredded: .ownerKeyShredded
     }
   }
 }

@@ -104,6 +104,7 @@ struct FieldTag: RawRepresentable, Hashable, Sendable {
   static let commonRoot = FieldTag(0x06)
   static let leftIndex = FieldTag(0x07)
   static let leftRoot = FieldTag(0x08)
+  static let sealsOwners = FieldTag(0x09)
 
   // Within a transfer from or into Nova's API database.
   static let transferDatabase = FieldTag(0x01)

@@ -115,7 +115,9 @@ struct DifferenceSelection {
     if let project {
       let kinds: Set<EventKind> = [.instanceMapped, .instanceUnmapped, .instanceOwnerChanged]
       let isThere = try isTold(history, of: kinds) { event in
-        event.projects.contains { PersonalText?.some($0).shown == project }
+        event.opened(by: OwnerOutput.keys).projects.contains {
+          PersonalText?.some($0).shown == project
+        }
       }
       if !isThere { throw unknown("project '\(project.prefix(80))'", history) }
     }

@@ -21,6 +21,10 @@ struct AuditExportCommand: ParsableCommand {
     help: "Each entry gets the proof that it is in the tree, and the export a signed checkpoint.")
   var proofs = false
 
+  @Flag(
+    help: "With --table instances, in a store that seals them: projects and users in clear.")
+  var reveal = false
+
   enum Format: String, ExpressibleByArgument, CaseIterable {
     case jsonl, cloudevents, csv
   }
@@ -29,6 +33,9 @@ struct AuditExportCommand: ParsableCommand {
     guard (format == .csv) == (table != nil) else {
       throw ValidationError(
         "--format csv wants --table cells, hosts or instances, and no other does.")
+    }
+    guard !reveal || table == .instances else {
+      throw ValidationError("--reveal is for --table instances; addresses are never revealed here.")
     }
     guard format == .jsonl || !proofs else {
       throw ValidationError("--proofs wants --format jsonl: a proof is about an entry's bytes.")
@@ -44,7 +51,9 @@ struct AuditExportCommand: ParsableCommand {
 
   func run() throws {
     let session = try StoreSession(store)
-    if let table { return try CSVExport(table, of: session, past, to: file).run(json: store.json) }
+    if let table {
+      return try CSVExport(table, of: session, past, to: file, reveal: reveal).run(json: store.json)
+    }
     if proofs, KeyRing.holdsKeys(session.files.keys) {
       // Its first use makes the key, which the hidden half only reads.
       _ = try SigningKeys.signer(of: session)

@@ -23,7 +23,8 @@ struct AuditStatsCommand: ParsableCommand {
     let session = try StoreSession(store)
     let filter = try filter.filter(session)
     let found = try EntryReading.run(filter, session) { (progress) throws(JournalError) in
-      try JournalStatistics(of: session.journal, matching: filter, progress: progress)
+      try JournalStatistics(
+        of: session.journal, matching: filter, owners: OwnerOutput.keys, progress: progress)
     }
     if store.json { return Console.print(json(found, session).line) }
     guard let first = found.first, let last = found.last else {

@@ -39,7 +39,7 @@ enum EntryOutput {
 
   /// What happened, in words.
   static func sentence(_ event: Event, _ naming: CellNaming) -> String {
-    switch event {
+    switch event.opened(by: OwnerOutput.keys) {
     case .cell(_, let event): sentence(event, naming.isShredded)
     case .host(_, let event): sentence(event, naming)
     case .instance(_, let event): sentence(event, naming)
@@ -115,6 +115,7 @@ enum EntryOutput {
     case .epochOpened(let opening):
       opening.cause == .initialized
         ? "epoch \(opening.epoch) opened: a new store"
+          + (opening.sealsOwners ? ", projects and users sealed" : "")
         : "epoch \(opening.epoch) opened: \(opening.cause), common up to entry "
           + "\(opening.commonIndex), left behind up to entry \(opening.leftIndex)"
     case .adopted(let transfer): "adopted from \(sentence(transfer))"
@@ -124,6 +125,7 @@ enum EntryOutput {
       "scan of cell \(naming.name(of: scan.cell)) finished: \(scan.rows) rows"
     case .requestFinished(let counts):
       "request finished: \(counts.cells) cells, \(counts.hosts) hosts, \(counts.instances) instances"
+    case .ownerKeyShredded(let key): "key \(key) of a project's instances shredded"
     case .archived(let point): "archived up to entry \(point.index) into \(point.file.string)"
     }
   }

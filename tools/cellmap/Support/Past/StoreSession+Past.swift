@@ -5,11 +5,15 @@ import Registry
 
 extension StoreSession {
   /// The history, brought up to the head.
-  func history() throws(CommandFailure) -> MapHistory {
+  ///
+  /// - Parameter opensOwners: False for what a change rests on.
+  func history(opensOwners: Bool = true) throws(CommandFailure) -> MapHistory {
     let head = journal.head.position.index
     let history: MapHistory
     do throws(ProjectionError) {
-      history = try MapHistory(of: journal) { index in
+      history = try MapHistory(
+        of: journal, owners: opensOwners ? OwnerOutput.keys : nil
+      ) { index in
         Console.progress("Reading entries for the history: \(index) of \(head)")
       }
     } catch {

@@ -33,8 +33,13 @@ struct CSVExport {
   private let session: StoreSession
   private let past: PastOptions
   private let path: String
+  /// Whether owners that the store seals are written in clear.
+  private let reveal: Bool
 
-  init(_ table: MapTable, of session: StoreSession, _ past: PastOptions, to path: String) {
+  init(
+    _ table: MapTable, of session: StoreSession, _ past: PastOptions, to path: String, reveal: Bool
+  ) {
+    self.reveal = reveal
     self.table = table
     self.session = session
     self.past = past
@@ -76,7 +81,11 @@ struct CSVExport {
     case .instances:
       let all = InstanceQuery(selection: InstanceSelection(), after: nil)
       try all.forEach(in: map) { (id, row) throws(CommandFailure) in
-        try body(InstanceOutput.fields(id, row, map))
+        var fields = try InstanceOutput.fields(id, row, map)
+        if !reveal, OwnerOutput.keys != nil {
+          for name in ["project", "user"] { fields[name] = .null }
+        }
+        try body(fields)
         return true
       }
     }
