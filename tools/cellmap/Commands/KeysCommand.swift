@@ -1,5 +1,6 @@
 import ArgumentParser
 import Journal
+import Projections
 import Registry
 
 /// `cellmap keys …`: what seals addresses, and owners of instances.
@@ -16,7 +17,8 @@ struct KeysListCommand: ParsableCommand {
     abstract: "Lists the keys: what each is for, and what it still seals.",
     discussion: """
       The master, the HMAC key, the keys that sign checkpoints, and the data keys of each cell and, in a \
-      store that seals them, project; those too whose file is gone. Reads every entry of the journal, to count those that a key seals.
+      store that seals them, project; those too whose file is gone. The history finds the entries about \
+      cells, to count those that a key seals.
       """)
   @OptionGroup var store: StoreOptions
 
@@ -47,8 +49,12 @@ struct KeysWorkerCommand: ParsableCommand {
   func run() throws {
     try child.join()
     let journal = try OpenJournal.open(store)
+    let changes = try projections { () throws(ProjectionError) in
+      let history = try MapHistory(of: journal)
+      return try history.cellChanges() + history.entries(of: .store).map(\.change)
+    }
     do throws(KeyInventory.Failure) {
-      let inventory = try KeyInventory(of: journal)
+      let inventory = try KeyInventory(of: journal, changes: changes)
       Console.print(JSONValue.object(["keys": .list(inventory.items.map(fields))]).line)
     } catch .journal(let error) {
       throw CommandFailure(error)
