@@ -121,7 +121,7 @@ public final class MapHistory {
     while !rest.isEmpty {
       let part = Array(rest.suffix(Self.entriesOfOneReading))
       rest = rest.dropLast(part.count)
-      let entries = try reading { () throws(JournalError) in try journal.entries(at: part) }
+      let entries = try opened { () throws(JournalError) in try journal.entries(at: part) }
       let found = entries.last { $0.event.entity == entity && tells($0) }
       if let found { return found }
     }
