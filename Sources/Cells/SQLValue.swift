@@ -54,6 +54,7 @@ public enum NovaTable: String, Hashable, Sendable, CustomStringConvertible {
   case flavors
   case flavorExtraSpecs = "flavor_extra_specs"
   case keyPairs = "key_pairs"
+  case alembicVersion = "alembic_version"
 
   public var description: String { rawValue }
 }

@@ -116,6 +116,7 @@ import Testing
       let gone = try bed.run("rebuild", "--cells", "cells.yaml", "--dry-run", "--json")
       #expect(try read(gone)["alpha"] == false, "\(gone)")
       let shown = try bed.run("rebuild", "--cells", "cells.yaml", "--dry-run")
+      #expect(!shown.out.contains("shredded"), "\(shown)")
       #expect(shown.out.hasPrefix("The map's cells would be changed:\n  cell "), "\(shown)")
       try FileManager.default.copyItem(
         atPath: bed.path("alpha.sqlite"), toPath: bed.path("moved.sqlite"))
@@ -182,6 +183,21 @@ import Testing
       }
       let (found, expected) = (try content("killed"), try content("whole"))
       #expect(found == expected && found.count == 20)
+    }
+  }
+
+  @Test func `a person at a terminal sees how fast each cell is read and how long it takes`() throws
+  {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      try NovaCellFile(path: bed.path("alpha.sqlite")).execute(
+        """
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+        INSERT INTO instances (uuid, deleted, project_id)
+          SELECT printf('%08x-1111-4000-8000-000000000000', i), 0, 'p' FROM n;
+        """)
+      let seen = try bed.watched("rebuild", "--reason", "t", "--rate", "2000")
+      #expect(seen.contains(#/alpha [0-9]+, [0-9]+\/s, [0-9]+ s left/#), "\(seen)")
     }
   }
 }

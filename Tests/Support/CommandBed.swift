@@ -76,6 +76,32 @@ public final class CommandBed {
       out: try text(of: names[1]), err: try text(of: names[2]))
   }
 
+  /// What a person sees on the terminal to which the command writes its standard error; it has to end
+  /// with 0.
+  public func watched(_ arguments: String...) throws -> String {
+    var (primary, secondary) = (Int32(0), Int32(0))
+    #expect(openpty(&primary, &secondary, nil, nil, nil) == 0)
+    defer { close(primary) }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: CommandBed.program)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.environment = ["CELLMAP_STORE": "store"]
+    process.standardOutput = FileHandle.nullDevice
+    let terminal = FileHandle(fileDescriptor: secondary, closeOnDealloc: true)
+    process.standardError = terminal
+    try process.run()
+    try terminal.close()
+    var seen: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while case let count = read(primary, &buffer, buffer.count), count > 0 {
+      seen += buffer.prefix(count)
+    }
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    return String(decoding: seen, as: UTF8.self)
+  }
+
   private func text(of path: String) throws -> String {
     String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
   }

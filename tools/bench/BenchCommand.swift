@@ -81,6 +81,9 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
   case routeOnPostgreSQL = "route-postgresql"
   case listOnMariaDB = "list-mariadb"
   case listOnPostgreSQL = "list-postgresql"
+  case scanOnMariaDB = "scan-mariadb"
+  case rebuildOnMariaDB = "rebuild-mariadb"
+  case reconcileOnMariaDB = "reconcile-mariadb"
   case listStopped = "list-stopped"
   case listStoppedSkipped = "list-stopped-skipped"
   case routeStopped = "route-stopped"
@@ -93,8 +96,9 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
 
   var needsServers: Bool {
     switch self {
-    case .routeOnMariaDB, .routeOnPostgreSQL, .listOnMariaDB, .listOnPostgreSQL, .listStopped,
-      .listStoppedSkipped, .routeStopped, .listSlow, .mapStopped:
+    case .routeOnMariaDB, .routeOnPostgreSQL, .listOnMariaDB, .listOnPostgreSQL, .scanOnMariaDB,
+      .rebuildOnMariaDB, .reconcileOnMariaDB, .listStopped, .listStoppedSkipped, .routeStopped,
+      .listSlow, .mapStopped:
       true
     default: false
     }
@@ -130,6 +134,9 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .routeOnPostgreSQL: try ServerBenches.route(fixtures, on: .postgresql)
     case .listOnMariaDB: try ServerBenches.list(fixtures, on: .mariadb)
     case .listOnPostgreSQL: try ServerBenches.list(fixtures, on: .postgresql)
+    case .scanOnMariaDB: try RebuildBenches.scanOnMariaDB(fixtures)
+    case .rebuildOnMariaDB: try RebuildBenches.rebuildOnMariaDB(fixtures)
+    case .reconcileOnMariaDB: try RebuildBenches.reconcileOnMariaDB(fixtures)
     case .listStopped: try StoppedCellBenches.list(fixtures)
     case .listStoppedSkipped: try StoppedCellBenches.skipped(fixtures)
     case .routeStopped: try StoppedCellBenches.routes(fixtures)

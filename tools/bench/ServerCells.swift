@@ -12,24 +12,34 @@ struct ServerCells {
 
   /// Makes a database for each server that is named: cells may share one.
   init(_ fixtures: Fixtures, _ name: String, on servers: [TestServer], instances: Int) throws {
-    databases = try servers.map { try NovaServerDatabase.makeCell(on: $0) }
+    databases = try Self.databases(on: servers, instances: instances)
     self.instances = instances
     store = try BenchStore(
       in: fixtures.folder, name: name, databases: databases.map { $0.text() })
     try store.populate(instances)
     try store.serve(store.replay().number)
+  }
+
+  /// A database for each server that is named, among which the instances of the workload are dealt out.
+  static func databases(
+    on servers: [TestServer], instances: Int
+  ) throws -> [NovaServerDatabase] {
+    let databases = try servers.map { try NovaServerDatabase.makeCell(on: $0) }
     for (place, database) in databases.enumerated() {
       try fill(database, stride(from: place, to: instances, by: databases.count))
     }
+    return databases
   }
 
-  private func fill(_ database: NovaServerDatabase, _ numbers: StrideTo<Int>) throws {
+  private static func fill(_ database: NovaServerDatabase, _ numbers: StrideTo<Int>) throws {
     let rows = numbers.map { number in
       let id = Workload.instance(number)
-      let second = String(format: "%02d:%02d", number / 60 % 60, number % 60)
+      let time = String(
+        format: "%02d %02d:%02d:%02d", 1 + number / 86_400, number / 3_600 % 24, number / 60 % 60,
+        number % 60)
       return "('\(id)', 'compute-\(number % 40)', 'compute-\(number % 40).example.org', "
         + "'active', '\(id)', '\(id)', 'server-\(number)', "
-        + "'2026-01-\(10 + number / 3600) 05:\(second)', '2026-01-30 05:16:58', 0, 0, NULL)"
+        + "'2026-01-\(time)', '2026-01-30 05:16:58', 0, 0, NULL)"
     }
     var sql = "BEGIN;"
     for start in stride(from: 0, to: rows.count, by: 500) {

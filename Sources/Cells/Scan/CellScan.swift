@@ -57,18 +57,22 @@ extension CellConnection {
   ///
   /// One statement, so one consistent view; rows that can't be read are named, not thrown.
   ///
-  /// - Parameter since: Only rows that were made, changed or deleted since then.
+  /// - Parameters:
+  ///   - last: The last row of the page before; nil for the first page.
+  ///   - since: Only rows that were made, changed or deleted since then.
   public func instances(
-    afterRow last: Int64, changedSince since: Timestamp? = nil, limit: Int
+    afterRow last: Int64?, changedSince since: Timestamp? = nil, limit: Int
   ) throws(CellError) -> ScanPage<ScannedInstance> {
     var query = SQLQuery(
-      dialect, on: .instances, "SELECT \(tables.instanceColumns), uuid, id FROM instances WHERE ")
-    query.append("id > " + query.bind(.integer(last)))
+      dialect, on: .instances, "SELECT \(tables.instanceColumns), uuid, id FROM instances")
+    var conditions: [String] = []
+    if let last { conditions.append("id > " + query.bind(.integer(last))) }
     if let since {
       let time = query.bind(dialect.time(since))
-      query.append(
-        " AND (created_at >= \(time) OR updated_at >= \(time) OR deleted_at >= \(time))")
+      conditions.append(
+        "(created_at >= \(time) OR updated_at >= \(time) OR deleted_at >= \(time))")
     }
+    if !conditions.isEmpty { query.append(" WHERE " + conditions.joined(separator: " AND ")) }
     query.append(" ORDER BY id LIMIT \(limit)")
     return try page(query, idColumn: 14, limit: limit) { (row, id) throws(DatabaseError) in
       guard let uuid = try row.uuid(13) else {
@@ -80,10 +84,11 @@ extension CellConnection {
 
   /// A page of the migrations between cells, by Nova's `id`.
   public func crossCellMoves(
-    afterRow last: Int64, limit: Int
+    afterRow last: Int64?, limit: Int
   ) throws(CellError) -> ScanPage<CrossCellMove> {
     var query = crossCellMoves
-    query.append(" AND id > \(query.bind(.integer(last))) ORDER BY id LIMIT \(limit)")
+    if let last { query.append(" AND id > \(query.bind(.integer(last)))") }
+    query.append(" ORDER BY id LIMIT \(limit)")
     return try crossCellMoves(query, limit: limit)
   }
 

@@ -72,14 +72,14 @@ extension CellConnection {
   /// A page of the flavors and key pairs that instances have, by the `id` of `instance_extra`; those
   /// of deleted instances are left out.
   public func embeddedGlobals(
-    afterRow last: Int64, limit: Int
+    afterRow last: Int64?, limit: Int
   ) throws(CellError) -> ScanPage<EmbeddedGlobals> {
     var query = SQLQuery(
       dialect, on: .instanceExtra,
       "SELECT e.id, i.uuid, i.created_at, e.flavor, e.keypairs FROM instance_extra e "
-        + "JOIN instances i ON i.uuid = e.instance_uuid WHERE ")
-    query.append("e.id > \(query.bind(.integer(last)))")
-    query.append(" AND e.deleted = 0 AND i.deleted = 0 ORDER BY e.id LIMIT \(limit)")
+        + "JOIN instances i ON i.uuid = e.instance_uuid WHERE e.deleted = 0 AND i.deleted = 0")
+    if let last { query.append(" AND e.id > \(query.bind(.integer(last)))") }
+    query.append(" ORDER BY e.id LIMIT \(limit)")
     return try page(query, idColumn: 0, limit: limit) { (row, _) throws(DatabaseError) in
       guard let uuid = try row.uuid(1) else {
         throw .badValue(column: "instances.uuid", found: "NULL")

@@ -102,6 +102,25 @@ public final class MapHistory {
       .filter { $0.event.entity == entity }
   }
 
+  /// The last entry about a thing, up to the one at `last`, of which `tells` says so; read from the end,
+  /// so that a long past before it costs nothing.
+  ///
+  /// - Throws: As `init`.
+  public func lastEntry(
+    of entity: EntityKey, upTo last: UInt64, where tells: (Entry) -> Bool
+  ) throws(ProjectionError) -> Entry? {
+    var rest = try touched(HistoryTouch.mark(of: entity)).filter { $0 <= min(last, head.index) }[
+      ...]
+    while !rest.isEmpty {
+      let part = Array(rest.suffix(Self.entriesOfOneReading))
+      rest = rest.dropLast(part.count)
+      let entries = try reading { () throws(JournalError) in try journal.entries(at: part) }
+      let found = entries.last { $0.event.entity == entity && tells($0) }
+      if let found { return found }
+    }
+    return nil
+  }
+
   /// The entries that brought things of a kind into the map; of cells and hosts alone.
   func arrivals(
     of kind: EntityKey.Kind, upTo last: UInt64

@@ -68,7 +68,12 @@ struct InstanceExamination {
       return found(
         DoctorFinding(
           .malformedUUID, .instance(row.uuid.string), "instance_mappings row \(row.number)",
-          fix: [.api("DELETE FROM instance_mappings WHERE id = \(row.number);")]))
+          fix: [
+            .api(
+              InstanceID(row.uuid.string).map {
+                "UPDATE instance_mappings SET instance_uuid = '\($0)' WHERE id = \(row.number);"
+              } ?? "DELETE FROM instance_mappings WHERE id = \(row.number);")
+          ]))
     }
     try takeUnmapped(before: id, &report, found)
     var entry = InstanceCase(id: id, mapping: row)
@@ -116,12 +121,20 @@ struct InstanceExamination {
         found(
           DoctorFinding(
             .malformedUUID, .instance(text), cells: cells.cells[number].map { [$0.id] } ?? [],
-            "a row of instances in \(label)",
-            fix: [.cell(label, "DELETE FROM instances WHERE uuid = \(sqlLiteral(text));")]))
+            "a row of instances in \(label)", fix: [.cell(label, Self.mend(text))]))
       }
     }
     noteFailure(of: reading, number)
     return trace
+  }
+
+  /// A UUID in capitals is a server's; what is none is nobody's, unless a guest runs by it.
+  private static func mend(_ text: String) -> String {
+    let place = "WHERE uuid = \(sqlLiteral(text));"
+    guard let id = InstanceID(text) else {
+      return "DELETE FROM instances \(place)  -- if no guest runs by that name"
+    }
+    return "UPDATE instances SET uuid = '\(id)' \(place)"
   }
 
   private mutating func noteFailure(of reading: CellReading, _ number: UInt64) {

@@ -86,8 +86,8 @@ public final class GlobalSource {
       let copies = try GlobalCopies(in: folder)
       var count: UInt64 = 0
       for cell in targets.keys.sorted() {
-        var next: Int64? = 0
-        while let last = next {
+        var last: Int64?
+        repeat {
           let page = ask(
             cell,
             { (connection) throws(CellError) in
@@ -103,8 +103,8 @@ public final class GlobalSource {
           try copies.add(page.rows) { note($0) }
           count += UInt64(page.rows.count)
           progress(count)
-          next = page.next
-        }
+          last = page.next
+        } while last != nil
       }
       gathered = copies
       return copies

@@ -32,7 +32,7 @@ extension MapPublication {
       run.reserve(most, in: .cells)
       try reserve(.cells, &run)
     }
-    let changes = try take(pairs, of: .cells, &run)
+    let changes = try take(pairs, of: .cells, &run, wanted)
     // What was written is looked at once more: a row that was overtaken has another number, or none.
     let now: [PublishedRow] =
       if case .database = run.output {
@@ -53,7 +53,7 @@ extension MapPublication {
     var rows: [PublishedRow] = []
     while true {
       let page = try target.rows(
-        of: .cells, afterNumber: rows.last?.number ?? 0, limit: Self.batchRows)
+        of: .cells, afterNumber: rows.last?.number, limit: Self.batchRows)
       rows += page
       if page.count < Self.batchRows { return rows }
     }

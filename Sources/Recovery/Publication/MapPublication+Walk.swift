@@ -3,8 +3,10 @@ internal import Journal
 internal import Projections
 
 extension MapPublication {
-  private var rules: PublicationRules {
-    PublicationRules(isBesideNova: !options.isNovaStopped, evidence: evidence)
+  private func rules(_ run: PublicationRun, _ wanted: WantedRows) -> PublicationRules {
+    PublicationRules(
+      isBesideNova: !options.isNovaStopped, evidence: evidence, lastSeen: run.lastSeen, rows: wanted
+    )
   }
 
   /// Compares map and database, cells before hosts before instances, and gives what differs to the
@@ -12,8 +14,12 @@ extension MapPublication {
   func walk(
     _ run: inout PublicationRun, _ progress: (PublicationPlan) -> Void
   ) throws(PublicationError) {
-    run.plan.position = try mapped { () throws(ProjectionError) in
-      try index.checkpoint().position
+    let position = try mapped { () throws(ProjectionError) in try index.checkpoint().position }
+    run.plan.position = position
+    if let history {
+      run.lastSeen = try mapped { () throws(ProjectionError) in
+        try LastSeen(in: target.publicForm, history: history, upTo: position.index)
+      }
     }
     var wanted = WantedRows(dialect: target.dialect, keys: keys)
     try walkCells(&run, &wanted)
@@ -45,13 +51,13 @@ extension MapPublication {
         }
       }
       run.plan[.hosts].found += UInt64(rows.count)
-      try take(pairs, of: .hosts, &run)
+      try take(pairs, of: .hosts, &run, wanted)
       after = last.key
     }
     let rest = missing.values.sorted { $0.key < $1.key }
     for start in stride(from: 0, to: rest.count, by: Self.batchRows) {
       let page = rest[start...].prefix(Self.batchRows)
-      try take(page.map { Pair(wanted: $0, seen: nil) }, of: .hosts, &run)
+      try take(page.map { Pair(wanted: $0, seen: nil) }, of: .hosts, &run, wanted)
     }
   }
 
@@ -88,12 +94,12 @@ extension MapPublication {
           }
         }
         run.plan[.instances].found += UInt64(rows.count)
-        try take(pairs, of: .instances, &run)
+        try take(pairs, of: .instances, &run, wanted)
         guard rows.count == Self.batchRows, let last = rows.last else { break }
         after = last.key
       }
       let rest = missing.values.sorted { $0.key < $1.key }
-      try take(rest.map { Pair(wanted: $0, seen: nil) }, of: .instances, &run)
+      try take(rest.map { Pair(wanted: $0, seen: nil) }, of: .instances, &run, wanted)
       cursor = page.last?.id ?? cursor
       progress(run.plan)
     }
@@ -122,8 +128,9 @@ extension MapPublication {
   /// - Returns: Those, as they were put out.
   @discardableResult
   func take(
-    _ pairs: [Pair], of table: PublishedTable, _ run: inout PublicationRun
+    _ pairs: [Pair], of table: PublishedTable, _ run: inout PublicationRun, _ wanted: WantedRows
   ) throws(PublicationError) -> [RowChange] {
+    let rules = rules(run, wanted)
     var building: Set<ByteText> = []
     if table == .instances {
       let keys = pairs.filter { PublicationRules.differs($0.wanted, from: $0.seen) }

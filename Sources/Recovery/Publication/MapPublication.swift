@@ -21,18 +21,23 @@ public struct MapPublication {
   let keys: KeyRing
   let options: PublicationOptions
   let globals: GlobalSource?
+  let history: MapHistory?
   /// What others do between the look at a page and its writing; for tests.
   var beforeWriting: () -> Void = {}
 
   /// - Parameters:
   ///   - index: A reader of the index with a snapshot open, which all pages are read in.
   ///   - journal: Where the entries that the index rests on are looked up.
+  ///   - history: What the target was last seen to hold is read in it, beside a running Nova; opened
+  ///     after the snapshot. nil with `isNovaStopped`.
   ///   - globals: Where the rows of global tables come from, if any are asked for.
   public init(
-    of index: IndexReader, journal: EventJournal, keys: KeyRing, into target: PublicationTarget,
-    options: PublicationOptions, globals: GlobalSource? = nil
+    of index: IndexReader, journal: EventJournal, history: MapHistory?, keys: KeyRing,
+    into target: PublicationTarget, options: PublicationOptions, globals: GlobalSource? = nil
   ) {
     precondition(globals != nil || options.globals.isEmpty, "global tables come from the cells")
+    precondition(history != nil || options.isNovaStopped, "beside a running Nova the past counts")
+    self.history = history
     self.globals = globals
     self.index = index
     self.target = target

@@ -1,5 +1,6 @@
 internal import Cells
 internal import Journal
+internal import Projections
 
 /// What the map wants of a row.
 struct WantedRow {
@@ -25,6 +26,10 @@ struct PublicationRules {
   /// stays.
   let isBesideNova: Bool
   let evidence: MapEvidence
+  /// What the target held when the map last knew; only asked beside a running Nova.
+  let lastSeen: LastSeen?
+  /// What a record of the past is in the target's rows.
+  let rows: WantedRows
 
   enum Decision {
     case same
@@ -43,7 +48,7 @@ struct PublicationRules {
     if let problem = wanted.problem {
       return .leave(.unpublishable, [problem])
     }
-    guard let seen else { return addition(wanted, table, isBeingBuilt: isBeingBuilt) }
+    guard let seen else { return try addition(wanted, table, isBeingBuilt: isBeingBuilt) }
     return try alteration(wanted, seen, table, isBeingBuilt: isBeingBuilt)
   }
 
@@ -52,11 +57,52 @@ struct PublicationRules {
     seen.map { $0.values != wanted.values } ?? true
   }
 
+  /// What the target was last seen to hold of a row; nil for its values if it had none, and nil if the
+  /// target was never looked at, or only the map writes it.
+  private func last(
+    _ wanted: WantedRow
+  ) throws(PublicationError) -> (values: [SQLValue]?, at: UInt64)? {
+    guard isBesideNova, let lastSeen else { return nil }
+    do throws(ProjectionError) {
+      guard let last = try lastSeen.row(of: wanted.entity) else { return nil }
+      return (last.held.flatMap { rows.row(wanted.entity, $0)?.values }, last.at)
+    } catch {
+      throw .map(error)
+    }
+  }
+
+  /// What of a row isn't as it was last seen; nil if all is, or nothing was seen.
+  private func changeSinceSeen(
+    _ wanted: WantedRow, _ seen: PublishedRow, _ table: PublishedTable
+  ) throws(PublicationError) -> String? {
+    guard let last = try last(wanted) else { return nil }
+    guard let values = last.values else {
+      return "the database has it only since entry \(last.at); 'adopt' reads it"
+    }
+    let changed = table.columns.enumerated().filter { place, column in
+      // Of another column NULL says that the map doesn't know it.
+      values[place] != seen.values[place] && (values[place] != .null || column.name == "cell_id")
+    }
+    if changed.isEmpty { return nil }
+    let names = changed.map(\.element.name).joined(separator: ", ")
+    return
+      "\(names) of it changed in the database since entry \(last.at), when the map last knew it; "
+      + "'adopt' reads it"
+  }
+
   private func addition(
     _ wanted: WantedRow, _ table: PublishedTable, isBeingBuilt: Bool
-  ) -> Decision {
+  ) throws(PublicationError) -> Decision {
     let row = PublishedRow(
       number: wanted.number, values: wanted.values, createdAt: wanted.createdAt)
+    if let last = try last(wanted), last.values != nil {
+      return .leave(
+        .kept,
+        [
+          "the database had it at entry \(last.at), and hasn't any more: Nova took it out; "
+            + "--nova-stopped puts it back"
+        ])
+    }
     var change = RowChange(table: table, seen: nil, row: row, conditions: [])
     if table == .instances, row.values[table.place(of: "cell_id")] == .null {
       guard isBeingBuilt else {
@@ -90,6 +136,7 @@ struct PublicationRules {
     if isBeingBuilt {
       return .leave(.kept, ["its build_request exists: Nova is still building it"])
     }
+    if let change = try changeSinceSeen(wanted, seen, table) { return .leave(.kept, [change]) }
     var change = RowChange(table: table, seen: seen, row: row, conditions: [])
     if table == .instances { change.conditions.append(.buildRequest(wanted.key, exists: false)) }
     return .write(change, kept: kept)

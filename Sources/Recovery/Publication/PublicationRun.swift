@@ -14,6 +14,8 @@ struct PublicationRun {
 
   let output: Output
   var plan = PublicationPlan()
+  /// What the database was last seen to hold; nil where only the map writes it.
+  var lastSeen: LastSeen?
   /// The cells of the database by their numbers.
   var cellUUIDs: [UInt64: ByteText] = [:]
   /// The next free number of each table for rows that never had one; nil where it doesn't matter.

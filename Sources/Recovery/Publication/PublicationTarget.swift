@@ -85,12 +85,13 @@ public final class PublicationTarget {
     return try read(query) { (row) throws(DatabaseError) in try PublishedRow(row, of: table) }
   }
 
-  /// The next rows of a table in the order of their numbers, at most `limit`.
+  /// The next rows of a table in the order of their numbers, at most `limit`; the first for nil.
   func rows(
-    of table: PublishedTable, afterNumber number: UInt64, limit: Int
+    of table: PublishedTable, afterNumber number: UInt64?, limit: Int
   ) throws(PublicationError) -> [PublishedRow] {
     var query = select(table)
-    query.append(" WHERE id > \(query.bind(SQLValue(number))) ORDER BY id LIMIT \(limit)")
+    if let number { query.append(" WHERE id > \(query.bind(SQLValue(number)))") }
+    query.append(" ORDER BY id LIMIT \(limit)")
     return try read(query) { (row) throws(DatabaseError) in try PublishedRow(row, of: table) }
   }
 

@@ -26,7 +26,7 @@ public enum StoppedNova {
   static func look(at target: PublicationTarget) throws(PublicationError) -> Int {
     var hasher = Hasher()
     for table in PublishedTable.mapped {
-      var last: UInt64 = 0
+      var last: UInt64?
       while true {
         let rows = try target.rows(of: table, afterNumber: last, limit: rowsOfALook)
         for row in rows {

@@ -19,6 +19,16 @@ struct WantedRows {
 
   mutating func setNumber(_ number: UInt64?, of cell: CellID) { numbers[cell] = number }
 
+  /// The row of whatever a thing is.
+  func row(_ entity: EntityKey, _ row: EntityRow) -> WantedRow? {
+    switch (entity, row) {
+    case (.cell(let id), .cell(let row)): cell(id, row)
+    case (.host(let name), .host(let row)): host(name, row)
+    case (.instance(let id), .instance(let row)): instance(id, row)
+    default: nil
+    }
+  }
+
   func cell(_ id: CellID, _ row: CellRow) -> WantedRow {
     let record = row.record
     var problem: String?

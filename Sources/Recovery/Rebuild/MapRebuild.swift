@@ -15,6 +15,8 @@ public final class MapRebuild {
   private let targets: [CellTarget]
   private let old: OldMap?
   private let tried: [Observation]
+  /// Nothing is applied, and the staging file is this run's own.
+  private let isTrial: Bool
   /// What the targets' connections are checked by; it lives as long as they are used.
   private let router: CellRouter
   private let file: ScanFile
@@ -40,6 +42,7 @@ public final class MapRebuild {
     self.keys = keys
     self.router = router
     self.tried = tried ?? []
+    isTrial = tried != nil
     targets = TriedCells.targets(tried ?? [], beside: try CellScanner.targets(of: router), router)
     let basis = journal.head.position
     do throws(ProjectionError) {
@@ -53,8 +56,13 @@ public final class MapRebuild {
     }
   }
 
-  /// Takes the staging file away: what it says is in the journal, or was only looked at.
-  public func discardScan() { file.remove() }
+  /// Takes the staging file away: what it says is in the journal, or was only looked at. Of a cell that
+  /// broke off in the middle its pages stay, and the next rebuild goes on from the last of them.
+  public func discardScan() {
+    let isOneRun = isTrial || states.allSatisfy(\.isFinished)
+    // A file that can't be written is read anew.
+    if isOneRun || (try? file.keepUnfinished()) == nil { file.remove() }
+  }
 
   /// Reads all cells at once, from where an earlier scan ended. Blocks until each is read or failed.
   public func scan(

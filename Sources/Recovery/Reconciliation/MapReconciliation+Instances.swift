@@ -59,8 +59,8 @@ extension MapReconciliation {
       case .success(let hosts):
         state.isFinished = true
         try staged { () throws(ProjectionError) in
-          var progress = try file.progress(of: target.id)
-          try file.add(
+          var progress = try file.progress(of: target.id, in: target.publicDatabase ?? "")
+          try file.set(
             hosts: hosts, CellIdentity(services: [], computeNodes: []), of: target.id, &progress)
         }
       case .failure(let error): state.failure = error.description

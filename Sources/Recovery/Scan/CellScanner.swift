@@ -26,9 +26,36 @@ public struct CellScanState: Hashable, Sendable {
   public var rows: UInt64 = 0
   public var unreadable: UInt64 = 0
   public var markers: UInt64 = 0
+  /// Nova's `id` of the row that was read last, and of the last one that it had at first; nil where
+  /// that isn't known, and behind the instances.
+  public var row: Int64?
+  public var lastRow: Int64?
+  /// The revision of its schema, if no Nova that is known has it.
+  public var unknownSchema: String?
   public var isFinished = false
   /// Why it broke off.
   public var failure: String?
+}
+
+extension CellScanState {
+  /// What is to be said of a schema that isn't known; what is needed of it is there.
+  ///
+  /// - Parameter name: The cell's.
+  public func schemaRemark(_ name: String) -> String? {
+    unknownSchema.map {
+      "Cell \(name) has the schema '\($0.prefix(80))', which no Nova from 2023.1 to 34 has. The columns "
+        + "that are needed are there; look whether what was read of it is right."
+    }
+  }
+
+  fileprivate mutating func take(_ progress: ScanFile.Progress, _ outline: CellOutline) {
+    rows = progress.rows
+    unreadable = progress.unreadable
+    markers = progress.markers
+    row = progress.phase == .instances ? progress.cursor : nil
+    lastRow = outline.lastRow
+    unknownSchema = outline.isKnownSchema ? nil : outline.schema?.string
+  }
 }
 
 /// Reads all cells at once into a staging file, each on a thread of its own, and goes on where an
@@ -61,6 +88,15 @@ struct CellScanner {
     over targets: [CellTarget], progress: ([CellScanState]) -> Void
   ) -> [CellScanState] {
     let board = Board(targets.map(\.id))
+    do throws(ProjectionError) {
+      try file.keep(only: targets.map { ($0.id, $0.publicDatabase ?? "") })
+    } catch {
+      let why = ScanFailure.staging(error).description
+      return board.states.withLock { states in
+        for place in states.indices { states[place].failure = why }
+        return states
+      }
+    }
     for (place, target) in targets.enumerated() { start(target, place, board) }
     var open = targets.count
     while open > 0 {
@@ -86,12 +122,8 @@ struct CellScanner {
       do throws(CellError) {
         try pool.run(until: .now + settings.pageTime) {
           do throws(ScanFailure) {
-            try scan(pool) { progress in
-              board.states.withLock {
-                $0[place].rows = progress.rows
-                $0[place].unreadable = progress.unreadable
-                $0[place].markers = progress.markers
-              }
+            try scan(pool, in: target.publicDatabase ?? "") { progress, outline in
+              board.states.withLock { $0[place].take(progress, outline) }
             }
             end(nil)
           } catch {
@@ -119,29 +151,33 @@ struct CellScanner {
   }
 
   private func scan(
-    _ pool: CellConnectionPool, _ report: (ScanFile.Progress) -> Void
+    _ pool: CellConnectionPool, in database: ByteText,
+    _ report: (ScanFile.Progress, CellOutline) -> Void
   ) throws(ScanFailure) {
     let cell = pool.cell
-    var progress = try staging { () throws(ProjectionError) in try file.progress(of: cell) }
+    var progress = try staging { () throws(ProjectionError) in
+      try file.progress(of: cell, in: database)
+    }
     if progress.phase == .finished {
       // Read before, by a scan that was stopped: only what has changed since.
       progress.phase = .changes
-      progress.cursor = 0
+      progress.cursor = nil
     }
-    report(progress)
+    let outline = try read(pool) { (connection) throws(CellError) in try connection.outline() }
+    report(progress, outline)
     let since = Timestamp(
       microseconds: progress.beganAt.microseconds
         - Int64(settings.clockTolerance / .microseconds(1)))
+    // They are few, and of now also where a scan goes on.
+    let (hosts, identity) = try read(pool) { (connection) throws(CellError) in
+      (try connection.computeHosts(), try connection.identity())
+    }
+    if progress.phase == .hosts { progress.phase = .instances }
+    try staging { () throws(ProjectionError) in
+      try file.set(hosts: hosts, identity, of: cell, &progress)
+    }
     while progress.phase != .finished {
       switch progress.phase {
-      case .hosts:
-        let (hosts, identity) = try read(pool) { (connection) throws(CellError) in
-          (try connection.computeHosts(), try connection.identity())
-        }
-        progress.phase = .instances
-        try staging { () throws(ProjectionError) in
-          try file.add(hosts: hosts, identity, of: cell, &progress)
-        }
       case .instances, .changes:
         let phase = progress.phase
         let began = ContinuousClock.now
@@ -152,7 +188,7 @@ struct CellScanner {
             limit: settings.pageRows)
         }
         try staging { () throws(ProjectionError) in
-          progress.cursor = page.next ?? 0
+          progress.cursor = page.next
           if page.next == nil { progress.phase = phase == .instances ? .changes : .moves }
           try file.add(page, readAt: .now, isFirst: phase == .instances, of: cell, &progress)
         }
@@ -163,13 +199,13 @@ struct CellScanner {
           try connection.crossCellMoves(afterRow: cursor, limit: settings.pageRows)
         }
         try staging { () throws(ProjectionError) in
-          progress.cursor = page.next ?? 0
+          progress.cursor = page.next
           if page.next == nil { progress.phase = .finished }
           try file.add(moves: page, of: cell, &progress)
         }
-      case .finished: break
+      case .hosts, .finished: break
       }
-      report(progress)
+      report(progress, outline)
     }
   }
 

@@ -22,8 +22,8 @@ final class ScanFile: @unchecked Sendable {
     }
 
     var phase = Phase.hosts
-    /// Nova's id of the last row of the phase that was read.
-    var cursor: Int64 = 0
+    /// Nova's id of the last row of the phase that was read; nil before the first.
+    var cursor: Int64?
     var rows: UInt64 = 0
     var unreadable: UInt64 = 0
     var markers: UInt64 = 0
@@ -33,15 +33,15 @@ final class ScanFile: @unchecked Sendable {
   let path: String
   let scan: UUID128
   /// The head of the journal before the first cell was asked.
-  private(set) var basis: Position
+  var basis: Position
   let connection: SQLiteConnection
   private let lock = Mutex(())
   private let insertRow: SQLiteStatement
   private let updateCell: SQLiteStatement
-  private var numbers: [CellID: Int64] = [:]
-  private var cellsByNumber: [Int64: CellID] = [:]
+  var numbers: [CellID: Int64] = [:]
+  var cellsByNumber: [Int64: CellID] = [:]
 
-  private static let version: Int64 = 1
+  private static let version: Int64 = 2
 
   /// A file that others don't see: for a dry run.
   static func temporary(in folder: String, basis: Position) throws(ProjectionError) -> ScanFile {
@@ -69,7 +69,11 @@ final class ScanFile: @unchecked Sendable {
     in folder: String, basis: Position
   ) throws(ProjectionError) -> ScanFile {
     for path in existing(in: folder, "scan-") {
-      do throws(ProjectionError) { return try ScanFile(resuming: path) } catch .busy {
+      do throws(ProjectionError) {
+        let file = try ScanFile(resuming: path)
+        if file.basis.epoch == waitingEpoch { try file.setBasis(basis) }
+        return file
+      } catch .busy {
         throw .busy(operation: "scan", path: path)
       } catch {
         remove(path)  // Not one of ours, or its page was torn: it is read again.
@@ -155,8 +159,8 @@ final class ScanFile: @unchecked Sendable {
       id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, basis_epoch INTEGER NOT NULL,
       basis_index INTEGER NOT NULL) STRICT;
     CREATE TABLE cell (
-      number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, phase INTEGER NOT NULL,
-      cursor INTEGER NOT NULL, rows INTEGER NOT NULL, unreadable INTEGER NOT NULL,
+      number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, database TEXT NOT NULL,
+      phase INTEGER NOT NULL, cursor INTEGER, rows INTEGER NOT NULL, unreadable INTEGER NOT NULL,
       markers INTEGER NOT NULL, began_at INTEGER NOT NULL) STRICT;
     CREATE TABLE instance (
       number INTEGER PRIMARY KEY, uuid BLOB NOT NULL, cell INTEGER NOT NULL,
@@ -193,15 +197,18 @@ final class ScanFile: @unchecked Sendable {
 
 extension ScanFile {
   /// How far a cell was read; begins with it if it wasn't asked yet.
-  func progress(of cell: CellID) throws(ProjectionError) -> Progress {
+  ///
+  /// - Parameter database: The public form of its address.
+  func progress(of cell: CellID, in database: ByteText) throws(ProjectionError) -> Progress {
     try locked { () throws(ProjectionError) in
       if let known = try readProgress(of: cell) { return known }
       let progress = Progress(beganAt: .now)
       let insert = try connection.prepare(
-        "INSERT INTO cell (id, phase, cursor, rows, unreadable, markers, began_at) "
-          + "VALUES (?1, 0, 0, 0, 0, 0, ?2) RETURNING number")
+        "INSERT INTO cell (id, database, phase, cursor, rows, unreadable, markers, began_at) "
+          + "VALUES (?1, ?2, 0, NULL, 0, 0, 0, ?3) RETURNING number")
       try insert.bind(cell.uuid, at: 1)
-      try insert.bind(progress.beganAt.microseconds, at: 2)
+      try insert.bind(database, at: 2)
+      try insert.bind(progress.beganAt.microseconds, at: 3)
       guard try insert.step() else { preconditionFailure("a row was added") }
       let number = try insert.integer(0)
       _ = try insert.step()
@@ -218,7 +225,7 @@ extension ScanFile {
     guard try statement.step() else { return nil }
     var progress = Progress(beganAt: Timestamp(microseconds: try statement.integer(5)))
     progress.phase = Progress.Phase(rawValue: try statement.integer(0)) ?? .hosts
-    progress.cursor = try statement.integer(1)
+    progress.cursor = try statement.integerIfPresent(1)
     progress.rows = UInt64(bitPattern: try statement.integer(2))
     progress.unreadable = UInt64(bitPattern: try statement.integer(3))
     progress.markers = UInt64(bitPattern: try statement.integer(4))
@@ -244,11 +251,13 @@ extension ScanFile {
     progress = after
   }
 
-  /// Sets the hosts of a cell and the evidence of its identity aside.
-  func add(
+  /// Sets the hosts of a cell and the evidence of its identity aside, in place of earlier ones.
+  func set(
     hosts: [CellHost], _ identity: CellIdentity, of cell: CellID, _ progress: inout Progress
   ) throws(ProjectionError) {
     try commit(cell, &progress, []) { (number) throws(ProjectionError) in
+      try connection.execute(
+        "DELETE FROM host WHERE cell = \(number); DELETE FROM identity WHERE cell = \(number);")
       let addHost = try connection.prepare(
         "INSERT OR IGNORE INTO host (name, cell) VALUES (?1, ?2)")
       for host in hosts {
@@ -373,118 +382,5 @@ extension ScanFile {
     }
     guard let result else { preconditionFailure("the body ran") }
     return try result.get()
-  }
-}
-
-// MARK: - Reading back
-
-extension ScanFile {
-  /// The rows of all cells, those of one instance together, by UUID and cell; of a row that was read
-  /// twice only the later one.
-  func forEachInstance(
-    _ body: ([StagedInstance]) throws(ProjectionError) -> Void
-  ) throws(ProjectionError) {
-    let statement = try connection.prepare(
-      "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
-        + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
-        + "ORDER BY uuid, cell, number")
-    defer { statement.reset() }
-    var copies: [StagedInstance] = []
-    while try statement.step() {
-      let row = try staged(statement)
-      if let last = copies.last {
-        if last.id != row.id {
-          try body(copies.sorted { $0.cell < $1.cell })
-          copies.removeAll(keepingCapacity: true)
-        } else if last.cell == row.cell {
-          copies.removeLast()
-        }
-      }
-      copies.append(row)
-    }
-    if !copies.isEmpty { try body(copies.sorted { $0.cell < $1.cell }) }
-  }
-
-  private func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {
-    guard let cell = cellsByNumber[try row.integer(1)] else { throw .notAnIndex(path: path) }
-    func time(_ column: Int) throws(ProjectionError) -> Timestamp? {
-      try row.integerIfPresent(column).map { Timestamp(microseconds: $0) }
-    }
-    return StagedInstance(
-      id: InstanceID(try row.uuid(0)), cell: cell, rowID: try row.integer(2),
-      project: try row.textIfPresent(3), user: try row.textIfPresent(4),
-      host: try row.textIfPresent(5), vmState: try row.textIfPresent(6),
-      taskState: try row.textIfPresent(7), isDeleted: try row.integer(8) != 0,
-      isHidden: try row.integer(9) != 0, createdAt: try time(10), updatedAt: try time(11),
-      deletedAt: try time(12), launchedAt: try time(13),
-      readAt: Timestamp(microseconds: try row.integer(14)))
-  }
-
-  /// The migrations of an instance between cells, by UUID, with the cells that have them.
-  func moves(of instance: InstanceID) throws(ProjectionError) -> [(cell: CellID, CrossCellMove)] {
-    let statement = try connection.prepare(
-      "SELECT cell, uuid, source, destination, status, created_at FROM move WHERE instance = ?1")
-    try statement.bind(instance.uuid, at: 1)
-    var moves: [(cell: CellID, CrossCellMove)] = []
-    while try statement.step() {
-      guard let cell = cellsByNumber[try statement.integer(0)] else { continue }
-      let createdAt = try statement.integerIfPresent(5).map { Timestamp(microseconds: $0) }
-      let move = CrossCellMove(
-        uuid: try statement.uuid(1), instance: instance, source: try statement.textIfPresent(2),
-        destination: try statement.textIfPresent(3), status: try statement.textIfPresent(4),
-        createdAt: createdAt)
-      moves.append((cell, move))
-    }
-    // The numbers of the cells differ from scan to scan.
-    return moves.sorted { ($0.1.uuid, $0.cell) < ($1.1.uuid, $1.cell) }
-  }
-
-  /// The compute hosts, by name, each with the cells that have it.
-  func hosts() throws(ProjectionError) -> [(name: ByteText, cells: [CellID])] {
-    let statement = try connection.prepare("SELECT name, cell FROM host ORDER BY name")
-    var hosts: [(name: ByteText, cells: [CellID])] = []
-    while try statement.step() {
-      let name = try statement.text(0)
-      guard let cell = cellsByNumber[try statement.integer(1)] else { continue }
-      if hosts.last?.name == name {
-        hosts[hosts.count - 1].cells.append(cell)
-      } else {
-        hosts.append((name, [cell]))
-      }
-    }
-    for place in hosts.indices { hosts[place].cells.sort() }
-    return hosts
-  }
-
-  /// The evidence of a cell's identity.
-  func identity(of cell: CellID) throws(ProjectionError) -> CellIdentity {
-    var found: [IdentityKind: [UUID128]] = [:]
-    guard let number = numbers[cell] else { return CellIdentity(services: [], computeNodes: []) }
-    let statement = try connection.prepare(
-      "SELECT kind, uuid FROM identity WHERE cell = ?1 ORDER BY kind, uuid")
-    try statement.bind(number, at: 1)
-    while try statement.step() {
-      let kind = IdentityKind(rawValue: UInt8(truncatingIfNeeded: try statement.integer(0)))
-      if let kind { found[kind, default: []].append(try statement.uuid(1)) }
-    }
-    return CellIdentity(
-      services: found[.service] ?? [], computeNodes: found[.computeNode] ?? [])
-  }
-
-  /// The first rows that were passed over, of all cells.
-  func unreadable(limit: Int) throws(ProjectionError) -> [(cell: CellID, UnreadableRow)] {
-    let statement = try connection.prepare(
-      "SELECT cell, source, row, why FROM unreadable JOIN cell ON cell.number = unreadable.cell "
-        + "ORDER BY cell.id, source, row LIMIT \(limit)")
-    var rows: [(cell: CellID, UnreadableRow)] = []
-    while try statement.step() {
-      guard let cell = cellsByNumber[try statement.integer(0)],
-        let table = NovaTable(rawValue: try statement.text(1).string)
-      else { continue }
-      let row = UnreadableRow(
-        table: table, rowID: try statement.integer(2), why: try statement.text(3).string)
-      rows.append((cell, row))
-    }
-    return rows
   }
 }

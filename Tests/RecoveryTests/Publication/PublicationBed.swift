@@ -66,7 +66,8 @@ extension AdoptionBed {
     let index = try generations.open(store: journal.store).reader
     _ = try index.beginSnapshot()
     var publication = MapPublication(
-      of: index, journal: journal, keys: keys,
+      of: index, journal: journal,
+      history: run.isNovaStopped ? nil : try MapHistory(of: journal), keys: keys,
       into: try PublicationTarget(api.address, relativeTo: folder, globals: run.globals),
       options: PublicationOptions(
         authorship: AdoptionBed.actor, request: run.request, isNovaStopped: run.isNovaStopped,

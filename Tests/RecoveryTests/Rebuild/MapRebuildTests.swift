@@ -253,4 +253,29 @@ import Testing
       try bed.checkVerdicts()
     }
   }
+
+  @Test func `a row counts whatever its number is`() throws {
+    try withRebuildBed { bed in
+      for (number, row) in [(1, 0), (2, -3)] {
+        try NovaCellFile(path: bed.path(number)).execute(
+          "UPDATE instances SET id = \(row) WHERE id = (SELECT min(id) FROM instances)")
+      }
+      try bed.rebuild()
+      try bed.checkVerdicts()
+    }
+  }
+
+  @Test func `a schema that no Nova has is said to be, and read`() throws {
+    try withRebuildBed { bed in
+      for (number, revision) in [(1, "ab450ba04102"), (2, "ffffffffffff")] {
+        try NovaCellFile(path: bed.path(number)).execute(
+          "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL); "
+            + "INSERT INTO alembic_version VALUES ('\(revision)')")
+      }
+      let plan = try bed.rebuild()
+      #expect(plan.cells.map(\.unknownSchema) == [nil, nil, "ffffffffffff", nil])
+      #expect(plan.cells[2].schemaRemark("cell2")?.contains("'ffffffffffff'") == true)
+      try bed.checkVerdicts()
+    }
+  }
 }

@@ -67,7 +67,7 @@ final class RebuildBed {
   @discardableResult
   func rebuild(
     planOnly: Bool = false, settings: ScanSettings = ScanSettings(), old: OldMap? = nil,
-    meanwhile: () throws -> Void = {}
+    meanwhile: () throws -> Void = {}, watching: ([CellScanState]) -> Void = { _ in }
   ) throws -> RebuildPlan {
     let (journal, registry) = try open()
     defer { try? registry.close() }
@@ -76,7 +76,7 @@ final class RebuildBed {
     let rebuild = try MapRebuild(
       cells: router, journal: journal, keys: keys, stagingIn: journal.files.directory,
       trying: planOnly ? [] : nil, old: old)
-    rebuild.scan(settings) { _ in }
+    rebuild.scan(settings, progress: watching)
     try meanwhile()
     try registry.projectTail()
     let index = try generations.open(store: journal.store).reader
@@ -104,6 +104,12 @@ final class RebuildBed {
   /// What an entry rests on.
   func evidence(at index: UInt64) throws -> Evidence? {
     try open().0.entry(at: index)?.draft.evidence
+  }
+
+  /// Gives a cell another database.
+  func setDatabase(of number: Int, to address: String) throws {
+    let database = try GivenAddress(Secret(address), of: .database)
+    try submit(.setCellAddresses(cell(number), AddressDraft(database: database)))
   }
 
   func submit(_ change: Change) throws {

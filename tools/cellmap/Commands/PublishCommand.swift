@@ -102,7 +102,8 @@ struct PublishCommand: ParsableCommand {
     let router =
       !globals.isEmpty || (writes && novaStopped) ? try session.router(addressBase) : nil
     let publication = MapPublication(
-      of: index, journal: session.journal, keys: try session.keys(), into: target,
+      of: index, journal: session.journal,
+      history: novaStopped ? nil : try session.history(), keys: try session.keys(), into: target,
       options: options, globals: try router.flatMap { try source($0, session) })
     let cells = writes && novaStopped ? router.map { LiveCells($0, addressBase) } : nil
     let (plan, outcome) = try work(publication, cells, registry)

@@ -88,7 +88,9 @@ struct RebuildCommand: ParsableCommand {
       try cells.apply(session, change, by: place.authorship, title: Self.title)
     }
     let rebuild = try open(session, old, cells.observations, in: place.staging)
-    rebuild.scan(settings) { Console.progress(Self.line($0)) }
+    let shownNames = cells.names(beside: try session.map().names())
+    var line = ScanProgressLine { shownNames[$0] ?? "\($0)" }
+    rebuild.scan(settings) { line.show($0) }
     Console.endProgress()
     let (plan, outcome) = try work(rebuild, session)
     rebuild.discardScan()
@@ -110,11 +112,6 @@ struct RebuildCommand: ParsableCommand {
     settings.rowsPerSecond = rate
     settings.pageTime = .milliseconds(deadline)
     return settings
-  }
-
-  private static func line(_ states: [CellScanState]) -> String {
-    "reading: \(states.reduce(0) { $0 + $1.rows }) instances, "
-      + "\(states.filter { $0.isFinished || $0.failure != nil }.count) of \(states.count) cells done"
   }
 
   private func openOld() throws(CommandFailure) -> OldMap? {

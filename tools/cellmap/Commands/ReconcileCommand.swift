@@ -178,11 +178,9 @@ struct ReconcileCommand: ParsableCommand {
     var settings = ScanSettings()
     settings.rowsPerSecond = rate
     settings.pageTime = time
-    reconciliation.scan(settings) { states in
-      let rows = states.reduce(0) { $0 + $1.rows }
-      let done = states.filter { $0.isFinished || $0.failure != nil }.count
-      Console.progress("reading: \(rows) instances, \(done) of \(states.count) cells done")
-    }
+    let names = try session.map().names()
+    var line = ScanProgressLine { names[$0] ?? "\($0)" }
+    reconciliation.scan(settings) { line.show($0) }
     Console.endProgress()
     let first = try session.caughtUpIndex()
     try failing { () throws(RebuildError) in

@@ -11,7 +11,6 @@ struct RebuildCells {
   /// What the map has otherwise, in the same order; addresses are masked.
   let changes: [(cell: CellID, event: CellEvent)]
   private let given: [CellID: ByteText]
-  private let keysFolder: String
 
   /// Looks what the map would make of the cells; nothing is written.
   ///
@@ -55,7 +54,6 @@ struct RebuildCells {
     self.made = made
     self.changes = changes
     given = names
-    keysFolder = session.files.keys
   }
 
   /// The UUID of a cell that was given, and whether it was made up for it.
@@ -101,7 +99,8 @@ struct RebuildCells {
     changes.map { cell, event in
       (
         names[cell] ?? cell.description,
-        EntryOutput.sentence(event) { AddressKeys.isGone($0, from: keysFolder) }
+        // Their keys are made when they are written.
+        EntryOutput.sentence(event) { _ in false }
       )
     }
   }

@@ -38,6 +38,9 @@ struct RebuildOutput {
           + Console.safe(state.failure ?? "it was stopped")
           + " What depends on it is provisional; give the same command again.")
     }
+    for state in inOrder(plan.cells) {
+      if let remark = state.schemaRemark(name(state.cell)) { Console.remark(remark) }
+    }
     if plan.overtaken > 0 {
       Console.note(
         "cellmap: \(plan.overtaken) records were changed in the map meanwhile; they stay.")
@@ -194,7 +197,7 @@ struct RebuildOutput {
       "cell": .printed(state.cell), "cell_name": .text(names[state.cell]),
       "rows": .number(state.rows), "unreadable": .number(state.unreadable),
       "markers": .number(state.markers), "answered": .flag(state.isFinished),
-      "error": .text(state.failure),
+      "error": .text(state.failure), "unknown_schema": .text(state.unknownSchema),
     ])
   }
 }

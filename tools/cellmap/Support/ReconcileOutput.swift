@@ -61,6 +61,10 @@ struct ReconcileOutput {
         "cellmap: cell \(Console.safe(name(cell.state.cell) ?? "")) was not read whole: "
           + Console.safe(cell.state.failure ?? "it was stopped"))
     }
+    for cell in report.cells {
+      let name = name(cell.state.cell) ?? ""
+      if let remark = cell.state.schemaRemark(name) { Console.remark(remark) }
+    }
     if let mended { print(mended) }
   }
 
@@ -171,6 +175,7 @@ struct ReconcileOutput {
       "rows": .number(cell.state.rows), "unreadable": .number(cell.state.unreadable),
       "answered": .flag(cell.state.isFinished), "error": .text(cell.state.failure),
       "identity_unknown": .flag(cell.isUnknown),
+      "unknown_schema": .text(cell.state.unknownSchema),
     ])
   }
 

@@ -41,7 +41,8 @@ final class WorkProgress: Sendable {
     return start + ", \(Int(rate))/s, \(Self.words(left)) left"
   }
 
-  private static func words(_ seconds: Double) -> String {
+  /// A time in words, rounded up.
+  static func words(_ seconds: Double) -> String {
     let seconds = Int(seconds.rounded(.up))
     if seconds < 120 { return "\(seconds) s" }
     return seconds < 7_200 ? "\((seconds + 59) / 60) min" : "\((seconds + 3_599) / 3_600) h"

@@ -1,0 +1,115 @@
+internal import Cells
+internal import Journal
+internal import Projections
+
+/// What a scan has set aside, as it is read back.
+extension ScanFile {
+  /// The rows of all cells, those of one instance together, by UUID and cell; of a row that was read
+  /// twice only the later one.
+  func forEachInstance(
+    _ body: ([StagedInstance]) throws(ProjectionError) -> Void
+  ) throws(ProjectionError) {
+    let statement = try connection.prepare(
+      "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
+        + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
+        + "ORDER BY uuid, cell, number")
+    defer { statement.reset() }
+    var copies: [StagedInstance] = []
+    while try statement.step() {
+      let row = try staged(statement)
+      if let last = copies.last {
+        if last.id != row.id {
+          try body(copies.sorted { $0.cell < $1.cell })
+          copies.removeAll(keepingCapacity: true)
+        } else if last.cell == row.cell {
+          copies.removeLast()
+        }
+      }
+      copies.append(row)
+    }
+    if !copies.isEmpty { try body(copies.sorted { $0.cell < $1.cell }) }
+  }
+
+  private func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {
+    guard let cell = cellsByNumber[try row.integer(1)] else { throw .notAnIndex(path: path) }
+    func time(_ column: Int) throws(ProjectionError) -> Timestamp? {
+      try row.integerIfPresent(column).map { Timestamp(microseconds: $0) }
+    }
+    return StagedInstance(
+      id: InstanceID(try row.uuid(0)), cell: cell, rowID: try row.integer(2),
+      project: try row.textIfPresent(3), user: try row.textIfPresent(4),
+      host: try row.textIfPresent(5), vmState: try row.textIfPresent(6),
+      taskState: try row.textIfPresent(7), isDeleted: try row.integer(8) != 0,
+      isHidden: try row.integer(9) != 0, createdAt: try time(10), updatedAt: try time(11),
+      deletedAt: try time(12), launchedAt: try time(13),
+      readAt: Timestamp(microseconds: try row.integer(14)))
+  }
+
+  /// The migrations of an instance between cells, by UUID, with the cells that have them.
+  func moves(of instance: InstanceID) throws(ProjectionError) -> [(cell: CellID, CrossCellMove)] {
+    let statement = try connection.prepare(
+      "SELECT cell, uuid, source, destination, status, created_at FROM move WHERE instance = ?1")
+    try statement.bind(instance.uuid, at: 1)
+    var moves: [(cell: CellID, CrossCellMove)] = []
+    while try statement.step() {
+      guard let cell = cellsByNumber[try statement.integer(0)] else { continue }
+      let createdAt = try statement.integerIfPresent(5).map { Timestamp(microseconds: $0) }
+      let move = CrossCellMove(
+        uuid: try statement.uuid(1), instance: instance, source: try statement.textIfPresent(2),
+        destination: try statement.textIfPresent(3), status: try statement.textIfPresent(4),
+        createdAt: createdAt)
+      moves.append((cell, move))
+    }
+    // The numbers of the cells differ from scan to scan.
+    return moves.sorted { ($0.1.uuid, $0.cell) < ($1.1.uuid, $1.cell) }
+  }
+
+  /// The compute hosts, by name, each with the cells that have it.
+  func hosts() throws(ProjectionError) -> [(name: ByteText, cells: [CellID])] {
+    let statement = try connection.prepare("SELECT name, cell FROM host ORDER BY name")
+    var hosts: [(name: ByteText, cells: [CellID])] = []
+    while try statement.step() {
+      let name = try statement.text(0)
+      guard let cell = cellsByNumber[try statement.integer(1)] else { continue }
+      if hosts.last?.name == name {
+        hosts[hosts.count - 1].cells.append(cell)
+      } else {
+        hosts.append((name, [cell]))
+      }
+    }
+    for place in hosts.indices { hosts[place].cells.sort() }
+    return hosts
+  }
+
+  /// The evidence of a cell's identity.
+  func identity(of cell: CellID) throws(ProjectionError) -> CellIdentity {
+    var found: [IdentityKind: [UUID128]] = [:]
+    guard let number = numbers[cell] else { return CellIdentity(services: [], computeNodes: []) }
+    let statement = try connection.prepare(
+      "SELECT kind, uuid FROM identity WHERE cell = ?1 ORDER BY kind, uuid")
+    try statement.bind(number, at: 1)
+    while try statement.step() {
+      let kind = IdentityKind(rawValue: UInt8(truncatingIfNeeded: try statement.integer(0)))
+      if let kind { found[kind, default: []].append(try statement.uuid(1)) }
+    }
+    return CellIdentity(
+      services: found[.service] ?? [], computeNodes: found[.computeNode] ?? [])
+  }
+
+  /// The first rows that were passed over, of all cells.
+  func unreadable(limit: Int) throws(ProjectionError) -> [(cell: CellID, UnreadableRow)] {
+    let statement = try connection.prepare(
+      "SELECT cell, source, row, why FROM unreadable JOIN cell ON cell.number = unreadable.cell "
+        + "ORDER BY cell.id, source, row LIMIT \(limit)")
+    var rows: [(cell: CellID, UnreadableRow)] = []
+    while try statement.step() {
+      guard let cell = cellsByNumber[try statement.integer(0)],
+        let table = NovaTable(rawValue: try statement.text(1).string)
+      else { continue }
+      let row = UnreadableRow(
+        table: table, rowID: try statement.integer(2), why: try statement.text(3).string)
+      rows.append((cell, row))
+    }
+    return rows
+  }
+}

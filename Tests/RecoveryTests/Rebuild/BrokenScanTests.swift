@@ -1,0 +1,95 @@
+import Foundation
+import Journal
+import Projections
+import Recovery
+import TestSupport
+import Testing
+
+/// Cells that break off while they are read: the next rebuild goes on from the last page.
+@Suite struct BrokenScanTests {
+  private static var slow: ScanSettings {
+    var settings = ScanSettings()
+    settings.pageRows = 2
+    settings.rowsPerSecond = 20
+    settings.pageTime = .milliseconds(300)
+    return settings
+  }
+
+  /// Rebuilds while a cell is locked once some of its rows are read, and until the scan is over.
+  private func rebuildBrokenOff(_ bed: RebuildBed, at number: Int) throws -> RebuildPlan {
+    let writer = try NovaCellFile(path: bed.path(number)).connect()
+    var isLocked = false
+    let plan = try bed.rebuild(
+      settings: Self.slow, meanwhile: { if isLocked { try writer.execute("ROLLBACK") } },
+      watching: { states in
+        guard !isLocked, states[number].rows > 2 else { return }
+        isLocked = (try? writer.execute("BEGIN EXCLUSIVE")) != nil
+      })
+    #expect(isLocked)
+    return plan
+  }
+
+  private func stagedRows(_ bed: RebuildBed) throws -> [Int64?] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: bed.store)
+    return try names.filter { $0.hasPrefix("scan-") && $0.hasSuffix(".sqlite") }.map { name in
+      let file = try SQLiteConnection(path: bed.store + "/" + name, mode: .readWrite)
+      return try file.integer("SELECT count(*) FROM instance")
+    }
+  }
+
+  @Test func `what was read of it stays, of it alone, and the same command goes on`() throws {
+    try withTemporaryFolder { folder in
+      let bed = try RebuildBed(in: folder)
+      try bed.makeCells()
+      try bed.rebuild()
+      let expected = try bed.content()
+      let other = try RebuildBed(in: folder, named: "other")
+      let broken = try rebuildBrokenOff(other, at: 1)
+      #expect(broken.unread.map(\.cell) == [cell(1)])
+      let read = broken.unread.first?.rows ?? 0
+      let staged = try stagedRows(other)
+      #expect(staged == [Int64(read)] && read > 2)
+      // Another one is away as well meanwhile, and others decide.
+      _ = try other.without([2]) { try other.rebuild() }
+      #expect(try stagedRows(other).isEmpty)
+      try other.rebuild()
+      let found = try other.content()
+      #expect(Set(found).symmetricDifference(expected) == [])
+      try other.checkVerdicts()
+    }
+  }
+
+  @Test func `what has changed since is read again`() throws {
+    try withRebuildBed { bed in
+      _ = try rebuildBrokenOff(bed, at: 1)
+      #expect(try stagedRows(bed).count == 1)
+      let file = NovaCellFile(path: bed.path(1))
+      let first = bed.cloud.cases[0].instance
+      try file.execute(
+        "UPDATE instances SET host = 'moved-host', updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now') "
+          + "WHERE uuid = '\(first)'; INSERT INTO compute_nodes (host, deleted) VALUES ('new-host', 0);"
+      )
+      try bed.rebuild()
+      let index = try bed.index()
+      #expect(try index.instance(first)?.record.lastSeen?.host == "moved-host")
+      #expect(try index.host("new-host") != nil)
+    }
+  }
+
+  @Test func `a cell that has another database by then is read from its beginning`() throws {
+    try withTemporaryFolder { folder in
+      let bed = try RebuildBed(in: folder)
+      try bed.makeCells()
+      _ = try rebuildBrokenOff(bed, at: 1)
+      #expect(try stagedRows(bed).count == 1)
+      let first = bed.cloud.cases[0].instance
+      // The file that was read was the wrong one.
+      let right = folder + "/right.sqlite"
+      try FileManager.default.copyItem(atPath: bed.path(1), toPath: right)
+      try NovaCellFile(path: right).execute("UPDATE instances SET host = 'right'")
+      try bed.setDatabase(of: 1, to: "sqlite:///\(right)")
+      try bed.rebuild()
+      #expect(try bed.index().instance(first)?.record.lastSeen?.host == "right")
+    }
+  }
+}
