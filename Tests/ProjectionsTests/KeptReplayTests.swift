@@ -63,7 +63,7 @@ import Testing
       #expect(try IndexReader(path: folder + "/kept").checkIndex() == digest)
       #expect(reports.count > 20 && reports == reports.sorted())
       var positions: [UInt64] = []
-      for number in stride(from: reports.count - 1, through: 0, by: -4).reversed() {
+      for number in stride(from: reports.count - 1, through: 0, by: -3).reversed() {
         let path = folder + "/killed-\(number)"
         let again = try replay(journal, into: path)
         guard case .goesOn(let position)? = again.beginning else {

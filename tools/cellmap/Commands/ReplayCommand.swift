@@ -211,6 +211,8 @@ struct ReplayWorkerCommand: ParsableCommand {
   /// small replays.
   @Option var setAside = IndexReplay.defaultMemoryBytes
   @Option var instances = IndexReplay.defaultInstancesBetweenMarks
+  /// The file goes with the parent process: nobody goes on with it.
+  @Flag var scratch = false
   /// How far the work has come is told on standard error.
   @Flag var progress = false
 
@@ -243,6 +245,9 @@ struct ReplayWorkerCommand: ParsableCommand {
       } catch {
         throw CommandFailure(error)
       }
+    } else if scratch {
+      path = into ?? ""
+      _ = try ReplayRun.run(journal, into: path, through: through) { tell($0) }
     } else {
       path = into ?? ""
       do throws(ProjectionError) {
@@ -273,12 +278,14 @@ struct ReplayWorkerCommand: ParsableCommand {
 /// Replays entries into a file, in this process.
 enum ReplayRun {
   static func run(
-    _ journal: EventJournal, into path: String, through last: UInt64?
+    _ journal: EventJournal, into path: String, through last: UInt64?,
+    progress: (UInt64) -> Void = { _ in }
   ) throws(CommandFailure) -> (entries: UInt64, digest: Journal.Digest) {
     let folder = (path as NSString).deletingLastPathComponent
     do throws(ProjectionError) {
       let checkpoint = try IndexReplay.run(
-        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder)
+        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder,
+        progress: progress)
       return (checkpoint.position.index, try IndexReader(path: path).contentDigest())
     } catch {
       throw CommandFailure(error)

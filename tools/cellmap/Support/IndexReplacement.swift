@@ -31,9 +31,14 @@ struct IndexReplacement {
 
   /// Replays into a file outside the generations; nothing of the store is changed.
   ///
-  /// - Parameter last: The last entry to replay; nil for all.
-  func run(into file: String, through last: UInt64?) throws(CommandFailure) -> Result {
+  /// - Parameters:
+  ///   - last: The last entry to replay; nil for all.
+  ///   - isKept: The work isn't lost if it is killed; of a file that goes with this process it is.
+  func run(
+    into file: String, through last: UInt64?, isKept: Bool = true
+  ) throws(CommandFailure) -> Result {
     var arguments = ["--into", file]
+    if !isKept { arguments.append("--scratch") }
     if let last { arguments += ["--through", "\(last)"] }
     return try work(arguments, entries: last)
   }

@@ -24,7 +24,7 @@ struct ComparisonOutput {
     try StoreSession.check(checkpoint, at: index.path, against: session.journal)
     let scratch = ScratchIndex(session.index.scratchPath)
     _ = try IndexReplacement(session).run(
-      into: scratch.path, through: checkpoint.position.index)
+      into: scratch.path, through: checkpoint.position.index, isKept: false)
     let found = try projections { () throws(ProjectionError) in
       try IndexComparison.firstDifference(of: index, from: IndexReader(path: scratch.path))
     }

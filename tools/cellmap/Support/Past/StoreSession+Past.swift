@@ -129,7 +129,8 @@ extension StoreSession {
     guard let moment = try options.moment() else { return try map() }
     let point = try point(at: moment)
     let scratch = ScratchIndex(index.scratchPath)
-    _ = try IndexReplacement(self).run(into: scratch.path, through: point.position.index)
+    _ = try IndexReplacement(self).run(
+      into: scratch.path, through: point.position.index, isKept: false)
     do throws(ProjectionError) {
       let reader = try IndexReader(path: scratch.path)
       return MapReading(
