@@ -44,8 +44,12 @@ let package = Package(
     .systemLibrary(
       name: "CLMDB", path: "Sources/Journal/CLMDB", pkgConfig: "lmdb",
       providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(
+      name: "COpenSSL", path: "Sources/Journal/COpenSSL", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
     .target(
-      name: "Journal", dependencies: ["CLMDB", crypto], exclude: ["CLMDB"],
+      name: "Journal", dependencies: ["CLMDB", "COpenSSL", crypto],
+      exclude: ["CLMDB", "COpenSSL"],
       swiftSettings: touchesC),
     .systemLibrary(name: "CSQLiteOptions", path: "Sources/Projections/CSQLiteOptions"),
     .target(

@@ -225,6 +225,12 @@ public struct EntryChunk: Sendable {
   /// How many entries there are.
   public var count: Int { starts.count }
 
+  /// The places in `starts` of the entries from an index on; the entries follow on each other.
+  public func places(from index: UInt64) -> Range<Int> {
+    guard let first = headers.first?.position.index, index > first else { return 0..<count }
+    return Int(min(index - first, UInt64(count)))..<count
+  }
+
   /// Where an entry stands in `bytes`, with the root behind it if it has one.
   func record(at place: Int) -> Range<Int> {
     starts[place]..<(place + 1 < count ? starts[place + 1] : bytes.count)

@@ -126,6 +126,31 @@ import Testing
     }
   }
 
+  @Test func `the second implementation reads the journal and its files`() throws {
+    try withStore { bed in
+      func verify() throws -> (status: Int32, out: String) {
+        try bed.python(
+          "Tests/JournalTests/Vectors/journal_reference.py",
+          ["--verify", "store/journal.lmdb", "--head", "store/HEAD"])
+      }
+      try bed.done("archive", "--before", "300", "--reason", "t")
+      try bed.done(archive)
+      let whole = try verify()
+      #expect(whole.status == 0 && whole.out.contains("(512 archived)"), "\(whole.out)")
+      #expect(whole.out.contains("\(try head(bed)) entries"), "\(whole.out)")
+      let path = bed.path("store/archive/entries-257-512")
+      let bytes = try Data(contentsOf: URL(filePath: path))
+      var changed = bytes
+      changed[changed.count / 2] ^= 1
+      for (content, what) in [(changed, "another SHA-256"), (nil, "No such file")] {
+        try FileManager.default.removeItem(atPath: path)
+        if let content { try content.write(to: URL(filePath: path)) }
+        let found = try verify()
+        #expect(found.status == 1 && found.out.contains(what), "\(found.out)")
+      }
+    }
+  }
+
   @Test func `a moment that is none is refused`() throws {
     try withStore { bed in
       #expect(try bed.run("archive", "--before", "soon", "--reason", "t").status == 64)

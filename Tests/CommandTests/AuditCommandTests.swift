@@ -125,6 +125,10 @@ import Testing
       let change = try bed.run("audit", "at", boot, "cell", "rename", "beta", "x", "--reason", "t")
       #expect(change.status == 64 && change.err.contains("instance list"))
       #expect(try bed.run("audit", "at", boot).status == 64)
+      for second in [["--at", "1"], ["--at=1"]] {
+        let twice = try bed.run(["audit", "at", boot, "route", one] + second)
+        #expect(twice.status == 64 && twice.err.contains("leave --at out"), "\(twice.err)")
+      }
       // Any time from the last entry on is the head's.
       let now = try bed.done("route", one, "--at", "0s ago", "--json").object
       #expect(now["position"] as? String == places["gone"])

@@ -161,6 +161,28 @@ import Testing
     }
   }
 
+  @Test func `a table is also of the past`() throws {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      let position = try #require(
+        try bed.done("status", "--json").object["position"] as? String)
+      func table(_ name: String, _ words: String...) throws -> String {
+        try bed.done(["audit", "export", name, "--format", "csv", "--table", "hosts"] + words)
+        return try String(contentsOfFile: bed.path(name), encoding: .utf8)
+      }
+      let then = try table("then")
+      try bed.done("host", "add", "later", "--cell", "alpha", "--reason", "t")
+      #expect(try table("now").contains("\"later\""))
+      #expect(try table("again", "--at", position) == then)
+      let made = try bed.done(
+        "audit", "export", "cells", "--format", "csv", "--table", "cells", "--at", "2", "--json"
+      ).object
+      #expect(made["position"] as? String == "1:2" && made["past"] as? Bool == true)
+      #expect(made["rows"] as? Int == 1 && made["as_of"] is String)
+      #expect(try bed.run("audit", "export", "x", "--at", "2").status == 64)
+    }
+  }
+
   @Test func `no export holds a clear secret`() throws {
     try withCommand { bed in
       try bed.done("init", "--cell0", "sqlite:///cell0.sqlite")

@@ -180,9 +180,14 @@ import Testing
 extension CommandBed {
   /// Runs the independent checker in the folder.
   func check(_ arguments: String...) throws -> (status: Int32, out: String) {
+    try python("tools/verify-export", arguments)
+  }
+
+  /// Runs a script of the checkout in the folder.
+  func python(_ script: String, _ arguments: [String]) throws -> (status: Int32, out: String) {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = ["python3", Checkout.file("tools/verify-export").path] + arguments
+    process.arguments = ["python3", Checkout.file(script).path] + arguments
     process.currentDirectoryURL = URL(filePath: folder)
     let output = Pipe()
     process.standardOutput = output

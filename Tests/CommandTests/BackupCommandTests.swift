@@ -66,6 +66,10 @@ import Testing
       #expect(status["index_position"] as? String == "2:\(entries + 1)")
       #expect(try bed.done("cell", "list").out.contains("alpha"))
       try bed.done("audit", "verify")
+      let now = try bed.done(
+        "--store", "n", "backup", "restore", "b", "--to", "0s ago", "--dry-run", "--json"
+      ).object
+      #expect(now["target"] as? String == "1:\(entries)", "\(now)")
       let there = try bed.done(
         "--store", "n", "backup", "restore", "b", "--to", "1:\(entries - 1)", "--reason", "t"
       )
@@ -78,7 +82,7 @@ import Testing
     try withCommand { bed in
       try bed.makeStore()
       try bed.done("backup", "create", "b")
-      for to in ["x", "1:", "0", "1", "9999", "2:3", "1999-01-01T00:00:00Z"] {
+      for to in ["x", "1:", "0", "1", "9999", "2:3", "1999-01-01T00:00:00Z", "2w ago", "90d ago"] {
         let ran = try bed.run("--store", "n", "backup", "restore", "b", "--to", to, "--reason", "t")
         #expect(ran.status == 64, "\(to): \(ran.err)")
       }

@@ -43,6 +43,9 @@ import Testing
       #expect(
         try entry(bed, "5..", "--", "instance", "list", "--count", "--cell", "beta") == "1:8")
       #expect(try entry(bed, "5..", "--", "instance", "list", "--project", "p2") == "1:9")
+      // Under the name that the cell bore once, too.
+      #expect(
+        try entry(bed, "1..", "--", "instance", "list", "--count", "--cell", "alpha") == "1:5")
       #expect(try entry(bed, "5..", "--", "host", "list") == nil)
       #expect(try entry(bed, "5..", "--expect", "cell=beta", "--", "route", one) == "1:8")
       #expect(

@@ -128,6 +128,42 @@ import Testing
     }
   }
 
+  /// The only row of a table, as SQL sets columns.
+  private func columns(of table: String, _ file: SQLiteConnection) throws -> [String] {
+    func texts(_ query: String) throws -> [String] {
+      let statement = try file.prepare(query)
+      var texts: [String] = []
+      while try statement.step() { texts.append(try statement.text(0).string) }
+      return texts
+    }
+    return try texts("SELECT name FROM pragma_table_info('\(table)')").flatMap { column in
+      try texts("SELECT '\(column) = ' || quote(\(column)) FROM \(table)")
+    }
+  }
+
+  @Test func `a verification names the first row of an index whose checksums all fit`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      // The map of before the move, which claims to have come to the head.
+      try bed.done("replay", "--into", "old", "--to", "7")
+      let path = bed.path("store/index-1.sqlite")
+      do {
+        let serving = try SQLiteConnection(path: path, mode: .readOnly)
+        let file = try SQLiteConnection(path: bed.path("old"), mode: .readWrite)
+        let meta = try columns(of: "meta", serving)
+        try file.execute("UPDATE meta SET \(meta.joined(separator: ", "))")
+      }
+      for suffix in ["", "-wal", "-shm"] {
+        try? FileManager.default.removeItem(atPath: path + suffix)
+        try? FileManager.default.moveItem(atPath: bed.path("old" + suffix), toPath: path + suffix)
+      }
+      let found = try bed.run("audit", "verify")
+      #expect(found.status == 4)
+      #expect(found.err.contains("First difference: instance \(one): the"), "\(found.err)")
+      #expect(try bed.run("replay", "--dry-run").out.contains("First difference: instance \(one):"))
+    }
+  }
+
   @Test func `without some entries the map would be otherwise, and others make no sense`() throws {
     try withCommand { bed in
       try makePast(bed)

@@ -74,6 +74,11 @@ import Testing
       #expect(known.out.contains("Nothing is different of what was asked for; 1 other thing"))
       let empty = try bed.done("audit", "export", "x.jsonl", "--instance", one, "--from", "6")
       #expect(empty.err.contains("the header alone") && empty.out.contains("Wrote 0 entries"))
+      // A cell is found under any name that it bore.
+      for name in ["alpha", "gamma"] {
+        let cell = try bed.done("audit", "export", name, "--cell", name, "--json").object
+        #expect(cell["entries"] as? Int == 2, "\(name)")
+      }
       let single = try bed.done("audit", "export", "y.jsonl", "--instance", one)
       #expect(single.out.contains("Wrote 1 entry "))
       let age = try bed.done("audit", "export", "z.jsonl", "--from", "1h ago", "--json").object

@@ -109,6 +109,9 @@ import Testing
       ] {
         try expectDone(words + ["--store", store])
       }
+      let verified = try expectDone(["audit", "verify", "--full", "--store", store])
+      #expect(verified.output.contains("index"), "\(verified.summary)")
+      #expect(verified.errors.contains("VERIFIED"), "\(verified.summary)")
       let route = try Cellmap.run("route", instance, "--store", store, "--json")
       #expect(route.object["cell_name"] as? String == "cell1", "\(route.summary)")
       for words in [map(), ["replay", "--store", store]] {

@@ -129,6 +129,36 @@ import Testing
     }
   }
 
+  @Test func `a replay into a file that is killed at any moment is gone on with`() throws {
+    try withTemporaryFolder { folder in
+      let sample = try SampleStore(in: folder, instances: 1_500)
+      func words(_ file: String) -> [String] { ["--store", sample.store, "--into", file] }
+      let whole = try expectDone(["replay", "--json"] + words(folder + "/whole")).object
+      // Marks after each few entries and instances.
+      let worker = ["replay-worker", "--set-aside", "4096", "--instances", "64"]
+      let length = try microseconds { try expectDone(worker + words(folder + "/undisturbed")) }
+      var chance = Chance(seed: 20_261_126)
+      for round in 0..<8 {
+        let file = folder + "/killed-\(round)"
+        let command = try Cellmap.start(worker + words(file))
+        usleep(UInt32.random(in: 0..<UInt32(length), using: &chance))
+        command.send(SIGKILL)
+        guard try command.wait().status == nil else { continue }
+        if access(file, F_OK) == 0, access(file + "-spill", F_OK) != 0 {
+          // Killed behind its end: the index is whole.
+          let digest = try IndexReader(path: file).checkIndex().description
+          #expect(digest == whole["digest"] as? String, "round \(round)")
+          continue
+        }
+        let again = try expectDone(["replay", "--json"] + words(file))
+        #expect(again.object["digest"] as? String == whole["digest"] as? String, "round \(round)")
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+        let left = names.filter { $0.hasPrefix("killed-\(round)") }
+        #expect(Set(left).isSubset(of: ["", "-wal", "-shm"].map { "killed-\(round)\($0)" }))
+      }
+    }
+  }
+
   /// A transaction that writes is open on a SQLite file: its RESERVED lock.
   private func isWriteLocked(_ path: String) -> Bool {
     let descriptor = open(path, O_RDWR | O_CLOEXEC)

@@ -216,6 +216,46 @@ import Testing
     }
   }
 
+  @Test func `other keys since stand against nothing, and stay`() throws {
+    try withStore { store in
+      let cell = CellID.number(1)
+      try store.submit(
+        .addCell(
+          id: cell,
+          CellDraft(
+            name: "one",
+            addresses: AddressDraft(
+              database: databaseAddress("mysql://nova:old@db/nova"),
+              queue: queueAddress("rabbit://nova:word@q/")))))
+      func record() throws -> CellRecord {
+        try #require(try store.caughtUpIndex().cell(cell)?.record)
+      }
+      let renamed = try store.submit(.renameCell(cell, to: "two")).position.index
+      try store.submit(.resealCell(cell))
+      let resealed = try record()
+      try revert(store, renamed...renamed)
+      #expect(try record().name == "one" && record().database == resealed.database)
+      let moved = try store.submit(
+        .setCellAddresses(
+          cell, AddressDraft(database: databaseAddress("mysql://nova:new@db/nova")))
+      ).position.index
+      try store.submit(.resealCell(cell))
+      // What it was sealed by then serves again, as long as that key is there.
+      try revert(store, moved...moved)
+      #expect(try record().database == resealed.database)
+      // Keys that change after the plan was made are no surprise that it may pass over.
+      let disabled = try store.submit(.disableCell(cell)).position
+      let plan = try store.plan(undoing: disabled.index...disabled.index)
+      let keys = try #require(try store.submit(.resealCell(cell)).entries)
+      expectRefusal(
+        .changedSince(.cell(cell), entry: keys.upperBound, undone: disabled)
+      ) { try store.submit(.revert(plan.commands()[0].reversal)) }
+      try revert(store, disabled.index...disabled.index)
+      #expect(try record().disabled == false)
+      try store.expectIndexEqualsReplay()
+    }
+  }
+
   @Test func `what was only found out or noted stays, and is counted`() throws {
     try withStore { store in
       try store.addCell(.number(1))

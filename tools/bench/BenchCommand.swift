@@ -22,6 +22,8 @@ import TestServers
   @Option(help: "Where stores are made and removed again; default: the temporary folder.")
   var folder: String?
 
+  @Flag(help: "The stores stay, for tools/large-store.") var keep = false
+
   @Flag(help: "Counts the allocations of the hot paths instead; 1 if one has risen.")
   var allocations = false
 
@@ -33,7 +35,7 @@ import TestServers
     let scratch = "\(base)/cellmap-bench-\(ProcessInfo.processInfo.processIdentifier)"
     try FileManager.default.createDirectory(
       atPath: scratch, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: scratch) }
+    defer { if !keep { try? FileManager.default.removeItem(atPath: scratch) } }
     if allocations {
       guard try AllocationCheck.run(scratch, file: allocationFile) else { throw ExitCode(1) }
       return
@@ -42,7 +44,7 @@ import TestServers
     var report = Report(instances: instances)
     show(Report.heading)
     let wanted = Bench.allCases.filter { bench in
-      only.isEmpty ? servers || !bench.needsServers : only.contains(bench)
+      only.isEmpty ? !bench.isForLarge && (servers || !bench.needsServers) : only.contains(bench)
     }
     for bench in wanted {
       guard let comparison = try bench.run(fixtures) else { continue }
@@ -87,6 +89,8 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
   case routeStopped = "route-stopped"
   case listSlow = "list-slow"
   case mapStopped = "map-stopped"
+  case appendGrown = "append-grown"
+  case batchGrown = "batch-grown"
 
   static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 
@@ -99,6 +103,9 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     default: false
     }
   }
+
+  /// They compare a store with a small one, and leave its index behind.
+  var isForLarge: Bool { self == .appendGrown || self == .batchGrown }
 
   func run(_ fixtures: Fixtures) throws -> Comparison? {
     switch self {
@@ -135,6 +142,8 @@ enum Bench: String, CaseIterable, ExpressibleByArgument {
     case .routeStopped: try StoppedCellBenches.routes(fixtures)
     case .listSlow: try StoppedCellBenches.slow(fixtures)
     case .mapStopped: try StoppedCellBenches.map(fixtures)
+    case .appendGrown: try GrownBenches.single(fixtures)
+    case .batchGrown: try GrownBenches.batches(fixtures)
     }
   }
 }

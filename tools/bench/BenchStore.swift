@@ -99,6 +99,8 @@ final class BenchStore {
 final class Fixtures {
   let folder: String
   let instances: Int
+  /// How often something is done with every entry.
+  var roundsOverAll: Int { instances > 2_000_000 ? 1 : 5 }
   private var populated: BenchStore?
   /// How often each instance of the populated store was moved to the next cell.
   var moves: [Int: Int] = [:]
@@ -116,6 +118,19 @@ final class Fixtures {
     let store = try emptyStore("cloud")
     try CellDatabases.make(for: store, instances: instances)
     cloudStore = store
+    return store
+  }
+
+  /// Entries of the small store.
+  static let fewEntries = 100_000
+  private var few: BenchStore?
+
+  /// A store of few entries, without an index.
+  func smallStore() throws -> BenchStore {
+    if let few { return few }
+    let store = try BenchStore(in: folder, name: "few")
+    try store.populate(Self.fewEntries)
+    few = store
     return store
   }
 

@@ -44,7 +44,7 @@ enum IndexBenches {
     let entries = Int(store.journal.head.position.index)
     let rows = try RawIndexRows(of: store.currentIndex())
     let path = "\(fixtures.folder)/raw-load.sqlite"
-    let (ours, theirs) = try Measurement.inTurn(rounds: 5) { _ in
+    let (ours, theirs) = try Measurement.inTurn(rounds: fixtures.roundsOverAll) { _ in
       var made: UInt64 = 0
       let round = try Measurement.round(1, of: entries) { _ in made = try store.replay().number }
       try store.generations.remove(made)

@@ -11,7 +11,7 @@ enum VerifyBenches {
     var bytes = 0
     try journal.forEachEntry(after: 0) { (header, _, _) in bytes += Int(header.entryLength) }
     let piece = [UInt8](repeating: 0x5A, count: 1 << 20)
-    let (ours, theirs) = try Measurement.inTurn(rounds: 5) { _ in
+    let (ours, theirs) = try Measurement.inTurn(rounds: fixtures.roundsOverAll) { _ in
       try Measurement.round(1, of: entries) { _ in
         guard try journal.verify().firstRead == 1 else {
           throw BenchError.unexpected("a verification left entries out")

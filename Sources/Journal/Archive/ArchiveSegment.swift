@@ -78,7 +78,7 @@ internal import Synchronization
 
   private func openFile(_ opened: inout Opened) throws(JournalError) {
     guard opened.descriptor < 0 else { return }
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {
       let error = FileError("open", path, code: errno)
       throw error.isMissing ? .archiveMissing(path: path) : .file(error)
@@ -100,9 +100,8 @@ internal import Synchronization
     }
     let size = UInt64(max(0, status.st_size))
     let ends = UInt64(SegmentLayout.headerBytes + SegmentLayout.footerBytes)
-    guard status.st_mode & S_IFMT == S_IFREG, size > ends else {
-      throw damaged("it has \(size) bytes")
-    }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw damaged("it is no regular file") }
+    guard size > ends else { throw damaged("it has \(size) bytes") }
     let header = try read(opened, at: 0, count: SegmentLayout.headerBytes)
     guard Array(header[0..<8]) == SegmentLayout.magic else { throw damaged("it is no archive") }
     let format = UInt32(truncatingIfNeeded: header.bigEndianWord32(at: 8))

@@ -46,7 +46,8 @@ public enum JournalArchiving {
   /// Writes the entries up to one into a file of the folder `archive/`, and says what the entry of it has
   /// to say. The journal is as it was.
   ///
-  /// Blocks for some microseconds an entry; holds up no writer.
+  /// Blocks for some microseconds an entry; holds up no writer. The archives of before are read and
+  /// compared first: without one of them the journal could not let go of any entry.
   ///
   /// - Parameter last: As `cut` gives it, behind the last archived entry.
   /// - Throws: The errors of damage; `full`, `file` for the disk.
@@ -57,6 +58,7 @@ public enum JournalArchiving {
     precondition(
       last >= first && last % UInt64(TileLayout.width) == 0 && last <= journal.head.position.index,
       "whole tiles of what isn't archived yet")
+    try journal.file.archive?.check()
     let written = try SegmentWriting.write(first, through: last, of: journal)
     return ArchivePoint(
       index: last, root: try journal.root(at: last), file: ByteText("archive/" + written.name),

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Walks a complete export from its first to its last line, and checks all of it: each line against the
 /// entry in it, each entry after the one before, each root, each proof, the end.
 struct ExportReader {
@@ -17,7 +19,9 @@ struct ExportReader {
   init(_ path: String) throws(ExportError) {
     self.path = path
     do throws(FileError) { file = try LineFile(path) } catch {
-      throw error.isMissing ? .notAnExport(path: path, why: "there is no such file") : .file(error)
+      if error.isMissing { throw .notAnExport(path: path, why: "there is no such file") }
+      guard error.code == ESPIPE else { throw .file(error) }
+      throw .notAnExport(path: path, why: "it is a pipe, and the file is read twice")
     }
     let first: [UInt8]?
     do throws(ExportError) { first = try file.next() } catch {

@@ -13,11 +13,14 @@ internal import Glibc
   static let maximumLine = 1 << 20
   private static let chunkBytes = 1 << 18
 
-  /// - Throws: `FileError`.
+  /// - Throws: `FileError`; with `ESPIPE` for a pipe, since whoever reads lines reads them twice.
   init(_ path: String) throws(FileError) {
     self.path = path
-    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    var status = stat()
+    let isPipe = unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+    guard !isPipe else { throw FileError("lseek", path, code: ESPIPE) }
   }
 
   deinit { close(descriptor) }

@@ -50,13 +50,16 @@ public struct KeyInventory: Sendable {
 }
 
 extension KeyInventory {
-  /// Reads the folder of keys, and every entry about a cell.
+  /// Reads the folder of keys, and what entries say of them.
   ///
-  /// Blocks for some microseconds an entry of the journal, since each is checked; needs no lease. What
-  /// is missing or damaged is a state, not an error.
+  /// Needs no lease. What is missing or damaged is a state, not an error.
   ///
+  /// - Parameter changes: Every change of a cell, in order, where they are known; nil reads the whole journal
+  ///   for them, some microseconds an entry, since each is checked.
   /// - Throws: `journal` with the errors of damage; `keys` if the folder can't be read.
-  public init(of journal: EventJournal) throws(Failure) {
+  public init(
+    of journal: EventJournal, changes: [EntryChange]? = nil
+  ) throws(Failure) {
     do throws(KeyError) {
       try KeyShredding.finishAbandoned(of: journal)
       try addStoredKeys(of: journal)
@@ -65,7 +68,11 @@ extension KeyInventory {
     }
     do throws(JournalError) {
       _ = try journal.refresh()
-      try addDataKeys(of: journal)
+      if let changes {
+        addDataKeys(of: journal, changes)
+      } else {
+        addDataKeys(of: journal, try journal.changes(of: .cell, after: 0))
+      }
     } catch {
       throw .journal(error)
     }
@@ -93,11 +100,11 @@ extension KeyInventory {
     }
   }
 
-  private mutating func addDataKeys(of journal: EventJournal) throws(JournalError) {
+  private mutating func addDataKeys(of journal: EventJournal, _ changes: [EntryChange]) {
     var keys: [KeyID: Item] = [:]
     var rows: [CellID: CellRow] = [:]
     var names: [CellID: ByteText] = [:]
-    for change in try journal.changes(of: .cell, after: 0) {
+    for change in changes {
       guard case .cell(let cell, let event) = change.event else { continue }
       rows[cell] = CellRow.folded(event, at: change.position.index, into: rows[cell])
       if let name = rows[cell]?.record.name { names[cell] = name }

@@ -25,11 +25,11 @@ struct EntryChain: Equatable, Sendable {
   /// - Throws: `missingEntry` if another should come, `damagedEntry`, `newerFormat`.
   // Hot path: once an entry on read.
   mutating func accept(
-    _ bytes: [UInt8], in range: Range<Int>, key: UInt64, path: String
+    _ bytes: [UInt8], in range: Range<Int>, key: UInt64, path: @autoclosure () -> String
   ) throws(JournalError) -> (header: EntryHeader, root: Digest?) {
     let index = position.index + 1
     guard key == index else { throw .missingEntry(index: index) }
-    let header = try EntryChain.header(bytes, in: range, index: index, path: path)
+    let header = try EntryChain.header(bytes, in: range, index: index, path: path())
     let opensEpoch = header.kind == EventKind.epochOpened.rawValue
     guard header.position.index == index else {
       throw .damagedEntry(index: index, what: "it says that it is \(header.position.index)")
@@ -48,7 +48,7 @@ struct EntryChain: Equatable, Sendable {
   }
 
   static func header(
-    _ bytes: [UInt8], in range: Range<Int>, index: UInt64, path: String
+    _ bytes: [UInt8], in range: Range<Int>, index: UInt64, path: @autoclosure () -> String
   ) throws(JournalError) -> EntryHeader {
     guard range.count >= EntryHeader.length else {
       throw .damagedEntry(index: index, what: "it is shorter than its fixed part")
@@ -57,7 +57,7 @@ struct EntryChain: Equatable, Sendable {
     do throws(EntryError) {
       header = try EntryHeader(bytes, at: range.lowerBound)
     } catch .newerFormat(let format) {
-      throw .newerFormat(path: path, version: UInt32(format))
+      throw .newerFormat(path: path(), version: UInt32(format))
     } catch .malformed(let what) {
       throw .damagedEntry(index: index, what: what)
     } catch {

@@ -11,7 +11,7 @@ public struct FileDigest: Hashable, Sendable {
   ///
   /// - Throws: `FileError`.
   init(of path: String) throws(FileError) {
-    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    let file = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw FileError("open", path, code: errno) }
     defer { close(file) }
     var buffer = [UInt8](repeating: 0, count: Self.chunkBytes)

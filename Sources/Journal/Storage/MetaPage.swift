@@ -134,15 +134,18 @@ struct PageTree: Equatable {
 }
 
 extension [UInt8] {
+  @inline(__always)
   func word16(at offset: Int) -> UInt16 {
-    UInt16(self[offset]) | UInt16(self[offset + 1]) << 8
+    UInt16(littleEndian: loaded(at: offset))
   }
 
+  @inline(__always)
   func word32(at offset: Int) -> UInt32 {
-    UInt32(word16(at: offset)) | UInt32(word16(at: offset + 2)) << 16
+    UInt32(littleEndian: loaded(at: offset))
   }
 
+  @inline(__always)
   func word64(at offset: Int) -> UInt64 {
-    UInt64(word32(at: offset)) | UInt64(word32(at: offset + 4)) << 32
+    UInt64(littleEndian: loaded(at: offset))
   }
 }

@@ -26,7 +26,7 @@ internal import Synchronization
   /// - Throws: `noStore` if there is no file, `notAStore` for a file of another kind, `truncated`,
   ///   `corrupt`, or `file`.
   init(_ path: String, archiveFolder: String) throws(JournalError) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {
       let error = FileError("open", path, code: errno)
       throw error.isMissing ? .noStore(path: path) : .file(error)

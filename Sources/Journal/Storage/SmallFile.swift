@@ -46,7 +46,8 @@ public enum SmallFile {
   /// - Parameter limit: The most bytes that are read; a longer file is an error (`EFBIG`).
   /// - Throws: `FileError`; the file is as it was.
   public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
-    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    // A pipe that was laid in its place must not be waited for.
+    let file = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw FileError("open", path, code: errno) }
     defer { close(file) }
     var bytes: [UInt8] = []

@@ -1,9 +1,11 @@
-internal import Crypto
+internal import COpenSSL
 
 /// The three hashes of an RFC 9162 Merkle tree, section 2.1.1.
+///
+/// Made by OpenSSL: swift-crypto makes two objects for each hash, which cost as much as an entry's blocks.
 public enum TreeHash {
   /// The root of a tree without leaves: SHA-256 of nothing.
-  public static let empty = digest(of: SHA256.hash(data: EmptyCollection()))
+  public static let empty = plain([])
 
   /// SHA-256(`00` ‖ entry): the digest of an entry and its leaf in the tree.
   public static func leaf(_ entry: [UInt8]) -> Digest {
@@ -16,11 +18,10 @@ public enum TreeHash {
     precondition(
       range.lowerBound >= 0 && range.upperBound <= buffer.count, "a leaf lies in its buffer")
     return unsafe buffer.withUnsafeBytes { bytes in
-      var hash = SHA256()
-      var prefix: UInt8 = 0
-      unsafe withUnsafeBytes(of: &prefix) { unsafe hash.update(bufferPointer: $0) }
-      unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[range]))
-      return digest(of: hash.finalize())
+      let entry = unsafe UnsafeRawBufferPointer(rebasing: bytes[range])
+      return unsafe digest { digest in
+        unsafe cellmap_sha256_behind(leafPrefix, entry.baseAddress, entry.count, digest)
+      }
     }
   }
 
@@ -39,9 +40,21 @@ public enum TreeHash {
   }
 
   @unsafe private static func digest(of bytes: UnsafeRawBufferPointer) -> Digest {
-    var hash = SHA256()
-    unsafe hash.update(bufferPointer: bytes)
-    return digest(of: hash.finalize())
+    unsafe digest { digest in unsafe cellmap_sha256(bytes.baseAddress, bytes.count, digest) }
+  }
+
+  /// The digest whose 32 bytes `write` writes.
+  @inline(__always)
+  @unsafe private static func digest(_ write: (UnsafeMutableRawPointer) -> Void) -> Digest {
+    var words: [4 of UInt64] = [0, 0, 0, 0]
+    unsafe withUnsafeMutableBytes(of: &words) { bytes in
+      if let first = bytes.baseAddress { unsafe write(first) }
+    }
+    return Digest(
+      words: (
+        UInt64(bigEndian: words[0]), UInt64(bigEndian: words[1]), UInt64(bigEndian: words[2]),
+        UInt64(bigEndian: words[3])
+      ))
   }
 
   /// SHA-256(`01` ‖ left ‖ right).
@@ -57,13 +70,7 @@ public enum TreeHash {
 
   /// SHA-256 of bytes, without a prefix: the checksum of small records.
   public static func plain(_ bytes: [UInt8]) -> Digest {
-    digest(of: SHA256.hash(data: bytes))
-  }
-
-  private static func digest(of hash: SHA256Digest) -> Digest {
-    let digest = unsafe hash.withUnsafeBytes { bytes in unsafe Digest(rawBytes: bytes) }
-    guard let digest else { preconditionFailure("SHA-256 has 32 bytes") }
-    return digest
+    unsafe bytes.withUnsafeBytes { bytes in unsafe digest(of: bytes) }
   }
 }
 
@@ -78,8 +85,10 @@ extension Digest {
 
 extension [UInt8] {
   /// The digest whose 32 bytes begin at `start`.
+  @inline(__always)
   func digest(at start: Int) -> Digest {
-    Digest(
+    precondition(start >= 0 && start <= count - 32, "32 bytes that are there")
+    return Digest(
       words: (
         bigEndianWord(at: start), bigEndianWord(at: start + 8), bigEndianWord(at: start + 16),
         bigEndianWord(at: start + 24)

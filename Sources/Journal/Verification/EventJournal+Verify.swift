@@ -29,7 +29,7 @@ extension EventJournal {
     after point: VerifiedPoint? = nil, progress: (UInt64) -> Void = { _ in }
   ) throws(JournalError) -> Verification {
     let seen = try HeadSlots.read(files.head)
-    try file.archive?.check()
+    try checkArchiveFiles()
     let end = try refresh()
     let witness = try seen.flatMap { (seen) throws(JournalError) in
       try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
@@ -58,6 +58,31 @@ extension EventJournal {
     return Verification(
       head: end, firstRead: firstTile * width + 1, commits: pass.commits,
       tiles: end.position.index / width, hasWitness: seen != nil)
+  }
+
+  /// Compares each archive with what it was; of one that is another, the first damaged entry is looked for.
+  private func checkArchiveFiles() throws(JournalError) {
+    guard let archive = file.archive else { return }
+    do throws(JournalError) { try archive.check() } catch {
+      guard case .archiveDamaged(let path, let what) = error,
+        let segment = archive.segments.first(where: { $0.path == path }),
+        let entry = firstDamagedEntry(of: segment)
+      else { throw error }
+      throw segment.damaged("entry \(entry) in it is not the one of the tree, and \(what)")
+    }
+  }
+
+  /// nil if the entries are those of the tree, or none can be read.
+  private func firstDamagedEntry(of segment: ArchiveSegment) -> UInt64? {
+    let width = UInt64(TileLayout.width)
+    let tiles = (segment.first - 1) / width..<segment.last / width
+    do throws(JournalError) {
+      _ = try TileRun(tiles, through: segment.last, witness: nil, of: file)
+      return nil
+    } catch {
+      guard case .damagedEntry(let index, _) = error else { return nil }
+      return index
+    }
   }
 
   /// The journal's record of archives says what its entries say; and the entry that is both in the last

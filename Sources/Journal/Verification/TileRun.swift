@@ -24,18 +24,24 @@ struct TileRun: Sendable {
     }
     self.before = before
     after = before
-    for tile in tiles {
+    var first = tiles.lowerBound
+    while first < tiles.upperBound {
+      let part = first..<min(first + Self.tilesOfOneReading, tiles.upperBound)
       let (tip, count, seen) = (after, commits, archivings)
-      // A tile at a time: a longer reading would be overtaken by a busy writer again and again.
       try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
         (after, commits, archivings) = (tip, count, seen)
-        try check(tile, of: snapshot)
+        var cursor = EntryCursor(snapshot)
+        for tile in part { try check(tile, of: snapshot, by: &cursor) }
       }
+      first = part.upperBound
     }
   }
 
+  /// About half a millisecond: a longer reading would be overtaken by a busy writer again and again.
+  private static let tilesOfOneReading: UInt64 = 4
+
   private mutating func check(
-    _ tile: UInt64, of snapshot: JournalSnapshot
+    _ tile: UInt64, of snapshot: JournalSnapshot, by cursor: inout EntryCursor
   ) throws(JournalError) {
     let width = UInt64(TileLayout.width)
     let first = tile * width + 1
@@ -45,23 +51,25 @@ struct TileRun: Sendable {
       var reader = TileReader(snapshot)
       leaves = try reader.storedLeaves(ofTile: tile)
     }
-    var cursor = EntryCursor(snapshot)
-    guard try cursor.seek(first) else { throw .missingEntry(index: first) }
     for index in first...min(last, first + width - 1) {
-      if index > first { guard try cursor.next() else { throw .missingEntry(index: index) } }
-      try checkEntry(cursor, leaves, of: snapshot)
+      let isThere =
+        index > first || cursor.key == first - 1 && first > 1
+        ? try cursor.next() : try cursor.seek(first)
+      guard isThere else { throw .missingEntry(index: index) }
+      try checkEntry(
+        cursor.bytes, in: cursor.range, key: cursor.key, path: cursor.path, leaves, of: snapshot)
     }
   }
 
   // Hot path: once an entry.
   private mutating func checkEntry(
-    _ cursor: EntryCursor, _ leaves: [Digest], of snapshot: JournalSnapshot
+    _ bytes: [UInt8], in range: Range<Int>, key: UInt64, path: @autoclosure () -> String,
+    _ leaves: [Digest], of snapshot: JournalSnapshot
   ) throws(JournalError) {
-    let (header, root) = try after.chain.accept(
-      cursor.bytes, in: cursor.range, key: cursor.key, path: cursor.path)
+    let (header, root) = try after.chain.accept(bytes, in: range, key: key, path: path())
     if header.kind == EventKind.archived.rawValue { archivings.append(header.position.index) }
-    let start = cursor.range.lowerBound
-    let leaf = TreeHash.leaf(cursor.bytes, in: start..<start + Int(header.entryLength))
+    let start = range.lowerBound
+    let leaf = TreeHash.leaf(bytes, in: start..<start + Int(header.entryLength))
     let place = after.openTile.count
     guard place >= leaves.count || leaf == leaves[place] else {
       throw .damagedEntry(

@@ -8,6 +8,8 @@ public struct FoundGeneration: Sendable {
     case upTo(Position)
     /// A replay makes it now.
     case beingMade
+    /// A replay was killed; the next one goes on with it.
+    case unfinished
     /// A replay was killed before it was whole, or it can't be read; it is of no use.
     case unusable(ProjectionError)
   }
@@ -42,13 +44,17 @@ extension IndexGenerations {
   }
 
   private func content(of number: UInt64, store: StoreID) -> FoundGeneration.Content {
-    if WorkMark.isTaken(markPath(of: number)) { return .beingMade }
+    let path = path(of: number)
+    if WorkMark.isTaken(markPath(of: number)) || ReplayFiles.isBeingMade(path) {
+      return .beingMade
+    }
+    if ReplayFiles.isUnfinished(path) { return .unfinished }
     do throws(ProjectionError) {
       let checkpoint = try open(number, store: store).checkpoint()
       // Rows and checkpoint come in one transaction at a replay's end.
       guard checkpoint.position.index > 0 else {
         return .unusable(
-          .fault(.damaged(path: path(of: number), what: "its replay was never finished")))
+          .fault(.damaged(path: path, what: "its replay was never finished")))
       }
       return .upTo(checkpoint.position)
     } catch {
@@ -141,6 +147,9 @@ extension IndexGenerations {
 
   // MARK: Scratch
 
+  /// What may be behind the name of an index: its own files, and those of a replay that makes it.
+  public static let fileSuffixes = ["", "-wal", "-shm", "-journal", "-spill", "-making"]
+
   /// Where this process may make an index that never serves, to compare with.
   public var scratchPath: String { "\(folder)/verify-\(getpid()).sqlite" }
 
@@ -173,7 +182,7 @@ extension IndexGenerations {
   private static func scratchOwner(_ name: String) -> pid_t? {
     let isScratch =
       name.hasPrefix("verify-")
-      && ["", "-wal", "-shm", "-journal"].contains { name.hasSuffix(".sqlite" + $0) }
+      && fileSuffixes.contains { name.hasSuffix(".sqlite" + $0) }
       || name.hasPrefix("replay-") && name.hasSuffix(".spill")
     guard isScratch else { return nil }
     return pid_t(name.dropFirst("verify-".count).prefix { $0.isASCII && $0.isNumber })

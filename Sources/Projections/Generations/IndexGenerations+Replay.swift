@@ -2,11 +2,23 @@ internal import Glibc
 public import Journal
 
 extension IndexGenerations {
-  /// Takes the number of a new generation, whose file isn't there yet. Nobody removes the file while
+  /// Takes the number of a new generation: that of one that a killed replay has left unfinished, with
+  /// which `make` goes on, or one whose file isn't there yet. Nobody removes the file while
   /// what is returned lives: until it serves, that is, or is given up.
   ///
   /// - Throws: `file` or `journal` if the folder can't be read, or written into.
   public func reserve() throws(ProjectionError) -> HeldGeneration {
+    for number in try numbers(behind: ReplayFiles.spillSuffix).reversed() {
+      let path = markPath(of: number)
+      let mark = try reading { () throws(JournalError) in try WorkMark.take(path) }
+      // Whoever had it in hand may have come to its end between the two looks.
+      let isLeft =
+        ReplayFiles.isUnfinished(self.path(of: number))
+        && !ReplayFiles.isBeingMade(self.path(of: number))
+      if let mark, isLeft {
+        return HeldGeneration(number: number, mark: mark)
+      }
+    }
     var number = try nextNumber()
     while true {
       let path = markPath(of: number)
@@ -28,20 +40,24 @@ extension IndexGenerations {
   ///   - number: A number that this process or its parent has reserved.
   ///   - journal: The journal, refreshed by the caller.
   ///   - index: The last entry that goes in; nil for the head that the journal knows.
+  ///   - began: Is told, before anything else, whether the work of a killed replay is gone on with.
   ///   - progress: Is told, now and then, how much has been done, in entries.
   /// - Throws: `journal` for damage found, `unreadableEntry` for an event of a newer program,
   ///   `file` and `sqlite` for a full or failing disk; the new files are removed then.
   public func make(
     _ number: UInt64, from journal: EventJournal, upTo index: UInt64? = nil,
+    began: (IndexReplay.Beginning) -> Void = { _ in },
     progress: (UInt64) -> Void = { _ in }
   ) throws(ProjectionError) {
     do throws(ProjectionError) {
-      _ = try IndexReplay.run(
-        journal, upTo: index, into: path(of: number), scratch: folder, progress: progress)
-    } catch .fileExists(let path) {
-      throw .fileExists(path: path)
+      _ = try IndexReplay.runKept(
+        journal, upTo: index, into: path(of: number), began: began, progress: progress)
     } catch {
-      try? discard(number)
+      switch error {
+      // It isn't this process's then.
+      case .fileExists, .busy: break
+      default: try? discard(number)
+      }
       throw error
     }
   }
@@ -138,35 +154,6 @@ public final class HeldGeneration: Sendable {
   fileprivate init(number: UInt64, mark: WorkMark) {
     self.number = number
     self.mark = mark
-  }
-}
-
-extension IndexReplay {
-  /// Makes an index at `path`, which must not exist, from a journal's entries up to `index`.
-  ///
-  /// - Parameters:
-  ///   - index: The last entry that goes in, at most the head that the journal knows; nil for that.
-  ///   - folder: Where a nameless file may be made.
-  ///   - progress: Is told, now and then, how much has been done, in entries.
-  /// - Throws: As `IndexGenerations.make`; the file is of no use then, and is left to the caller.
-  public static func run(
-    _ journal: EventJournal, upTo index: UInt64? = nil, into path: String, scratch folder: String,
-    progress: (UInt64) -> Void = { _ in }
-  ) throws(ProjectionError) -> IndexCheckpoint {
-    let head = journal.head.position.index
-    let last = min(index ?? head, head)
-    let replay = try IndexReplay(
-      store: journal.store, into: path, entries: last, scratch: folder)
-    var runs = EntryRuns(of: journal, through: last)
-    while let chunks = try runs.next() {
-      for chunk in chunks {
-        for start in chunk.starts { try replay.add(chunk.bytes, at: start) }
-      }
-      // Setting entries aside takes about as long as folding and loading them.
-      progress(replay.lastPosition.index / 2)
-    }
-    let root = try reading { () throws(JournalError) in try journal.root(at: last) }
-    return try replay.finish(root: root) { progress(last / 2 + UInt64(Double(last / 2) * $0)) }
   }
 }
 

@@ -41,10 +41,14 @@ public struct IndexGenerations: Sendable {
   }
 
   /// The numbers of the generations whose files are in the folder, ascending.
-  public func numbers() throws(ProjectionError) -> [UInt64] {
+  public func numbers() throws(ProjectionError) -> [UInt64] { try numbers(behind: "") }
+
+  /// The numbers of the generations beside whose file, which may be gone, there is one whose name ends so.
+  func numbers(behind suffix: String) throws(ProjectionError) -> [UInt64] {
     do throws(FileError) {
-      return try SmallFile.names(in: folder)
-        .compactMap { IndexGeneration.number(inFileName: $0) }.sorted()
+      return try SmallFile.names(in: folder).filter { $0.hasSuffix(suffix) }
+        .compactMap { IndexGeneration.number(inFileName: String($0.dropLast(suffix.count))) }
+        .sorted()
     } catch {
       throw .file(error)
     }
@@ -149,12 +153,8 @@ public struct IndexGenerations: Sendable {
 
   /// Removes the file of a generation that never served, which needs no lease.
   public func discard(_ number: UInt64) throws(ProjectionError) {
-    for suffix in ["-wal", "-shm", ""] {
-      let path = path(of: number) + suffix
-      if unsafe unlink(path) != 0, errno != ENOENT {
-        throw .file(FileError("unlink", path, code: errno))
-      }
-    }
+    try ReplayFiles.remove(path(of: number))
+    try ReplayFiles.removeMark(of: path(of: number))
   }
 
   /// The fault that an error on the way to the index shows; other errors as they are.

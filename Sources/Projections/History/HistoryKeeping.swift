@@ -106,9 +106,8 @@ struct HistoryKeeping {
     var runs = EntryRuns(of: journal, after: index, through: last)
     while let chunks = try runs.next() {
       for chunk in chunks {
-        for start in chunk.starts {
+        for start in chunk.starts[chunk.places(from: index + 1)] {
           let header = try Self.header(chunk.bytes, at: start)
-          guard header.position.index > index else { continue }
           position = header.position
           try HistoryTouch.add(header, chunk.bytes, at: start, to: &touches)
         }

@@ -51,6 +51,15 @@ public struct PastMap {
 }
 
 extension MapHistory {
+  /// Every change of a cell, of those too that are gone, in order.
+  ///
+  /// - Throws: As `init`.
+  public func cellChanges() throws(ProjectionError) -> [EntryChange] {
+    var changes: [EntryChange] = []
+    for cell in try cellsEver() { changes += try entries(of: .cell(cell)).map(\.change) }
+    return changes.sorted { $0.position.index < $1.position.index }
+  }
+
   /// Every cell that the map held up to the entry at `last`, by its UUID, those too that are gone.
   ///
   /// - Throws: As `init`.

@@ -40,6 +40,13 @@ enum IndexSchema {
     PRAGMA cache_size=-65536;
     """
 
+  /// The same for a file that is gone on with if its process is killed: what is committed stays then.
+  static let keptLoadSettings = """
+    PRAGMA journal_mode=DELETE;
+    PRAGMA synchronous=OFF;
+    PRAGMA cache_size=-65536;
+    """
+
   static let tables = """
     CREATE TABLE meta (
       id INTEGER PRIMARY KEY CHECK (id = 0), store BLOB NOT NULL,

@@ -9,13 +9,19 @@ public import Journal
 /// nameless file
 /// beside the index, and one partition at a time is in memory.
 ///
-/// Belongs to one thread. If it is dropped before `finish` returns, the file is of no use, and the
-/// caller removes it (`IndexGenerations.remove`).
+/// A replay that is kept (`runKept`) commits what it has come to each time that it sets entries aside on
+/// disk, and each time that some partitions are loaded, with a mark that says so: if it is killed, the next
+/// one goes on there.
+///
+/// Belongs to one thread. If it is dropped before `finish` returns and isn't kept, the file is of no use, and
+/// the caller removes it (`IndexGenerations.remove`).
 public final class IndexReplay {
   /// Entries set aside in memory before they go to a file.
   public static let defaultMemoryBytes = 48 << 20
   /// Requests held before they are written.
   private static let maximumRequestsInBatch = 4_096
+  /// Instances that a kept replay loads between two marks: some ten megabytes of rows.
+  public static let defaultInstancesBetweenMarks = 65_536
 
   private let connection: SQLiteConnection
   private let writer: IndexWriter
@@ -26,9 +32,18 @@ public final class IndexReplay {
   /// The request to which the entries before belong, and the last of them.
   private var currentRequest = RequestID.none
   private var isRequestBehind = false
+  /// Where a kept replay says how far it has come; nil if it isn't kept.
+  private let marks: TableWriter<ReplayMarkTable>?
+  private var mark: StoredRow<ReplayMark>?
+  var instancesBetweenMarks = IndexReplay.defaultInstancesBetweenMarks
 
   /// The last entry that was added.
   public var lastPosition: Position { position }
+  /// No entry is to come any more: instances are being loaded.
+  var isLoading: Bool { mark?.row.loaded != nil }
+  /// As many entries are in memory as shall be: `keep` is due, if the replay is kept.
+  var isFull: Bool { partitions.isFull }
+  var isKept: Bool { marks != nil }
 
   /// Makes the file at `path`, which must not exist.
   ///
@@ -45,6 +60,59 @@ public final class IndexReplay {
     writer = try IndexWriter(connection)
     partitions = ReplayPartitions(
       entries: entries, folder: folder, memoryBytes: memoryBytes)
+    marks = nil
+    try writer.begin()
+  }
+
+  /// Makes the file at `path`, which must not exist, and the one beside it for the entries that are set
+  /// aside, both so that another process can go on with them.
+  init(
+    keeping store: StoreID, into path: String, entries: UInt64, memoryBytes: Int
+  ) throws(ProjectionError) {
+    partitions = try ReplayPartitions(
+      entries: entries, keptAt: ReplayFiles.spillPath(of: path), memoryBytes: memoryBytes)
+    connection = try IndexFile.create(at: path, store: store, isIndexed: false)
+    try connection.execute(IndexSchema.keptLoadSettings + ReplayMarkTable.table)
+    writer = try IndexWriter(connection)
+    marks = try TableWriter(connection)
+    try writer.begin()
+  }
+
+  /// Goes on with a file that a killed process has left.
+  ///
+  /// - Parameter connection: The file's, in which `mark` stands.
+  init(
+    goingOnWith connection: SQLiteConnection, from mark: StoredRow<ReplayMark>, memoryBytes: Int
+  ) throws(ProjectionError) {
+    self.connection = connection
+    partitions = try ReplayPartitions(
+      mark.row, keptAt: ReplayFiles.spillPath(of: connection.path), memoryBytes: memoryBytes)
+    writer = try IndexWriter(connection)
+    marks = try TableWriter(connection)
+    self.mark = mark
+    position = mark.row.position
+    try writer.begin()
+  }
+
+  /// Moves what is in memory to the files, and commits it with a mark: from here on the next process goes
+  /// on if this one is killed. Only for a replay that is kept.
+  ///
+  /// - Parameters:
+  ///   - root: The root of the journal's tree after the last entry that was added.
+  ///   - loaded: How many partitions are loaded; nil while entries are added.
+  /// - Throws: As `add`.
+  func keep(root: Digest, loaded: UInt64? = nil) throws(ProjectionError) {
+    guard let marks, let boot = mark?.row.boot ?? ReplayMark.currentBoot() else { return }
+    try catchUpRequest()
+    batchCount = 0
+    try folder.write(to: writer)
+    try partitions.spill()
+    let row = ReplayMark(
+      boot: boot, position: position, root: root, partitions: UInt64(partitions.count),
+      spilledBytes: partitions.spilledBytes, spillHash: partitions.spillHash, loaded: loaded)
+    try marks.write(0, from: mark, to: row, buckets: &writer.buckets)
+    mark = try marks.reader.row(0)
+    _ = try writer.commit(.start)
     try writer.begin()
   }
 
@@ -114,29 +182,38 @@ public final class IndexReplay {
   public func finish(
     root: Digest, progress: (Double) -> Void = { _ in }
   ) throws(ProjectionError) -> IndexCheckpoint {
+    // What never went to a file is read again in less time than it takes to say how.
+    if mark != nil, !isLoading { try keep(root: root, loaded: 0) }
     try catchUpRequest()
     try folder.write(to: writer)
-    try load(PartitionFolder(partitions), of: partitions.count, progress)
+    try load(progress)
     try connection.execute(IndexSchema.indexes)
     let checkpoint = IndexCheckpoint(
       position: position, root: position.index == 0 ? IndexCheckpoint.start.root : root)
     _ = try writer.commit(checkpoint)
+    try Self.seal(connection, endsKeeping: marks != nil)
+    return checkpoint
+  }
+
+  /// Makes a whole file durable, and one that others can read; then the marks of a kept replay go.
+  static func seal(_ connection: SQLiteConnection, endsKeeping: Bool) throws(ProjectionError) {
     // The change of mode syncs the whole file. The write after it makes the WAL and its index,
     // which a reader without write permission finds but can't make.
     try connection.execute("PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL;")
-    try connection.execute("PRAGMA user_version=\(IndexSchema.version)")
-    return checkpoint
+    try connection.execute(
+      endsKeeping
+        ? "DROP TABLE \(ReplayMarkTable.name)" : "PRAGMA user_version=\(IndexSchema.version)")
   }
 
   /// Loads what is left of the instances, in the order of the keys; while rows go into the file, the
   /// next partition is folded.
-  private func load(
-    _ folder: PartitionFolder, of count: Int, _ progress: (Double) -> Void
-  ) throws(ProjectionError) {
+  private func load(_ progress: (Double) -> Void) throws(ProjectionError) {
+    var done = Int(mark?.row.loaded ?? 0)
+    let folder = PartitionFolder(partitions, from: done)
     let lookahead = Lookahead(ahead: 2) { folder.next() }
-    var done = 0
+    var unmarked = 0
     while let instances = try lookahead.next() {
-      progress(Double(done) / Double(count))
+      progress(Double(done) / Double(partitions.count))
       done += 1
       for instance in instances {
         if let row = instance.row {
@@ -146,6 +223,11 @@ public final class IndexReplay {
           try writer.departed.write(
             key, from: nil, to: instance.lastIndex, buckets: &writer.buckets)
         }
+      }
+      unmarked += instances.count
+      if let root = mark?.row.root, unmarked >= instancesBetweenMarks {
+        unmarked = 0
+        try keep(root: root, loaded: UInt64(done))
       }
     }
   }

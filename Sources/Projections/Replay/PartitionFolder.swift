@@ -13,12 +13,14 @@ final class PartitionFolder: @unchecked Sendable {
   }
 
   private var partitions: ReplayPartitions
-  private var partition = 0
+  private var partition: Int
   private var bytes: [UInt8] = []
   private var places: [EventPlace] = []
 
-  init(_ partitions: ReplayPartitions) {
+  /// - Parameter first: Those before it are loaded already.
+  init(_ partitions: ReplayPartitions, from first: Int = 0) {
     self.partitions = partitions
+    partition = first
   }
 
   /// Where an entry about an instance is in a partition; ordered by the instance, then by time.

@@ -17,7 +17,10 @@ struct ReplayPartitions {
   private let shift: UInt64
   private var bufferedBytes = 0
   private var file: SpillFile?
-  private let folder: String
+  /// Over all that is in a file that is kept.
+  private var hasher = RowHasher(table: 0)
+  /// Where a file without a name is made if it is needed; nil if the file is kept.
+  private let folder: String?
   private let memoryBytes: Int
 
   /// - Parameters:
@@ -25,14 +28,52 @@ struct ReplayPartitions {
   ///   - folder: Where the file is made if it is needed.
   ///   - memoryBytes: Above this many bytes in memory all of them are moved to the file.
   init(entries: UInt64, folder: String, memoryBytes: Int) {
-    var bits = 4
-    while bits < Self.maximumBits, entries >> UInt64(bits) > UInt64(Self.entriesEach) { bits += 1 }
+    self.init(bits: Self.bits(for: entries), folder: folder, file: nil, memoryBytes)
+  }
+
+  /// The same with a file at `path`, which stays when the process dies; the caller moves what is in
+  /// memory there.
+  init(entries: UInt64, keptAt path: String, memoryBytes: Int) throws(ProjectionError) {
+    self.init(
+      bits: Self.bits(for: entries), folder: nil, file: try SpillFile(new: path), memoryBytes)
+  }
+
+  /// Goes on with a file that was kept, which is read once and compared.
+  ///
+  /// - Throws: `damaged` if it isn't what `mark` says; `file`.
+  init(_ mark: ReplayMark, keptAt path: String, memoryBytes: Int) throws(ProjectionError) {
+    let file = try SpillFile(kept: path, end: Int(clamping: mark.spilledBytes))
+    let bits = mark.partitions.trailingZeroBitCount
+    guard mark.partitions == 1 << UInt64(bits), (1...Self.maximumBits).contains(bits) else {
+      throw .damaged(path: path, what: "\(mark.partitions) partitions")
+    }
+    self.init(bits: bits, folder: nil, file: file, memoryBytes)
+    try readSegments(of: file)
+    guard spillHash == mark.spillHash else {
+      throw .damaged(path: path, what: "entries set aside with another checksum")
+    }
+  }
+
+  private init(bits: Int, folder: String?, file: SpillFile?, _ memoryBytes: Int) {
     buffers = [[UInt8]](repeating: [], count: 1 << bits)
     segments = [[SpillFile.Segment]](repeating: [], count: 1 << bits)
     shift = UInt64(64 - bits)
     self.folder = folder
+    self.file = file
     self.memoryBytes = memoryBytes
   }
+
+  private static func bits(for entries: UInt64) -> Int {
+    var bits = 4
+    while bits < maximumBits, entries >> UInt64(bits) > UInt64(entriesEach) { bits += 1 }
+    return bits
+  }
+
+  /// More is in memory than shall be.
+  var isFull: Bool { bufferedBytes > memoryBytes }
+  /// How many bytes are in the file, and a checksum over them if it is kept.
+  var spilledBytes: UInt64 { UInt64(file?.end ?? 0) }
+  var spillHash: Int64 { hasher.finish().checksum }
 
   /// Sets an entry aside.
   mutating func add(_ outline: EntryOutline, of bytes: [UInt8]) throws(ProjectionError) {
@@ -40,17 +81,56 @@ struct ReplayPartitions {
     let before = buffers[partition].count
     outline.appendChange(of: bytes, to: &buffers[partition])
     bufferedBytes += buffers[partition].count - before
-    if bufferedBytes > memoryBytes { try spill() }
+    if isFull, folder != nil { try spill() }
   }
 
-  private mutating func spill() throws(ProjectionError) {
-    if file == nil { file = try SpillFile(in: folder) }
+  /// Moves what is in memory to the file: how long the part of each partition is, where the file is
+  /// kept, and the parts.
+  mutating func spill() throws(ProjectionError) {
+    guard bufferedBytes > 0 else { return }
+    if file == nil, let folder { file = try SpillFile(in: folder) }
     guard let file else { return }
+    if folder == nil {
+      var lengths: [UInt8] = []
+      for buffer in buffers { lengths.append(number: UInt32(buffer.count)) }
+      hasher.add(part: lengths)
+      _ = try file.append(lengths)
+    }
     for partition in buffers.indices where !buffers[partition].isEmpty {
+      if folder == nil { hasher.add(part: buffers[partition]) }
       segments[partition].append(try file.append(buffers[partition]))
       buffers[partition].removeAll(keepingCapacity: true)
     }
     bufferedBytes = 0
+  }
+
+  /// Finds again where the parts are that were moved to a file.
+  private mutating func readSegments(of file: SpillFile) throws(ProjectionError) {
+    var place = 0
+    var lengths: [UInt8] = []
+    var part: [UInt8] = []
+    while place < file.end {
+      guard 4 * count <= file.end - place else {
+        throw .damaged(path: file.path, what: "a part of a list of lengths")
+      }
+      lengths.removeAll(keepingCapacity: true)
+      try file.read(SpillFile.Segment(offset: place, count: 4 * count), into: &lengths)
+      hasher.add(part: lengths)
+      place += 4 * count
+      for partition in 0..<count {
+        let length = Int(lengths.number(at: 4 * partition))
+        guard length > 0 else { continue }
+        guard length <= file.end - place else {
+          throw .damaged(path: file.path, what: "entries set aside beyond its end")
+        }
+        let segment = SpillFile.Segment(offset: place, count: length)
+        part.removeAll(keepingCapacity: true)
+        try file.read(segment, into: &part)
+        hasher.add(part: part)
+        segments[partition].append(segment)
+        place += length
+      }
+    }
   }
 
   /// Moves the entries of a partition, oldest first, into `bytes`, which is emptied before.
@@ -62,5 +142,21 @@ struct ReplayPartitions {
     }
     bytes.append(contentsOf: buffers[partition])
     buffers[partition] = []
+  }
+}
+
+extension RowHasher {
+  fileprivate mutating func add(part bytes: [UInt8]) {
+    unsafe bytes.withUnsafeBytes { bytes in unsafe add(bytes, tag: RowHasher.blob) }
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(number: UInt32) {
+    for shift in [24, 16, 8, 0] as [UInt32] { append(UInt8(truncatingIfNeeded: number >> shift)) }
+  }
+
+  fileprivate func number(at place: Int) -> UInt32 {
+    self[place..<place + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 }

@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Journal
 
-/// Bytes put aside on disk, in a file that has no name: nothing of it is left after a crash.
+/// Bytes put aside on disk: in a file that has no name, of which nothing is left after a crash, or in
+/// one that is kept beside the index that is made.
 final class SpillFile {
   /// Where a run of bytes is in the file.
   struct Segment {
@@ -10,16 +11,40 @@ final class SpillFile {
   }
 
   private let descriptor: Int32
-  private let folder: String
-  private var end = 0
+  let path: String
+  /// How many bytes there are.
+  private(set) var end = 0
 
-  /// Makes the file in `folder`.
+  /// Makes the file in `folder`, without a name.
   init(in folder: String) throws(ProjectionError) {
-    self.folder = folder
-    let path = "\(folder)/replay-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).spill"
+    path = "\(folder)/replay-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).spill"
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
     unsafe unlink(path)
+  }
+
+  /// Makes the file at `path`, empty.
+  init(new path: String) throws(ProjectionError) {
+    self.path = path
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
+  }
+
+  /// Opens a file that was kept, and forgets what stands behind its first `end` bytes.
+  ///
+  /// - Throws: `damaged` if it has fewer; `file`.
+  init(kept path: String, end: Int) throws(ProjectionError) {
+    self.path = path
+    descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, end >= 0, Int(status.st_size) >= end else {
+      throw .damaged(path: path, what: "fewer than \(end) bytes")
+    }
+    guard ftruncate(descriptor, end) == 0 else {
+      throw .file(FileError("ftruncate", path, code: errno))
+    }
+    self.end = end
   }
 
   deinit { close(descriptor) }
@@ -37,7 +62,7 @@ final class SpillFile {
       }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
-        throw .file(FileError("pwrite", folder, code: count == 0 ? ENOSPC : errno))
+        throw .file(FileError("pwrite", path, code: count == 0 ? ENOSPC : errno))
       }
       done += count
     }
@@ -58,7 +83,7 @@ final class SpillFile {
       }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
-        throw .file(FileError("pread", folder, code: count == 0 ? EIO : errno))
+        throw .file(FileError("pread", path, code: count == 0 ? EIO : errno))
       }
       done += count
     }

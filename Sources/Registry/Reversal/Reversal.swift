@@ -32,11 +32,24 @@ public struct Reversal: Sendable {
   /// Cells that the whole command takes away, in this chunk or another: their names and databases are
   /// free.
   public var leavingCells: Set<CellID>
+  /// Cells of which nothing but the keys was changed since, each with the last entry that did so: that
+  /// stands against nothing.
+  public var rekeyed: [CellID: UInt64]
 
-  public init(first: Position, last: Position, items: [Item], leavingCells: Set<CellID>) {
+  public init(
+    first: Position, last: Position, items: [Item], leavingCells: Set<CellID>,
+    rekeyed: [CellID: UInt64] = [:]
+  ) {
     self.first = first
     self.last = last
     self.items = items
     self.leavingCells = leavingCells
+    self.rekeyed = rekeyed
+  }
+
+  /// The last entry that may have changed a thing: a later one is a decision that stands.
+  func lastEntry(allowedFor entity: EntityKey) -> UInt64 {
+    guard case .cell(let id) = entity, let entry = rekeyed[id] else { return last.index }
+    return max(entry, last.index)
   }
 }

@@ -29,6 +29,7 @@ public struct ReversalPlan: Sendable {
   public let touched: Int
 
   private let items: [Reversal.Item]
+  private let rekeyed: [CellID: UInt64]
 
   /// Plans the undoing of the entries from `first` to `last`.
   ///
@@ -61,7 +62,7 @@ public struct ReversalPlan: Sendable {
       let now = try history.rows(
         of: found.differences.map(\.entity), at: history.head.index)
       for difference in found.differences {
-        let lastEntry = try Self.lastChange(of: difference.entity, now, history)
+        let lastEntry = try Self.lastChange(of: difference.entity, history)
         work.add(
           difference, now: now[difference.entity], lastChange: lastEntry,
           keepsAddresses: try Self.isOnlyResealed(difference.entity, in: indexes, history))
@@ -73,19 +74,19 @@ public struct ReversalPlan: Sendable {
       refused = work.refused
       asBefore = work.asBefore
       touched = found.differences.count + conflicts.reopened.count
+      rekeyed = work.rekeyed
       items = work.items(reopening: conflicts.reopened)
     } catch {
       throw .index(error)
     }
   }
 
-  /// The last entry that changed what the map holds of a thing, or took it away.
+  /// The last entry that decided what the map holds of a thing, or took it away; other keys for the same
+  /// addresses decide nothing.
   private static func lastChange(
-    of entity: EntityKey, _ rows: [EntityKey: EntityRow], _ history: MapHistory
+    of entity: EntityKey, _ history: MapHistory
   ) throws(ProjectionError) -> Position? {
-    let entries = try history.entries(of: entity)
-    guard let row = rows[entity] else { return entries.last?.position }
-    return entries.last { $0.position.index == row.changedAt }?.position
+    try history.entries(of: entity).last { !$0.event.isKept }?.position
   }
 
   /// No entry of a range has given a cell other addresses, though they may be under another key.
@@ -145,7 +146,8 @@ public struct ReversalPlan: Sendable {
         if case .cell(let id, nil) = item { id } else { nil }
       })
     func reversal(_ items: some Sequence<Reversal.Item>) -> Reversal {
-      Reversal(first: first, last: last, items: Array(items), leavingCells: leaving)
+      Reversal(
+        first: first, last: last, items: Array(items), leavingCells: leaving, rekeyed: rekeyed)
     }
     guard isBulk(size: size) else { return [(reversal(items), nil)] }
     var commands: [(reversal: Reversal, chunk: KeyRange?)] = []
@@ -177,6 +179,8 @@ private struct PlanWork {
   private(set) var steps: [EntityDifference] = []
   private(set) var refused: [ReversalPlan.ChangedSince] = []
   private(set) var asBefore = 0
+  /// As `Reversal.rekeyed`.
+  private(set) var rekeyed: [CellID: UInt64] = [:]
 
   init(last: UInt64) { self.last = last }
 
@@ -192,6 +196,9 @@ private struct PlanWork {
     if let lastChange, lastChange.index > last {
       refused.append(ReversalPlan.ChangedSince(entity: difference.entity, entry: lastChange))
       return
+    }
+    if case .cell(let id) = difference.entity, let changedAt = now?.changedAt, changedAt > last {
+      rekeyed[id] = changedAt
     }
     steps.append(
       EntityDifference(

@@ -25,7 +25,7 @@ struct ReversalRules<Map: MapLookup> {
         } else {
           try map.lastEntry(of: item.entity)?.index
         }
-      if let last, last > reversal.last.index {
+      if let last, last > reversal.lastEntry(allowedFor: item.entity) {
         throw .refused(.changedSince(item.entity, entry: last, undone: reversal.last))
       }
     }

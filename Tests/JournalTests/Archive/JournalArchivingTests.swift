@@ -84,6 +84,11 @@ import Testing
       #expect(throws: missing) { try journal.entry(at: 3) }
       #expect(throws: missing) { try journal.verify() }
       #expect(throws: missing) { try journal.proveInclusion(of: 3, in: 900) }
+      // The journal could not let go of more: nothing is written that says it would.
+      #expect(throws: missing) { try JournalArchiving.write(through: 1_024, of: journal) }
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: bed.store + "/archive")
+          == ["entries-257-768"])
       #expect(throws: BackupError.journal(missing)) {
         try JournalBackup.create(
           of: journal, at: bed.folder + "/b", withKeys: false, program: "tests/1")

@@ -6,12 +6,14 @@
   journal_reference.py --encode         description of an entry (JSON) in, its bytes out (hex)
   journal_reference.py --decode         bytes (hex) in, description out
   journal_reference.py --verify JOURNAL [--head HEAD]
-                                        reads a journal.lmdb through mdb_dump (lmdb-utils) and
-                                        checks every entry, root, tile and the HEAD
+                                        reads a journal.lmdb through mdb_dump (lmdb-utils), and the
+                                        files in archive/ beside it, and checks every entry,
+                                        root, tile and the HEAD
   journal_reference.py --entry INDEX JOURNAL
                                         shows one entry of it
 
-The format is docs/journal-format.md; how it is read is journal_format.py.
+The formats are docs/journal-format.md and docs/archive-format.md; how they are read is
+journal_format.py and archive_format.py.
 """
 import argparse
 import datetime
@@ -23,6 +25,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
+import archive_format  # noqa: E402
 import journal_format as form  # noqa: E402
 from journal_examples import example_commits, refused_entries  # noqa: E402
 
@@ -174,14 +177,16 @@ class Verifier:
     def __init__(self, path):
         self.path, self.findings, self.tree = path, [], form.GrowingTree()
         self.commits, self.epoch, self.order = 0, 0, None
-        self.tile_records, self.roots = [], {}
+        self.tile_records, self.roots, self.archives, self.told = [], {}, [], {}
 
     def finding(self, text):
         self.findings.append(text)
 
     def run(self):
-        self.read_store_record()
-        values = dump(self.path, ENTRIES)
+        try:
+            values = self.read_store_record()
+        except (form.FormatError, OSError) as problem:
+            return self.finding(str(problem))
         for number, (key, value) in enumerate(values, 1):
             try:
                 self.read_entry(number, key, value, last=number == len(values))
@@ -189,14 +194,29 @@ class Verifier:
                 self.finding(f"entry {number}: {problem}")
                 return
         self.read_tiles()
+        self.compare_archives()
 
     def read_store_record(self):
-        records = [value for key, value in dump(self.path, MAIN) if key == b"store"]
-        if len(records) != 1 or len(records[0]) != 28:
-            return self.finding("no record `store` of 28 bytes")
-        version, self.store, first = struct.unpack(">I16sQ", records[0])
-        if (version, first) != (1, 1):
-            self.finding(f"format version {version}, first index {first}")
+        """Every entry's record under its key, those of the archives first."""
+        main = dict(dump(self.path, MAIN))
+        record = main.get(b"store", b"")
+        if len(record) != 28:
+            raise form.FormatError("no record `store` of 28 bytes")
+        version, self.store, first = struct.unpack(">I16sQ", record)
+        values = dump(self.path, ENTRIES)
+        if (version, first) == (1, 1) and b"archive" not in main:
+            return values
+        if version != 1 or b"archive" not in main:
+            raise form.FormatError(f"format version {version}, first index {first}")
+        self.archives = archive_format.read_all(
+            main[b"archive"], pathlib.Path(self.path).parent, self.store)
+        archived = [record for archive in self.archives for record in archive.records]
+        if first != len(archived):
+            raise form.FormatError(f"first index {first} behind {len(archived)} archived entries")
+        if values[:1] != [(struct.pack(">Q", first), archived[-1])]:
+            raise form.FormatError(f"entry {first} is not the same in the journal and its archive")
+        return [(struct.pack(">Q", at), record)
+                for at, record in enumerate(archived, 1)] + values[1:]
 
     def read_entry(self, number, key, value, last):
         if key != struct.pack(">Q", number):
@@ -207,6 +227,8 @@ class Verifier:
         if entry["index"] != number:
             raise form.FormatError(f"says that it is entry {entry['index']}")
         self.check_epoch(number, entry)
+        if "archive" in entry["fields"]:
+            self.told[entry["fields"]["archive"]["index"]] = entry["fields"]["archive"]
         expected = max(entry["observed"], self.order if self.order is not None else -1 << 63)
         if entry["order"] != expected:
             raise form.FormatError("its order time is neither its own nor the one before")
@@ -233,14 +255,34 @@ class Verifier:
                 raise form.FormatError("does not begin with the root of no leaves")
 
     def read_tiles(self):
+        """Of archived tiles the roots alone are in the journal: under the keys that they always had."""
+        archived = sum(len(archive.tiles) for archive in self.archives)
+        gone = {form.tile_key(tile) for tile in range(archived)}
+        expected = [(struct.pack(">Q", at), value)
+                    for at, value in enumerate(self.tile_records) if at not in gone]
         found = dump(self.path, TILES)
-        if [key for key, _ in found] != [struct.pack(">Q", at) for at in range(len(found))]:
-            self.finding("the keys of `tiles` are not dense from 0")
-        if len(found) != len(self.tile_records):
-            self.finding(f"{len(found)} records in `tiles` instead of {len(self.tile_records)}")
-        for at, ((_, value), expected) in enumerate(zip(found, self.tile_records)):
-            if value != expected:
-                self.finding(f"record {at} of `tiles` is not made of the entries")
+        if [key for key, _ in found] != [key for key, _ in expected]:
+            self.finding(f"{len(found)} records in `tiles` instead of {len(expected)}, or under "
+                         "other keys")
+        for (key, value), (_, right) in zip(found, expected):
+            if value != right:
+                self.finding(f"record {int.from_bytes(key, 'big')} of `tiles` is not made of the "
+                             "entries")
+
+    def compare_archives(self):
+        """Leaf hashes, root and digest of each file are those of the tree and of the entry that tells."""
+        tile = 0
+        for archive in self.archives:
+            for leaves in archive.tiles:
+                if leaves != self.tile_records[form.tile_key(tile)]:
+                    self.finding(f"{archive.path.name}: tile {tile} is not made of the entries")
+                tile += 1
+            if archive.root != self.roots[archive.last]:
+                self.finding(f"{archive.path.name}: its root is not that of entry {archive.last}")
+            told = self.told.get(archive.last)
+            if told is None or told["file digest"] != archive.digest.hex() or \
+                    told["root"] != archive.root.hex():
+                self.finding(f"{archive.path.name}: no entry tells of it, or another root or digest")
 
     def read_head(self, path):
         data = pathlib.Path(path).read_bytes()
@@ -262,7 +304,9 @@ def verify(journal, head):
     if head and not verifier.findings:
         verifier.read_head(head)
     print("\n".join(verifier.findings or [
-        f"{verifier.tree.size} entries in {verifier.commits} commits, epoch {verifier.epoch}, "
+        f"{verifier.tree.size} entries"
+        + "".join(f" ({archive.last} archived)" for archive in verifier.archives[-1:])
+        + f" in {verifier.commits} commits, epoch {verifier.epoch}, "
         f"{len(verifier.tile_records)} tile records, root {verifier.tree.root.hex()}: all as "
         "documented"]))
     return 1 if verifier.findings else 0
@@ -270,7 +314,7 @@ def verify(journal, head):
 
 def show_entry(index, journal):
     """Prints an entry for people: kinds by name, times as text, the digest computed here."""
-    for key, value in dump(journal, ENTRIES):
+    for key, value in Verifier(journal).read_store_record():
         if key == struct.pack(">Q", index):
             break
     else:

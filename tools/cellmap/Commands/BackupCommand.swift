@@ -88,8 +88,9 @@ struct BackupRestoreCommand: ParsableCommand {
   @Argument(help: "The backup's folder.") var backup: String
   @Option(
     help: ArgumentHelp(
-      "Up to an entry (42 or 1:42), or up to a time (2026-01-31T12:00:00Z): the last entry that is "
-        + "not later. Default: all of the backup.", valueName: "position|time"))
+      "Up to then: an entry (42 or 1:42), or the last one that is not later than a time "
+        + "(2026-01-31T12:00:00Z) or an age ('2h ago'). Default: all of the backup.",
+      valueName: "when"))
   var to: String?
   @Flag(help: "Shows what would be dropped; nothing is changed.") var dryRun = false
   @Option(help: "Why; required, and kept for ever in clear.") var reason: String?
@@ -97,9 +98,6 @@ struct BackupRestoreCommand: ParsableCommand {
   var correlation: String?
 
   func validate() throws {
-    if let to, PastMoment(to) == nil {
-      throw ValidationError("--to wants an entry (42 or 1:42), or a time (2026-01-31T12:00:00Z).")
-    }
     guard dryRun || reason?.isEmpty == false else {
       throw ValidationError("--reason is required: the entry that opens the epoch keeps it.")
     }
@@ -112,7 +110,8 @@ struct BackupRestoreCommand: ParsableCommand {
     var arguments = [
       "restore-worker", "--backup=\(backup)", "--store", store.folder, "--words", Cellmap.words,
     ]
-    if let to { arguments.append("--to=\(to)") }
+    // An age is counted from now, once.
+    if let to { arguments.append("--to=\(try PastWhen.moment(to, "--to"))") }
     if let reason { arguments.append("--reason=\(reason)") }
     if let correlation { arguments.append("--correlation=\(correlation)") }
     if dryRun { arguments.append("--dry-run") }

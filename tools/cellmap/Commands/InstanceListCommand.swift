@@ -111,13 +111,18 @@ struct InstanceListCommand: ParsableCommand {
 
   /// The instances in question, of whichever time: what is named by a cell's name is that of the map.
   func selection(_ map: some MapView) throws(CommandFailure) -> InstanceSelection {
+    guard let cell else { return try selection(in: .anywhere) }
+    return try selection(in: map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell)
+  }
+
+  func selection(
+    in place: InstanceSelection.Place
+  ) throws(CommandFailure) -> InstanceSelection {
     var selection = InstanceSelection()
+    selection.place = place
     selection.project = project.map { ByteText($0) }
     selection.user = user.map { ByteText($0) }
     selection.isQueuedForDelete = queuedForDelete
-    if let cell {
-      selection.place = try map.cellOrNone(named: cell).map { .cell($0) } ?? .noCell
-    }
     return selection
   }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Journal
+import Projections
 import Registry
 
 /// `cellmap keys …`: what seals the addresses.
@@ -15,7 +16,8 @@ struct KeysListCommand: ParsableCommand {
     abstract: "Lists the keys: what each is for, and what it still seals.",
     discussion: """
       The master, the HMAC key, the keys that sign checkpoints, and the data keys of each cell, those \
-      too whose file is gone. Reads every entry of the journal, to count those that a key seals.
+      too whose file is gone. The history finds the entries about cells, to count those that a key \
+      seals.
       """)
   @OptionGroup var store: StoreOptions
 
@@ -45,8 +47,11 @@ struct KeysWorkerCommand: ParsableCommand {
   func run() throws {
     try child.join()
     let journal = try OpenJournal.open(store)
+    let changes = try projections { () throws(ProjectionError) in
+      try MapHistory(of: journal).cellChanges()
+    }
     do throws(KeyInventory.Failure) {
-      let inventory = try KeyInventory(of: journal)
+      let inventory = try KeyInventory(of: journal, changes: changes)
       Console.print(JSONValue.object(["keys": .list(inventory.items.map(fields))]).line)
     } catch .journal(let error) {
       throw CommandFailure(error)

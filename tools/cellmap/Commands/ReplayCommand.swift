@@ -10,14 +10,16 @@ struct ReplayCommand: ParsableCommand {
     discussion: """
       The new index is made beside the one that serves, compared with it, and takes its place; the \
       old file stays, and --switch-to lets it serve again. With --into the index is made in another \
-      file, and nothing of the store changes; with --only it holds some things alone, and never serves.
+      file, and nothing of the store changes; with --only it holds some things alone, and never serves. \
+      If one of the first two is killed, the same command goes on with it.
 
       --dry-run compares the index that serves with the journal, row by row (exit 1 on a difference). \
       --follow prints each entry and what it changed. --without shows what would be otherwise if \
       some entries had never been. None of these changes anything. docs/audit.md has examples.
       """)
   @OptionGroup var store: StoreOptions
-  @Option(help: "Into another file, which must not exist.") var into: String?
+  @Option(help: "Into another file, which must not exist, or which a killed replay has left.")
+  var into: String?
   @Option(
     help: ArgumentHelp(
       "Only up to then: an entry (42 or 1:42), a time (2026-01-31T14:03:00Z) or an age ('2h ago'); "
@@ -170,12 +172,19 @@ struct ReplayCommand: ParsableCommand {
           "index": .text(result.path), "entries": .number(result.entries),
           "digest": .text(result.digest), "seconds": .seconds(.seconds(result.seconds)),
           "agrees_with_serving": .flag(result.agreesWithServing),
+          "went_on_after": .text(result.wentOnAfter), "began_anew": .text(result.beganAnew),
         ]).line)
     } else {
-      let rate = Int(Double(result.entries) / max(result.seconds, 0.001))
+      let rate = Int(Double(result.entriesNow) / max(result.seconds, 0.001))
       Console.say(
         "Replayed \(counted(result.entries, "entry")) in \(String(format: "%.2f", result.seconds)) s "
           + "(\(rate)/s) into \(result.path).")
+      if let position = result.wentOnAfter {
+        Console.print("Went on after entry \(position), to which a killed replay had come.")
+      }
+      if let why = result.beganAnew {
+        Console.print("Began anew after a killed replay: \(why).")
+      }
       Console.print("Content digest \(result.digest).")
       switch result.agreesWithServing {
       case true?: Console.print("The index that served before has the same content.")
@@ -198,6 +207,10 @@ struct ReplayWorkerCommand: ParsableCommand {
   /// A new generation, whose number the parent has reserved.
   @Option var generation: UInt64?
   @Option var through: UInt64?
+  /// Bytes that are set aside in memory, and instances that are loaded, between two marks: the tests kill
+  /// small replays.
+  @Option var setAside = IndexReplay.defaultMemoryBytes
+  @Option var instances = IndexReplay.defaultInstancesBetweenMarks
   /// How far the work has come is told on standard error.
   @Flag var progress = false
 
@@ -214,18 +227,32 @@ struct ReplayWorkerCommand: ParsableCommand {
       throw CommandFailure(error)
     }
     var answer: [String: JSONValue] = [:]
+    let began = { (beginning: IndexReplay.Beginning) in
+      switch beginning {
+      case .new: break
+      case .goesOn(let position): answer["went_on_after"] = .printed(position)
+      case .anew(let why): answer["began_anew"] = .text(why)
+      }
+    }
     let path: String
     if let generation {
       let generations = IndexGenerations(folder: journal.files.directory)
       path = generations.path(of: generation)
       do throws(ProjectionError) {
-        try generations.make(generation, from: journal) { tell($0) }
+        try generations.make(generation, from: journal, began: began) { tell($0) }
       } catch {
         throw CommandFailure(error)
       }
     } else {
       path = into ?? ""
-      _ = try ReplayRun.run(journal, into: path, through: through) { tell($0) }
+      do throws(ProjectionError) {
+        _ = try IndexReplay.runKept(
+          journal, upTo: through, into: path, memoryBytes: setAside, instances: instances,
+          began: began
+        ) { tell($0) }
+      } catch {
+        throw CommandFailure(error)
+      }
     }
     do throws(ProjectionError) {
       let reader = try IndexReader(path: path)
@@ -246,14 +273,12 @@ struct ReplayWorkerCommand: ParsableCommand {
 /// Replays entries into a file, in this process.
 enum ReplayRun {
   static func run(
-    _ journal: EventJournal, into path: String, through last: UInt64?,
-    progress: (UInt64) -> Void = { _ in }
+    _ journal: EventJournal, into path: String, through last: UInt64?
   ) throws(CommandFailure) -> (entries: UInt64, digest: Journal.Digest) {
     let folder = (path as NSString).deletingLastPathComponent
     do throws(ProjectionError) {
       let checkpoint = try IndexReplay.run(
-        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder,
-        progress: progress)
+        journal, upTo: last, into: path, scratch: folder.isEmpty ? "." : folder)
       return (checkpoint.position.index, try IndexReader(path: path).contentDigest())
     } catch {
       throw CommandFailure(error)

@@ -110,6 +110,7 @@ struct GenerationKeeping {
     switch generation.content {
     case .upTo: generation.isServing ? "serves" : "can serve"
     case .beingMade: "being made"
+    case .unfinished: "unfinished"
     case .unusable: "unusable"
     }
   }

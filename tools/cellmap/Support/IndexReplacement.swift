@@ -18,6 +18,15 @@ struct IndexReplacement {
     /// Whether the index that served before has the same content; nil if that was not asked, or it
     /// could not be read.
     var agreesWithServing: Bool?
+    /// The entry to which a killed replay had come, which this one went on with.
+    var wentOnAfter: String?
+    /// Why it didn't go on with one.
+    var beganAnew: String?
+
+    /// Entries that this replay read; all that it made may be more.
+    var entriesNow: UInt64 {
+      entries - min(entries, wentOnAfter.flatMap { Position($0)?.index } ?? 0)
+    }
   }
 
   /// Replays into a file outside the generations; nothing of the store is changed.
@@ -85,7 +94,9 @@ struct IndexReplacement {
       path: answer["index"] as? String ?? "",
       entries: (answer["entries"] as? NSNumber)?.uint64Value ?? 0,
       digest: answer["digest"] as? String ?? "",
-      seconds: (ContinuousClock.now - began) / .seconds(1), agreesWithServing: nil)
+      seconds: (ContinuousClock.now - began) / .seconds(1), agreesWithServing: nil,
+      wentOnAfter: answer["went_on_after"] as? String,
+      beganAnew: answer["began_anew"] as? String)
   }
 
   /// Another process has made an index meanwhile.

@@ -7,6 +7,8 @@ final class WorkProgress: Sendable {
   private let total: UInt64
   private let began = ContinuousClock.now
   private let lastShown = Mutex<ContinuousClock.Instant?>(nil)
+  /// What was done before this work began: an earlier one was killed.
+  private let before = Mutex<UInt64?>(nil)
   private static let pause = Duration.milliseconds(100)
 
   /// - Parameters:
@@ -20,6 +22,7 @@ final class WorkProgress: Sendable {
   /// Shows that so many are done, unless that was a moment ago.
   func show(_ done: UInt64) {
     let now = ContinuousClock.now
+    before.withLock { if $0 == nil { $0 = done } }
     let isDue = lastShown.withLock { last in
       if let last, now - last < Self.pause { return false }
       last = now
@@ -31,8 +34,9 @@ final class WorkProgress: Sendable {
   func text(_ done: UInt64, after time: Duration) -> String {
     let seconds = time / .seconds(1)
     let start = "\(what): \(done) of \(total)"
-    guard done > 0, seconds > 0.2 else { return start }
-    let rate = Double(done) / seconds
+    let before = before.withLock { $0 ?? 0 }
+    guard done > before, seconds > 0.2 else { return start }
+    let rate = Double(done - before) / seconds
     let left = Double(total - min(done, total)) / rate
     return start + ", \(Int(rate))/s, \(Self.words(left)) left"
   }

@@ -147,8 +147,15 @@ extension [UInt8] {
   /// The eight bytes from `start`, most significant first.
   @inline(__always)
   func bigEndianWord(at start: Int) -> UInt64 {
-    var word: UInt64 = 0
-    for offset in 0..<8 { word = word << 8 | UInt64(self[start + offset]) }
-    return word
+    UInt64(bigEndian: loaded(at: start))
+  }
+
+  /// The integer whose bytes begin at `start`, in the machine's order.
+  @inline(__always)
+  func loaded<Integer: FixedWidthInteger & BitwiseCopyable>(at start: Int) -> Integer {
+    precondition(start >= 0 && start <= count - MemoryLayout<Integer>.size, "bytes that are there")
+    return unsafe withUnsafeBytes { bytes in
+      unsafe bytes.loadUnaligned(fromByteOffset: start, as: Integer.self)
+    }
   }
 }

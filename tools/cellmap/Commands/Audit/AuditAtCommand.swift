@@ -21,6 +21,11 @@ struct AuditAtCommand: ParsableCommand {
     "host list", "conflicts list", "status",
   ]
 
+  /// A second moment would silently be the one that counts.
+  private static func namesMoment(_ word: String) -> Bool {
+    word == "--at" || word.hasPrefix("--at=")
+  }
+
   func run() throws {
     if words.first == "--help" || words.first == "-h" { throw CleanExit.helpRequest(self) }
     guard words.count > 1, words[0].first != "-" else {
@@ -28,6 +33,9 @@ struct AuditAtCommand: ParsableCommand {
     }
     _ = try PastWhen.moment(words[0], "WHEN")
     let command = Array(words.dropFirst())
+    guard !command.prefix(while: { $0 != "--" }).contains(where: Self.namesMoment) else {
+      throw ValidationError("'audit at \(words[0].prefix(80))' has its moment: leave --at out.")
+    }
     let name = command.prefix(2).joined(separator: " ")
     guard Self.readers.contains(name) || Self.readers.contains(command[0]) else {
       throw ValidationError(

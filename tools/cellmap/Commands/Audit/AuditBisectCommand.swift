@@ -183,8 +183,12 @@ struct BisectQuestion {
       guard list.after == nil else {
         throw CommandFailure(.usage, "--after is for pages of a list: leave it out.")
       }
-      let view = PastReading(map: map, past: end)
-      return .instances(try list.selection(view), isCounted: list.count)
+      guard let cell = list.cell, cell != "none" else {
+        let view = PastReading(map: map, past: end)
+        return .instances(try list.selection(view), isCounted: list.count)
+      }
+      let place = InstanceSelection.Place.cell(try Self.cell(cell, history))
+      return .instances(try list.selection(in: place), isCounted: list.count)
     default: return .cells
     }
   }

@@ -8,7 +8,7 @@ struct AuditExportCommand: ParsableCommand {
     discussion: """
       As JSON lines nothing is lost: without --from and entities, 'audit import' makes a store of them \
       with the same positions, digests and root, and tools/verify-export checks them without cellmap. \
-      CloudEvents 1.0 (JSON) are for buses and collectors; CSV is a table of the map as it is now. \
+      CloudEvents 1.0 (JSON) are for buses and collectors; CSV is a table of the map, now or --at a moment. \
       Addresses stay sealed in JSON lines, and are left out, but for their public form, of the others.
       """)
   @OptionGroup var store: StoreOptions
@@ -16,6 +16,7 @@ struct AuditExportCommand: ParsableCommand {
   @Argument(help: "The file to be made; nothing may be there. Its mode is 0600.") var file: String
   @Option(help: "jsonl, cloudevents or csv.") var format = Format.jsonl
   @Option(help: "With --format csv: cells, hosts or instances.") var table: MapTable?
+  @OptionGroup var past: PastOptions
   @Flag(
     help: "Each entry gets the proof that it is in the tree, and the export a signed checkpoint.")
   var proofs = false
@@ -34,13 +35,16 @@ struct AuditExportCommand: ParsableCommand {
     }
     guard format != .csv || entries.isEverything else {
       throw ValidationError(
-        "A table is of the map as it is now: --from and the like are for entries.")
+        "A table is of the map, now or --at a moment: --from and the like are for entries.")
+    }
+    guard format == .csv || past.at == nil else {
+      throw ValidationError("--at wants --format csv: entries are taken by --from and --to.")
     }
   }
 
   func run() throws {
     let session = try StoreSession(store)
-    if let table { return try CSVExport(table, of: session, to: file).run(json: store.json) }
+    if let table { return try CSVExport(table, of: session, past, to: file).run(json: store.json) }
     if proofs, KeyRing.holdsKeys(session.files.keys) {
       // Its first use makes the key, which the hidden half only reads.
       _ = try SigningKeys.signer(of: session)

@@ -100,10 +100,9 @@ struct VerifyWorkerCommand: ParsableCommand {
     let index = IndexGenerations(folder: journal.files.directory)
     let checkpoint: IndexCheckpoint
     let found: Journal.Digest
-    let path: String
+    let reader: IndexReader
     do throws(ProjectionError) {
-      let reader = try index.open(store: journal.store).reader
-      path = reader.path
+      reader = try index.open(store: journal.store).reader
       try reader.beginSnapshot()
       checkpoint = try reader.checkpoint()
       found = try reader.checkIndex()
@@ -111,17 +110,24 @@ struct VerifyWorkerCommand: ParsableCommand {
       throw CommandFailure(error)
     }
     do throws(JournalError) { _ = try journal.refresh() } catch { throw CommandFailure(error) }
-    try StoreSession.check(checkpoint, at: path, against: journal)
-    let scratch = index.scratchPath
-    defer { for suffix in ["", "-wal", "-shm"] { unlink(scratch + suffix) } }
+    try StoreSession.check(checkpoint, at: reader.path, against: journal)
+    // A copy of a store may be mounted for reading only.
+    let isWritable = access(index.folder, W_OK) == 0
+    let scratch = isWritable ? index.scratchPath : Self.scratchElsewhere
+    defer { for suffix in IndexGenerations.fileSuffixes { unlink(scratch + suffix) } }
     let replayed = try ReplayRun.run(
       journal, into: scratch, through: checkpoint.position.index)
     guard replayed.digest == found else {
       throw CommandFailure(
         .integrity,
-        "The index \(path) is not what the journal says up to \(checkpoint.position). "
-          + "Make it again with 'cellmap replay'.")
+        "The index \(reader.path) is not what the journal says up to \(checkpoint.position)."
+          + ComparisonOutput.firstDifference(of: reader, from: scratch)
+          + " Make it again with 'cellmap replay'.")
     }
     return found
+  }
+
+  private static var scratchElsewhere: String {
+    NSTemporaryDirectory() + "/cellmap-verify-\(getpid()).sqlite"
   }
 }

@@ -33,6 +33,14 @@ struct ComparisonOutput {
     throw ExitCode(ExitStatus.finding.rawValue)
   }
 
+  /// The first difference as a sentence, with a space before it; nothing where it can't be told.
+  static func firstDifference(of index: IndexReader, from path: String) -> String {
+    guard let replay = try? IndexReader(path: path),
+      let found = try? IndexComparison.firstDifference(of: index, from: replay)
+    else { return "" }
+    return " First difference: \(name(of: found)): \(sentence(found))"
+  }
+
   private func sayEqual(_ path: String, _ position: Position) {
     if json {
       let fields: [String: JSONValue] = [
@@ -64,7 +72,8 @@ struct ComparisonOutput {
       return Console.print(JSONValue.object(fields).line)
     }
     Console.say("The index \(path) is not what the journal says up to \(position).")
-    Console.say("First difference: \(difference.table) \(difference.key): \(sentence(difference))")
+    Console.say(
+      "First difference: \(Self.name(of: difference)): \(Self.sentence(difference))")
     if !difference.changes.isEmpty {
       Console.say(
         "From the index to the journal: \(DifferenceOutput.sentence(difference.changes, naming)).")
@@ -102,7 +111,13 @@ struct ComparisonOutput {
     }
   }
 
-  private func sentence(_ difference: IndexDifference) -> String {
+  /// The row: the key alone where it says what it is of.
+  private static func name(of difference: IndexDifference) -> String {
+    difference.key.hasPrefix(difference.table)
+      ? difference.key : "\(difference.table) \(difference.key)"
+  }
+
+  private static func sentence(_ difference: IndexDifference) -> String {
     switch difference.what {
     case .missing: "the index lacks the row."
     case .surplus: "the index has a row that should not be there."

@@ -23,13 +23,13 @@ enum EntityArgument {
     guard let entity = found.first else {
       throw CommandFailure(
         .unknown,
-        "The journal has no entry about \(text.prefix(80)). Entries up to \(history.head) "
+        "The journal has no entry about '\(text.prefix(80))'. Entries up to \(history.head) "
           + "were looked at.")
     }
     guard found.count == 1 else {
       throw CommandFailure(
         .refused,
-        "\(text.prefix(80)) may be \(found.map(\.description).joined(separator: " or ")). Write 'cell:', "
+        "'\(text.prefix(80))' may be \(found.map(\.description).joined(separator: " or ")). Write 'cell:', "
           + "'host:' or 'instance:' before it, or the cell's UUID.")
     }
     return entity

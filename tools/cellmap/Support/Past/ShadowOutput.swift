@@ -72,7 +72,9 @@ struct ShadowOutput {
     DifferenceReport(shadow.differences, naming: naming)
       .print(entries: "LEFT OUT", empty: "Nothing would be different.", limit: limit)
     if shadow.unchanged > 0 {
-      Console.print("\(counted(shadow.unchanged, "thing")) would be what they are now.")
+      let isOne = shadow.unchanged == 1
+      Console.print(
+        "\(counted(shadow.unchanged, "thing")) would be what \(isOne ? "it is" : "they are") now.")
     }
     guard shadow.misfitCount > 0 else { return }
     Console.print("\nEntries that make no sense without those:")

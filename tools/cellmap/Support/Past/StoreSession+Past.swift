@@ -142,5 +142,5 @@ final class ScratchIndex {
 
   init(_ path: String) { self.path = path }
 
-  deinit { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }
+  deinit { for suffix in IndexGenerations.fileSuffixes { unlink(path + suffix) } }
 }

@@ -31,16 +31,18 @@ enum MapTable: String, ExpressibleByArgument, CaseIterable {
 struct CSVExport {
   private let table: MapTable
   private let session: StoreSession
+  private let past: PastOptions
   private let path: String
 
-  init(_ table: MapTable, of session: StoreSession, to path: String) {
+  init(_ table: MapTable, of session: StoreSession, _ past: PastOptions, to path: String) {
     self.table = table
     self.session = session
+    self.past = past
     self.path = path
   }
 
   func run(json: Bool) throws(CommandFailure) {
-    let map = try session.map()
+    let map = try session.wholeMap(past)
     let file = try filing { () throws(FileError) in try NewFile(path) }
     var rows = 0
     try write(table.columns.joined(separator: ","), to: file)
@@ -51,13 +53,15 @@ struct CSVExport {
     }
     try filing { () throws(FileError) in try file.finish() }
     if json {
-      return Console.print(
-        JSONValue.object([
-          "file": .text(path), "format": "csv", "table": .text(table.rawValue),
-          "rows": .number(rows), "position": .printed(map.head),
-        ]).line)
+      let fields: [String: JSONValue] = [
+        "file": .text(path), "format": "csv", "table": .text(table.rawValue),
+        "rows": .number(rows),
+      ]
+      return Console.print(JSONValue.object(fields.merging(map.label) { $1 }).line)
     }
-    Console.say("Wrote \(rows) \(table.rawValue) into \(path), as they are at \(map.head).")
+    let tense = map.past == nil ? "are" : "were"
+    Console.say(
+      "Wrote \(rows) \(table.rawValue) into \(path), as they \(tense) at \(map.head).")
   }
 
   private func forEachRow(

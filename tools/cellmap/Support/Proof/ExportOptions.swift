@@ -35,15 +35,15 @@ struct ExportOptions: ParsableArguments {
     // An age is told once, as the time that it is.
     if let from { words.append("--from=\(try PastWhen.moment(from, "--from"))") }
     if let to { words.append("--to=\(try PastWhen.moment(to, "--to"))") }
-    for text in cell {
-      // A cell that is gone has its UUID still.
-      let id: CellID
-      if let given = CellID(text) {
-        id = given
-      } else {
-        id = try session.map().cell(named: text).id
+    if !cell.isEmpty {
+      let history = try session.history()
+      // One that is gone, or has another name by now, is found under the name that it bore.
+      for text in cell {
+        guard case .cell(let id) = try EntityArgument.entity("cell:" + text, history) else {
+          continue
+        }
+        words.append("--cell=\(id)")
       }
-      words.append("--cell=\(id)")
     }
     words += host.map { "--host=\($0)" } + instance.map { "--instance=\($0)" }
     return words
