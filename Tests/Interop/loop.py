@@ -28,9 +28,9 @@ FIELDS = ("cell", "project", "user", "queued_for_delete")
 class Beside:
     """One of the commands that run beside Nova, over and over, some of them killed."""
 
-    def __init__(self, cellmap, words, dies_within, seed, gate=None):
+    def __init__(self, cellmap, words, dies_within, seed):
         self.cellmap, self.words, self.dies_within = cellmap, words, dies_within
-        self.random, self.gate = random.Random(seed), gate or threading.Lock()
+        self.random = random.Random(seed)
         self.runs = self.kills = 0
         self.problems, self.stopped = [], threading.Event()
         self.thread = threading.Thread(target=self.loop)
@@ -38,8 +38,7 @@ class Beside:
 
     def loop(self):
         while not self.stopped.is_set():
-            with self.gate:
-                self.once()
+            self.once()
             self.stopped.wait(0.05)
 
     def once(self):
@@ -136,18 +135,16 @@ def work(cloud, release, seconds, seed):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE) for number in range(WORKERS)]
 
 
-def by_hand(suite, cloud, gate, number, rows, chance):
-    """An UPDATE in the API database, seen by whoever follows.
-
-    `publish` rests meanwhile: SQL leaves the row's time alone, so that the map would be the newer."""
+def by_hand(suite, cloud, number, rows, chance):
+    """An UPDATE in the API database, which leaves the row's times alone: whoever follows sees it, and
+    `publish` doesn't set it back."""
     instance = chance.choice(sorted(rows))
-    with gate:
-        cloud.execute(f"UPDATE instance_mappings SET user_id = 'by-hand-{number}'"
-                      f" WHERE instance_uuid = '{instance}'")
-        end, said = time.monotonic() + PATIENCE, {}
-        while time.monotonic() < end and said.get("user") != f"by-hand-{number}":
-            time.sleep(0.2)
-            said = json.loads(cloud.cellmap.run("instance", "show", instance, "--json"))
+    cloud.execute(f"UPDATE instance_mappings SET user_id = 'by-hand-{number}'"
+                  f" WHERE instance_uuid = '{instance}'")
+    end, said = time.monotonic() + PATIENCE, {}
+    while time.monotonic() < end and said.get("user") != f"by-hand-{number}":
+        time.sleep(0.2)
+        said = json.loads(cloud.cellmap.run("instance", "show", instance, "--json"))
     suite.check(said.get("user") == f"by-hand-{number}" and said.get("observed") is True
                 and bool(said["observed_to"]), f"loop: an UPDATE by hand: {said}")
     return instance, f"by-hand-{number}"
@@ -200,7 +197,7 @@ def once_each(suite, left, entries):
 def run(suite, program, release, server, folder, work_folder, seconds, seed):
     """The loop, for so many seconds, and then what is left of it."""
     cloud, before = Cloud(program, server, folder, work_folder), suite.passed + suite.failed
-    chance, gate = random.Random(seed), threading.Lock()
+    chance = random.Random(seed)
     try:
         cloud.cellmap.init()
         cloud.cellmap.run(*cloud.words("adopt", f"@{cloud.api}"))
@@ -212,15 +209,14 @@ def run(suite, program, release, server, folder, work_folder, seconds, seed):
         rest = {name: row for name, row in at_first.items() if name not in gone and row["cell"]}
         workers = work(cloud, release, seconds, seed)
         beside = [Beside(cloud.cellmap, cloud.follow, 4, f"{seed} follow"),
-                  Beside(cloud.cellmap, cloud.publish, 0.4, f"{seed} publish", gate),
+                  Beside(cloud.cellmap, cloud.publish, 0.4, f"{seed} publish"),
                   Beside(cloud.cellmap, cloud.reconcile, 2, f"{seed} reconcile")]
         hands, end = {}, time.monotonic() + seconds
         cloud.execute("DELETE FROM instance_mappings WHERE instance_uuid IN ("
                       + ", ".join(f"'{name}'" for name in gone) + ")")
         try:
             while time.monotonic() < end:
-                instance, user = by_hand(
-                    suite, cloud, gate, len(hands), rest.keys() - hands.keys(), chance)
+                instance, user = by_hand(suite, cloud, len(hands), rest.keys() - hands.keys(), chance)
                 hands[instance] = user
                 time.sleep(3)
             said = [worker.communicate() for worker in workers]
