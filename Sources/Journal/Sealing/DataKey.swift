@@ -32,18 +32,9 @@ struct DataKey {
   /// - Throws: `file`; the file is as it was.
   func write(to folder: String, of store: StoreID, under master: StoredKey) throws(KeyError) {
     let clear = unsafe key.withUnsafeBytes { unsafe Array($0) }
-    guard
-      let wrapped = try? AES.GCM.seal(
-        clear, using: master.key, authenticating: DataKey.context(store, cell, id)
-      ).combined
-    else { preconditionFailure("AES-GCM wraps any key under a 256-bit key") }
-    let bytes =
-      DataKey.magic + id.uuid.bytes + cell.uuid.bytes + master.id.uuid.bytes + Array(wrapped)
-    do throws(FileError) {
-      try SmallFile.replace(DataKey.path(of: id, in: folder), with: bytes)
-    } catch {
-      throw .file(error)
-    }
+    try master.writeWrapped(
+      clear, bound: DataKey.context(store, cell, id),
+      behind: DataKey.magic + id.uuid.bytes + cell.uuid.bytes, to: DataKey.path(of: id, in: folder))
   }
 
   /// What the file of a key says, before it is opened.
@@ -71,9 +62,7 @@ struct DataKey {
 
     /// - Throws: `damaged`.
     func opened(by master: StoredKey, of store: StoreID) throws(KeyError) -> DataKey {
-      guard let box = try? AES.GCM.SealedBox(combined: sealed),
-        let clear = try? AES.GCM.open(
-          box, using: master.key, authenticating: DataKey.context(store, cell, id))
+      guard let clear = master.unwrapped(sealed, bound: DataKey.context(store, cell, id))
       else { throw .damaged(path) }
       return DataKey(id: id, cell: cell, key: SymmetricKey(data: clear))
     }

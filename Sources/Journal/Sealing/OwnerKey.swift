@@ -84,18 +84,9 @@ struct OwnerKey {
   func write(to folder: String, of store: StoreID, under master: StoredKey) throws(KeyError) {
     let secret = unsafe key.withUnsafeBytes { unsafe Array($0) }
     let clear = secret + (project.map { [1] + Array($0.string.utf8) } ?? [0])
-    guard
-      let wrapped = try? AES.GCM.seal(
-        clear, using: master.key, authenticating: OwnerKey.context(store, id)
-      ).combined
-    else { preconditionFailure("AES-GCM wraps any key under a 256-bit key") }
-    do throws(FileError) {
-      try SmallFile.replace(
-        OwnerKey.path(of: id, in: folder),
-        with: OwnerKey.magic + id.uuid.bytes + master.id.uuid.bytes + Array(wrapped))
-    } catch {
-      throw .file(error)
-    }
+    try master.writeWrapped(
+      clear, bound: OwnerKey.context(store, id), behind: OwnerKey.magic + id.uuid.bytes,
+      to: OwnerKey.path(of: id, in: folder))
   }
 
   /// What the file of a key says, before it is opened.
@@ -120,11 +111,8 @@ struct OwnerKey {
 
     /// - Throws: `damaged`.
     func opened(by master: StoredKey, of store: StoreID) throws(KeyError) -> OwnerKey {
-      guard let box = try? AES.GCM.SealedBox(combined: sealed),
-        let opened = try? AES.GCM.open(
-          box, using: master.key, authenticating: OwnerKey.context(store, id)),
-        opened.count > 32, case let clear = Array(opened), clear[32] <= 1,
-        let name = ByteText(utf8: Array(clear[33...]))
+      guard let clear = master.unwrapped(sealed, bound: OwnerKey.context(store, id)),
+        clear.count > 32, clear[32] <= 1, let name = ByteText(utf8: Array(clear[33...]))
       else { throw .damaged(path) }
       return OwnerKey(
         id: id, project: clear[32] == 1 ? name : nil,

@@ -76,3 +76,31 @@ struct StoredKey {
     }
   }
 }
+
+// MARK: The master
+
+extension StoredKey {
+  /// Writes the file of a key that this master wraps: the heading, the master's id, and `clear` sealed with
+  /// what it is bound to. Durable once this returns.
+  ///
+  /// - Throws: `file`; the file is as it was.
+  func writeWrapped(
+    _ clear: [UInt8], bound context: [UInt8], behind heading: [UInt8], to path: String
+  ) throws(KeyError) {
+    guard let wrapped = try? AES.GCM.seal(clear, using: key, authenticating: context).combined
+    else { preconditionFailure("AES-GCM wraps any key under a 256-bit key") }
+    do throws(FileError) {
+      try SmallFile.replace(path, with: heading + id.uuid.bytes + Array(wrapped))
+    } catch {
+      throw .file(error)
+    }
+  }
+
+  /// What this master has wrapped; nil if the bytes were changed, or are bound to something else.
+  func unwrapped(_ sealed: [UInt8], bound context: [UInt8]) -> [UInt8]? {
+    guard let box = try? AES.GCM.SealedBox(combined: sealed),
+      let clear = try? AES.GCM.open(box, using: key, authenticating: context)
+    else { return nil }
+    return Array(clear)
+  }
+}

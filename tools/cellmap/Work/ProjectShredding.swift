@@ -105,7 +105,7 @@ struct ProjectShredding {
       "cell": .null, "keys": .list(key.map { [.printed($0)] } ?? []),
       "instances": .number(instances), "dry_run": .flag(isTrial),
     ]
-    let found = "\(instances) \(instances == 1 ? "instance" : "instances")"
+    let found = counted(instances, "instance")
     guard let outcome else {
       if store.json {
         json["changed"] = .flag(false)
