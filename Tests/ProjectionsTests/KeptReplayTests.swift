@@ -217,6 +217,49 @@ import Testing
     }
   }
 
+  /// The first page is there, and the journal that takes it back: killed between the write and the commit.
+  @Test func `killed at the first write of all, it begins anew`() throws {
+    try withJournal(seed: 80) { journal, folder in
+      let path = folder + "/begun"
+      let whole = try replay(journal, into: folder + "/whole").checkpoint
+      try Data(contentsOf: URL(filePath: folder + "/whole")).prefix(4_096)
+        .write(to: URL(filePath: path))
+      try Data().write(to: URL(filePath: path + "-spill"))
+      // Source: "The Rollback Journal", SQLite's file format: no page yet, of a file that was empty.
+      let header: [UInt8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]
+      let numbers: [UInt32] = [0, 0, 0, 512, 4_096]
+      var rollback = Data(header)
+      for number in numbers {
+        withUnsafeBytes(of: number.bigEndian) { rollback.append(contentsOf: $0) }
+      }
+      rollback.append(Data(count: 512 - rollback.count))
+      try rollback.write(to: URL(filePath: path + "-journal"))
+      let made = try replay(journal, into: path)
+      #expect(made.checkpoint == whole && made.beginning == .anew(why: "it had only begun"))
+    }
+  }
+
+  @Test func `asked again once it is whole, it says so, and takes nothing else for it`() throws {
+    try withJournal(seed: 78) { journal, folder in
+      let path = folder + "/whole"
+      let made = try replay(journal, upTo: 300, into: path).checkpoint
+      let bytes = try Data(contentsOf: URL(filePath: path))
+      let again = try replay(journal, upTo: 300, into: path)
+      #expect(again.checkpoint == made && again.beginning == .goesOn(after: made.position))
+      for last in [nil, 299, 301] as [UInt64?] {
+        #expect(throws: ProjectionError.fileExists(path: path)) {
+          try replay(journal, upTo: last, into: path)
+        }
+      }
+      try withJournal(seed: 79) { other, _ in
+        #expect(throws: ProjectionError.fileExists(path: path)) {
+          try replay(other, upTo: 300, into: path)
+        }
+      }
+      #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
+    }
+  }
+
   /// The generation of that number is the next one, and is gone on with.
   private func makeLeft(
     _ number: UInt64, of journal: EventJournal, _ generations: IndexGenerations

@@ -18,7 +18,8 @@ struct ReplayCommand: ParsableCommand {
       some entries had never been. None of these changes anything. docs/audit.md has examples.
       """)
   @OptionGroup var store: StoreOptions
-  @Option(help: "Into another file, which must not exist, or which a killed replay has left.")
+  @Option(
+    help: "Into another file, which must not exist, or which the same replay has left or made.")
   var into: String?
   @Option(
     help: ArgumentHelp(
@@ -175,13 +176,7 @@ struct ReplayCommand: ParsableCommand {
           "went_on_after": .text(result.wentOnAfter), "began_anew": .text(result.beganAnew),
         ]).line)
     } else {
-      let rate = Int(Double(result.entriesNow) / max(result.seconds, 0.001))
-      Console.say(
-        "Replayed \(counted(result.entries, "entry")) in \(String(format: "%.2f", result.seconds)) s "
-          + "(\(rate)/s) into \(result.path).")
-      if let position = result.wentOnAfter {
-        Console.print("Went on after entry \(position), to which a killed replay had come.")
-      }
+      tell(result)
       if let why = result.beganAnew {
         Console.print("Began anew after a killed replay: \(why).")
       }
@@ -193,6 +188,21 @@ struct ReplayCommand: ParsableCommand {
       }
     }
     if result.agreesWithServing == false { throw ExitCode(ExitStatus.finding.rawValue) }
+  }
+
+  private func tell(_ result: IndexReplacement.Result) {
+    guard result.entriesNow > 0 || result.entries == 0 else {
+      return Console.say(
+        "An earlier replay has made \(result.path), of \(counted(result.entries, "entry")); nothing "
+          + "was left to do.")
+    }
+    let rate = Int(Double(result.entriesNow) / max(result.seconds, 0.001))
+    Console.say(
+      "Replayed \(counted(result.entries, "entry")) in \(String(format: "%.2f", result.seconds)) s "
+        + "(\(rate)/s) into \(result.path).")
+    if let position = result.wentOnAfter {
+      Console.print("Went on after entry \(position), to which a killed replay had come.")
+    }
   }
 }
 
