@@ -144,7 +144,7 @@ extension CellRouter {
   ) throws(ProjectionError) -> MappedInstance? {
     if let known = cached(id, in: map) { return known }
     guard case .open(let readers) = map.index else { return try unusable(map) }
-    if let held = map.overlay.held(id) { return keep(id, held, in: map) }
+    if !map.overlay.isEmpty, let held = map.overlay.held(id) { return keep(id, held, in: map) }
     return try readers.with { reader throws(ProjectionError) in
       keep(id, try reader.lookup(id), in: map)
     }

@@ -223,13 +223,28 @@ struct TargetContext: Sendable {
 struct CellDirectory: Sendable {
   /// nil for a cell that is gone.
   private(set) var targets: [CellTarget?] = []
-  private var numbers: [CellID: Int] = [:]
+  /// By UUID: a cell is found by halving, in less time than its UUID is hashed.
+  private var numbers: [(id: CellID, number: Int)] = []
   private let context: TargetContext
 
   init(context: TargetContext) { self.context = context }
 
   /// The cell; nil if the map doesn't hold it.
-  func target(_ id: CellID) -> CellTarget? { numbers[id].flatMap { targets[$0] } }
+  func target(_ id: CellID) -> CellTarget? {
+    let place = place(of: id)
+    guard place < numbers.count, numbers[place].id == id else { return nil }
+    return targets[numbers[place].number]
+  }
+
+  /// Where a cell is in `numbers`, or belongs.
+  private func place(of id: CellID) -> Int {
+    var (low, high) = (0, numbers.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if numbers[middle].id < id { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   /// The cell at a number; nil if it is gone, or came later than this directory.
   func target(at number: Int) -> CellTarget? { number < targets.count ? targets[number] : nil }
@@ -238,15 +253,16 @@ struct CellDirectory: Sendable {
   var isEmpty: Bool { targets.allSatisfy { $0 == nil } }
 
   /// All cells, by UUID.
-  var all: [CellTarget] { targets.compactMap(\.self).sorted { $0.id < $1.id } }
+  var all: [CellTarget] { numbers.compactMap { targets[$0.number] } }
 
   /// Sets what the map holds of a cell; one that didn't change keeps its connections.
   mutating func set(_ id: CellID, to row: CellRow?) {
-    let number = numbers[id] ?? targets.count
-    if number == targets.count {
-      numbers[id] = number
+    let place = place(of: id)
+    if place == numbers.count || numbers[place].id != id {
+      numbers.insert((id, targets.count), at: place)
       targets.append(nil)
     }
+    let number = numbers[place].number
     if targets[number]?.row == row { return }
     targets[number] = row.map {
       CellTarget(id: id, row: $0, number: number, context: context)
@@ -255,7 +271,7 @@ struct CellDirectory: Sendable {
 
   /// Sets all cells; those that aren't named are gone.
   mutating func set(_ rows: [CellID: CellRow]) {
-    for id in Set(numbers.keys).subtracting(rows.keys) { set(id, to: nil) }
+    for id in numbers.map(\.id) where rows[id] == nil { set(id, to: nil) }
     for (id, row) in rows { set(id, to: row) }
   }
 }

@@ -20,7 +20,7 @@ final class MapSnapshot: Sendable {
   enum IndexState: Sendable {
     case open(IndexReaders)
     /// It can't be read; cells must be asked instead, until it is made again.
-    case unusable(ProjectionError)
+    indirect case unusable(ProjectionError)
 
     var readers: IndexReaders? {
       if case .open(let readers) = self { readers } else { nil }

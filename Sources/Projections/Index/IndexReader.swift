@@ -150,22 +150,18 @@ public final class IndexReader {
     // SQLite found the row by comparing its key, so the key that was asked for is hashed.
     var hasher = RowHasher(table: UInt64(InstanceTable.number))
     hasher.add(key: (id.uuid.high, id.uuid.low))
-    var route = InstanceRoute(
-      cell: nil, isQueuedForDelete: try routeByID.flagIfPresent(1),
-      changedAt: UInt64(bitPattern: try routeByID.integer(2)))
-    if routeByID.isNull(0) {
-      hasher.addNull()
-    } else {
-      let cell = try routeByID.uuid(0)
-      hasher.add(key: (cell.high, cell.low))
-      route.cell = CellID(cell)
-    }
-    hasher.add(try routeByID.integerIfPresent(1))
-    hasher.add(Int64(bitPattern: route.changedAt))
+    let cell = try routeByID.uuidIfPresent(0)
+    let mark = try routeByID.integerIfPresent(1)
+    let changedAt = try routeByID.integer(2)
+    if let cell { hasher.add(key: (cell.high, cell.low)) } else { hasher.addNull() }
+    hasher.add(mark)
+    hasher.add(changedAt)
     guard hasher.finish().checksum == (try routeByID.integer(3)) else {
       throw .damaged(path: path, what: "a row of instance with another checksum of its route")
     }
-    return route
+    return InstanceRoute(
+      cell: cell.map { CellID($0) }, isQueuedForDelete: mark.map { $0 != 0 },
+      changedAt: UInt64(bitPattern: changedAt))
   }
 
   /// All that the map holds of an instance; nil if it holds none.

@@ -160,8 +160,7 @@ struct RowReader {
   mutating func uuid() throws(ProjectionError) -> UUID128 { try statement.uuid(next()) }
 
   mutating func uuidIfPresent() throws(ProjectionError) -> UUID128? {
-    let column = next()
-    return statement.isNull(column) ? nil : try statement.uuid(column)
+    try statement.uuidIfPresent(next())
   }
 
   mutating func text() throws(ProjectionError) -> ByteText { try statement.text(next()) }

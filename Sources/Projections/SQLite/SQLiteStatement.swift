@@ -240,7 +240,11 @@ extension SQLiteStatement {
   /// The integer in a column; nil for NULL.
   @inline(__always)
   public func integerIfPresent(_ column: Int) throws(ProjectionError) -> Int64? {
-    isNull(column) ? nil : try integer(column)
+    switch type(column) {
+    case .integer: unsafe sqlite3_column_int64(handle, Int32(column))
+    case .null: nil
+    default: throw typeFailure(.integer, column)
+    }
   }
 
   /// Whether a column is not 0, as Nova and SQLite keep flags; nil for NULL.
@@ -318,6 +322,12 @@ extension SQLiteStatement {
   @inline(__always)
   public func key(_ column: Int) throws(ProjectionError) -> (high: UInt64, low: UInt64) {
     try require(.blob, column)
+    return try bytes16(column)
+  }
+
+  /// The 16 bytes of a column that is a blob.
+  @inline(__always)
+  private func bytes16(_ column: Int) throws(ProjectionError) -> (high: UInt64, low: UInt64) {
     let bytes = unsafe sqlite3_column_blob(handle, Int32(column))
     guard let bytes = unsafe bytes, unsafe sqlite3_column_bytes(handle, Int32(column)) == 16 else {
       throw typeFailure(.blob, column)
@@ -334,6 +344,18 @@ extension SQLiteStatement {
   @inline(__always)
   public func uuid(_ column: Int) throws(ProjectionError) -> UUID128 {
     let halves = try key(column)
+    return UUID128(high: halves.high, low: halves.low)
+  }
+
+  /// The UUID in a blob column of 16 bytes; nil for NULL.
+  @inline(__always)
+  public func uuidIfPresent(_ column: Int) throws(ProjectionError) -> UUID128? {
+    switch type(column) {
+    case .blob: break
+    case .null: return nil
+    default: throw typeFailure(.blob, column)
+    }
+    let halves = try bytes16(column)
     return UUID128(high: halves.high, low: halves.low)
   }
 
