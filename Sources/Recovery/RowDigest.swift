@@ -1,16 +1,62 @@
 internal import Journal
 
 extension KeyRing {
-  /// The digest of a row of Nova's: it covers each column with its length, so that NULL and empty text
-  /// differ.
-  func rowDigest(_ columns: [ByteText?]) -> Digest {
-    var bytes: [UInt8] = []
+  /// The digest of a row of Nova's, of the columns that `add` adds.
+  func rowDigest(_ add: (inout RowText) -> Void) -> Digest {
+    var row = RowText()
+    add(&row)
+    return digest(of: row.bytes)
+  }
+}
+
+/// The columns of a row as text, each behind its length, so that NULL and empty text differ.
+struct RowText {
+  fileprivate private(set) var bytes: [UInt8] = []
+  /// A column whose length isn't known before it is written.
+  private var column: [UInt8] = []
+
+  fileprivate init() {
     bytes.reserveCapacity(512)
-    for column in columns {
-      bytes.append(contentsOf: String(column?.string.utf8.count ?? -1).utf8)
-      bytes.append(UInt8(ascii: ":"))
-      if let column { bytes.append(contentsOf: column.string.utf8) }
-    }
-    return digest(of: bytes)
+    column.reserveCapacity(36)
+  }
+
+  mutating func add(_ text: ByteText?) {
+    guard let text else { return add() }
+    begin(text.string.utf8.count)
+    bytes.append(contentsOf: text.string.utf8)
+  }
+
+  mutating func add(_ uuid: UUID128) {
+    begin(36)
+    bytes.append(textOf: uuid)
+  }
+
+  mutating func add(_ number: Int64) { add { $0.append(decimal: Int(number)) } }
+
+  mutating func add(_ time: Timestamp?) {
+    guard let time else { return add() }
+    add { time.append(to: &$0) }
+  }
+
+  mutating func add(_ flag: Bool) {
+    begin(1)
+    bytes.append(UInt8(ascii: flag ? "1" : "0"))
+  }
+
+  mutating func add(_ flag: Bool?) { if let flag { add(flag) } else { add() } }
+
+  /// NULL.
+  private mutating func add() { begin(-1) }
+
+  private mutating func begin(_ count: Int) {
+    bytes.append(decimal: count)
+    bytes.append(UInt8(ascii: ":"))
+  }
+
+  private mutating func add(_ write: (inout [UInt8]) -> Void) {
+    column.removeAll(keepingCapacity: true)
+    write(&column)
+    begin(column.count)
+    bytes.append(contentsOf: column)
   }
 }

@@ -18,7 +18,8 @@ struct FollowingStep {
   private(set) var transactionID: UInt64 = 0
 
   private var overlay = Overlay()
-  private var evidence: [MapSnapshot.PendingEvidence] = []
+  /// nil where nothing can say it.
+  private var evidence: [MapSnapshot.PendingEvidence]? = []
   private var changedCells: [EntryChange] = []
   private var position = Position.start
   private var head = Position.start
@@ -53,7 +54,7 @@ struct FollowingStep {
     if isSame {
       overlay = old.overlay
       overlay.drop(upTo: checkpoint.position.index)
-      evidence = old.evidence.filter { $0.index > checkpoint.position.index }
+      evidence = old.evidence?.filter { $0.index > checkpoint.position.index }
     }
     try readHead()
     if !isSame || checkpoint.position.index > head.index {
@@ -75,14 +76,18 @@ struct FollowingStep {
   /// of them; where none was, all entries about cells are read, once. Instances must be looked for
   /// in the cells.
   ///
+  /// By what a cell's database is recognised only the index said until now; all entries about cells say
+  /// it too. If they can't be read, or are in doubt, no database is believed that isn't known already.
+  ///
   /// - Throws: `journal`.
   mutating func follow(without error: ProjectionError) throws(RouterError) -> MapSnapshot {
-    if old.index.readers == nil { evidence = old.evidence }
     try readHead()
     position = head
     var cells = old.cells
     if !cells.isEmpty {
+      evidence = old.evidence
       try readTail(folding: .max, over: nil)
+      if old.index.readers != nil || evidence == nil { evidence = evidenceInJournal(error) }
     } else if !error.putsJournalInDoubt {
       let changes = try onJournal { () throws(JournalError) in
         try journal.changes(of: .cell, after: 0)
@@ -95,6 +100,13 @@ struct FollowingStep {
       cells.set(id, to: CellRow.folded(event, at: change.position.index, into: before))
     }
     return snapshot(cells, .unusable(error))
+  }
+
+  private func evidenceInJournal(_ error: ProjectionError) -> [MapSnapshot.PendingEvidence]? {
+    guard !error.putsJournalInDoubt, let changes = try? journal.changes(of: .cell, after: 0) else {
+      return nil
+    }
+    return changes.compactMap { MapSnapshot.PendingEvidence($0) }
   }
 
   private func snapshot(_ cells: CellDirectory, _ index: MapSnapshot.IndexState) -> MapSnapshot {
@@ -175,8 +187,15 @@ struct FollowingStep {
   }
 
   private mutating func noteEvidence(_ change: EntryChange) {
-    guard case .cell(let id, .identityRecorded(let identity)) = change.event else { return }
-    evidence.append(.init(index: change.position.index, cell: id, identity: identity))
+    if let found = MapSnapshot.PendingEvidence(change) { evidence?.append(found) }
+  }
+}
+
+extension MapSnapshot.PendingEvidence {
+  /// nil for an entry that has none.
+  fileprivate init?(_ change: EntryChange) {
+    guard case .cell(let id, .identityRecorded(let identity)) = change.event else { return nil }
+    self.init(index: change.position.index, cell: id, identity: identity)
   }
 }
 

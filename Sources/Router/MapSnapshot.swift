@@ -13,8 +13,9 @@ final class MapSnapshot: Sendable {
   /// Entries after the index's checkpoint, up to `position`.
   let overlay: Overlay
   let cells: CellDirectory
-  /// Evidence in entries that the index may lack; all that was read of, where there is no index.
-  let evidence: [PendingEvidence]
+  /// Evidence in entries that the index may lack; all that there is, where there is no index; nil where
+  /// the journal can't say it either.
+  let evidence: [PendingEvidence]?
   let index: IndexState
 
   enum IndexState: Sendable {
@@ -36,7 +37,7 @@ final class MapSnapshot: Sendable {
 
   init(
     position: Position, behind: UInt64, overlay: Overlay, cells: CellDirectory,
-    evidence: [PendingEvidence], index: IndexState
+    evidence: [PendingEvidence]?, index: IndexState
   ) {
     self.position = position
     self.behind = behind
@@ -76,6 +77,7 @@ extension MapSnapshot {
 extension MapSnapshot {
   /// Some of what is recorded of a cell, and instances that its database should have.
   func recorded(of cell: CellID, limit: Int) throws(ProjectionError) -> RecordedIdentity {
+    let evidence = try knownEvidence
     let pending = evidence.filter { $0.cell == cell }
     let isReplaced = pending.contains { $0.identity.replacesEarlier }
     let afterReplacement =
@@ -108,8 +110,8 @@ extension MapSnapshot {
 
   /// The cells of which a service or compute node with that UUID is recorded.
   func cells(recording uuid: UUID128) throws(ProjectionError) -> [CellID] {
-    var found = Set(
-      evidence.filter {
+    var found = try Set(
+      knownEvidence.filter {
         $0.identity.services.contains(uuid) || $0.identity.computeNodes.contains(uuid)
       }.map(\.cell))
     if case .open(let readers) = index {
@@ -120,6 +122,14 @@ extension MapSnapshot {
     }
     // What was recorded of a cell that is gone proves nothing any more.
     return found.filter { cells.target($0) != nil }
+  }
+
+  private var knownEvidence: [PendingEvidence] {
+    get throws(ProjectionError) {
+      if let evidence { return evidence }
+      if case .unusable(let error) = index { throw error }
+      return []
+    }
   }
 
   /// Some of the values, spread over all of them.

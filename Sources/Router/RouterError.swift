@@ -26,7 +26,7 @@ extension RouterError: CustomStringConvertible {
         + "of its last page, which needs no instance."
     case .markerUnreadable(let id, let reason):
       "Where instance \(id) stands in that order can't be read: "
-        + "\(reason?.description ?? "it has no cell yet.") Give the token of the last page instead."
+        + "\(reason?.description ?? "the map has no cell for it.") Give the token of the last page instead."
     }
   }
 }

@@ -10,27 +10,53 @@ import Testing
     try withCommand { bed in
       try bed.makeStore()
       let head = try bed.done("status", "--json").object["position"] as? String
-      let command = "exec '\(CommandBed.program)'"
       for words in [
         "cell add $'c\\xff' --database sqlite:///c.sqlite --queue none:/// --reason t",
         "cell add c --database $'mysql://u:p\\xffw@h/db' --queue none:/// --reason t",
         "cell disable alpha --reason $'\\xc3('", "--store $'s\\xff' status",
         "cell add c --database - --queue none:/// --reason t <<< $'mysql://u:p\\xffw@h/db'",
       ] {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = ["-c", "\(command) \(words)"]
-        process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
-        process.environment = ["CELLMAP_STORE": "store", "PATH": "/usr/bin:/bin"]
-        let said = Pipe()
-        process.standardError = said
-        process.standardOutput = said
-        try process.run()
-        let text = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 64 && text.contains("UTF-8"), "\(words): \(text)")
+        let (status, said) = try inShell(words, bed)
+        #expect(status == 64 && said.contains("UTF-8"), "\(words): \(said)")
       }
       #expect(try bed.done("status", "--json").object["position"] as? String == head)
+    }
+  }
+
+  /// Runs the command with words that a shell takes apart.
+  private func inShell(
+    _ words: String, _ bed: CommandBed
+  ) throws -> (status: Int32, said: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/bash")
+    process.arguments = ["-c", "exec '\(CommandBed.program)' \(words)"]
+    process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
+    process.environment = ["CELLMAP_STORE": "store", "PATH": "/usr/bin:/bin"]
+    let said = Pipe()
+    process.standardError = said
+    process.standardOutput = said
+    try process.run()
+    let text = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, text)
+  }
+
+  @Test func `a file that another command writes is waited for`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      let slow = { (text: String) in "<(sleep 0.5; printf '%s' '\(text)')" }
+      let nova =
+        "[DEFAULT]\ntransport_url = none:///\n[database]\nconnection = sqlite:///c2.sqlite\n"
+      let database = slow("mysql://nova:secret@db/nova_cell9")
+      for (name, words) in [
+        ("c1", "--database @\(database) --queue none:///"),
+        ("c2", "--nova-conf \(slow(nova))"),
+      ] {
+        let (status, said) = try inShell("cell add \(name) \(words) --reason t", bed)
+        #expect(status == 0, "\(words): \(said)")
+      }
+      let list = try bed.done("cell", "list", "--json").out
+      #expect(list.contains("nova_cell9") && list.contains("c2.sqlite"))
     }
   }
 

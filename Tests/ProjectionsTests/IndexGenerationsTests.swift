@@ -116,7 +116,10 @@ import Testing
       try makeIndex(of: history, at: generations.path(of: 2))
       try Data().write(to: URL(fileURLWithPath: generations.folder + "/index-2.making"))
       #expect(try generations.prune(keeping: 0, store: history.store).map(\.number) == [2])
-      #expect(generations.removeAbandonedScratch() == ["index-2.making"])
+      let left = try FileManager.default.contentsOfDirectory(atPath: generations.folder)
+      #expect(!left.contains { $0.hasPrefix("index-2") }, "\(left)")
+      try Data().write(to: URL(fileURLWithPath: generations.folder + "/index-3.making"))
+      #expect(generations.removeAbandonedScratch() == ["index-3.making"])
     }
   }
 

@@ -202,8 +202,20 @@ import Testing
       let path = folder + "/mine"
       try Data("my own".utf8).write(to: URL(filePath: path))
       #expect(throws: ProjectionError.fileExists(path: path)) { try replay(journal, into: path) }
-      try Data("x".utf8).write(to: URL(filePath: path + "-spill"))
-      #expect(throws: ProjectionError.fileExists(path: path)) { try replay(journal, into: path) }
+      for suffix in ["-spill", "-making", "-journal"] {
+        // Beside a file of that name, and without one.
+        for (place, other) in [path, folder + "/none"].enumerated() {
+          try Data("x".utf8).write(to: URL(filePath: other + suffix))
+          #expect {
+            _ = try replay(journal, into: other)
+          } throws: { error in
+            let expected = place == 0 && suffix == "-journal" ? other : other + suffix
+            return error as? ProjectionError == .fileExists(path: expected)
+          }
+          #expect(try String(contentsOfFile: other + suffix, encoding: .utf8) == "x")
+          unlink(other + suffix)
+        }
+      }
       #expect(try String(contentsOfFile: path, encoding: .utf8) == "my own")
       let other = folder + "/other"
       try leave(journal, at: other, isLoading: false)
@@ -236,27 +248,6 @@ import Testing
       try rollback.write(to: URL(filePath: path + "-journal"))
       let made = try replay(journal, into: path)
       #expect(made.checkpoint == whole && made.beginning == .anew(why: "it had only begun"))
-    }
-  }
-
-  @Test func `asked again once it is whole, it says so, and takes nothing else for it`() throws {
-    try withJournal(seed: 78) { journal, folder in
-      let path = folder + "/whole"
-      let made = try replay(journal, upTo: 300, into: path).checkpoint
-      let bytes = try Data(contentsOf: URL(filePath: path))
-      let again = try replay(journal, upTo: 300, into: path)
-      #expect(again.checkpoint == made && again.beginning == .goesOn(after: made.position))
-      for last in [nil, 299, 301] as [UInt64?] {
-        #expect(throws: ProjectionError.fileExists(path: path)) {
-          try replay(journal, upTo: last, into: path)
-        }
-      }
-      try withJournal(seed: 79) { other, _ in
-        #expect(throws: ProjectionError.fileExists(path: path)) {
-          try replay(other, upTo: 300, into: path)
-        }
-      }
-      #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
     }
   }
 

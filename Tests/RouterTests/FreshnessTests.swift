@@ -251,6 +251,28 @@ import Testing
     }
   }
 
+  @Test func `a router that loses its index still tells one cell's database from another's`() throws
+  {
+    try withStore { store in
+      let (first, firstFile) = try store.addCell(1)
+      let (second, secondFile) = try store.addCell(2)
+      let ids = [
+        try store.addInstance(first, firstFile), try store.addInstance(second, secondFile),
+      ]
+      let router = try store.router()
+      #expect(try router.position().index > 0)
+      #expect(unlink(store.folder + "/store/CURRENT") == 0)
+      let kept = store.folder + "/kept"
+      #expect(rename(firstFile.path, kept) == 0 && rename(secondFile.path, firstFile.path) == 0)
+      #expect(rename(kept, secondFile.path) == 0)
+      usleep(1_100_000)
+      for router in [router, try store.router()] {
+        for id in ids { #expect(try router.outcome(id).summary == "unknown incomplete") }
+        #expect(try router.indexDamage() != nil)
+      }
+    }
+  }
+
   @Test func `a damaged row is never answered, and found in its cell`() throws {
     try withStore { store in
       let (first, firstFile) = try store.addCell(1)

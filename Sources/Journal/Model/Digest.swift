@@ -35,6 +35,19 @@ public struct Digest: Hashable, Sendable {
     )
   }
 
+  /// The digest whose 32 bytes `write` writes.
+  @inline(__always)
+  @unsafe init(writtenBy write: (UnsafeMutableRawPointer) -> Void) {
+    var words: [4 of UInt64] = [0, 0, 0, 0]
+    unsafe withUnsafeMutableBytes(of: &words) { bytes in
+      if let first = bytes.baseAddress { unsafe write(first) }
+    }
+    self.words = (
+      UInt64(bigEndian: words[0]), UInt64(bigEndian: words[1]), UInt64(bigEndian: words[2]),
+      UInt64(bigEndian: words[3])
+    )
+  }
+
   /// 32 bytes of 0: no digest yet.
   public static let zero = Digest(words: (0, 0, 0, 0))
 

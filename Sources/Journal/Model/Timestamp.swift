@@ -69,21 +69,35 @@ extension Timestamp {
 extension Timestamp: CustomStringConvertible {
   /// RFC 3339 in UTC, with six digits of fraction where there is one: `2026-01-01T05:16:48Z`.
   public var description: String {
+    var text: [UInt8] = []
+    text.reserveCapacity(27)
+    append(to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Appends the same: a scan writes some of a million.
+  public func append(to text: inout [UInt8]) {
     let second = Int(microseconds.flooredDivision(by: 1_000_000))
     let fraction = Int(microseconds &- Int64(second) &* 1_000_000)
     let days = Int(Int64(second).flooredDivision(by: 86_400))
     let ofDay = second - days * 86_400
     let date = Timestamp.civilDate(daysSince1970: days)
-    var text = TimeText()
-    text.append(date.year, width: 4, after: nil)
-    text.append(date.month, width: 2, after: "-")
-    text.append(date.day, width: 2, after: "-")
-    text.append(ofDay / 3600, width: 2, after: "T")
-    text.append(ofDay / 60 % 60, width: 2, after: ":")
-    text.append(ofDay % 60, width: 2, after: ":")
-    if fraction != 0 { text.append(fraction, width: 6, after: ".") }
-    text.append("Z")
-    return String(decoding: text.bytes, as: UTF8.self)
+    text.append(decimal: date.year, width: 4)
+    text.append(UInt8(ascii: "-"))
+    text.append(decimal: date.month, width: 2)
+    text.append(UInt8(ascii: "-"))
+    text.append(decimal: date.day, width: 2)
+    text.append(UInt8(ascii: "T"))
+    text.append(decimal: ofDay / 3600, width: 2)
+    text.append(UInt8(ascii: ":"))
+    text.append(decimal: ofDay / 60 % 60, width: 2)
+    text.append(UInt8(ascii: ":"))
+    text.append(decimal: ofDay % 60, width: 2)
+    if fraction != 0 {
+      text.append(UInt8(ascii: "."))
+      text.append(decimal: fraction, width: 6)
+    }
+    text.append(UInt8(ascii: "Z"))
   }
 
   static func civilDate(daysSince1970: Int) -> (year: Int, month: Int, day: Int) {
@@ -98,23 +112,6 @@ extension Timestamp: CustomStringConvertible {
     return (
       yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * fromMarch + 2) / 5 + 1
     )
-  }
-}
-
-/// The characters of a time: a scan writes some of a million.
-private struct TimeText {
-  private(set) var bytes: [UInt8] = []
-
-  init() { bytes.reserveCapacity(27) }
-
-  mutating func append(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
-
-  /// Appends a number with zeros before it.
-  mutating func append(_ number: Int, width: Int, after separator: Unicode.Scalar?) {
-    if let separator { append(separator) }
-    let digits = String(number).utf8
-    for _ in 0..<max(0, width - digits.count) { append("0") }
-    bytes.append(contentsOf: digits)
   }
 }
 

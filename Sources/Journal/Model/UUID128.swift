@@ -107,18 +107,23 @@ extension UUID128: CustomStringConvertible {
   /// The lower-case text form, 36 characters.
   public var description: String {
     unsafe String(unsafeUninitializedCapacity: 36) { buffer in
-      var position = 0
-      for digit in 0..<32 {
-        if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
-          unsafe buffer[position] = UInt8(ascii: "-")
-          position += 1
-        }
-        let word = digit < 16 ? high : low
-        let nibble = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digit & 15))) & 15
-        unsafe buffer[position] = nibble < 10 ? nibble + 48 : nibble + 87
+      unsafe write(to: buffer)
+      return 36
+    }
+  }
+
+  /// Writes the 36 characters of the text form.
+  @unsafe func write(to buffer: UnsafeMutableBufferPointer<UInt8>) {
+    var position = 0
+    for digit in 0..<32 {
+      if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
+        unsafe buffer[position] = UInt8(ascii: "-")
         position += 1
       }
-      return 36
+      let word = digit < 16 ? high : low
+      let nibble = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digit & 15))) & 15
+      unsafe buffer[position] = nibble < 10 ? nibble + 48 : nibble + 87
+      position += 1
     }
   }
 }

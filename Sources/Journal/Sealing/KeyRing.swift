@@ -10,12 +10,11 @@ public final class KeyRing: Sendable {
   public let addresses: AddressKeys
   /// Those that seal and open owners of instances.
   public var owners: OwnerKeys { addresses.owners }
-  /// The HMAC with its key taken in: each use is a copy.
-  private let hmac: HMAC<SHA256>
+  private let hmac: KeyedHash
 
   private init(addresses: AddressKeys, hmac: StoredKey) {
     self.addresses = addresses
-    self.hmac = HMAC(key: hmac.key)
+    self.hmac = unsafe hmac.key.withUnsafeBytes { unsafe KeyedHash($0) }
   }
 
   /// Makes the keys of a new store in an empty directory, which it creates with mode 0700.
@@ -79,11 +78,5 @@ public final class KeyRing: Sendable {
   }
 
   /// The HMAC-SHA-256 of bytes under the store's own key, which is never rotated.
-  public func digest(of bytes: [UInt8]) -> Digest {
-    var code = hmac
-    code.update(data: bytes)
-    let digest = unsafe code.finalize().withUnsafeBytes { unsafe Digest(rawBytes: $0) }
-    guard let digest else { preconditionFailure("HMAC-SHA-256 has 32 bytes") }
-    return digest
-  }
+  public func digest(of bytes: [UInt8]) -> Digest { hmac.code(of: bytes) }
 }

@@ -6,6 +6,9 @@ public struct OwnerFilter: Hashable, Sendable {
   public let projects: Set<PersonalText>
   /// What stands for the user: one for each project that is in question.
   public let users: Set<PersonalText>
+  /// What stands for the user of an instance whose project the map doesn't know, where a project is in
+  /// question too.
+  public let usersOfNoProject: Set<PersonalText>
   /// The keys of projects that can be read; nil where owners are in clear.
   public let readable: Set<KeyID>?
 
@@ -13,17 +16,19 @@ public struct OwnerFilter: Hashable, Sendable {
   public init(project: ByteText? = nil, user: ByteText? = nil) {
     self.init(
       project: project, user: user, projects: project.map { [.clear($0)] } ?? [],
-      users: user.map { [.clear($0)] } ?? [], readable: nil)
+      users: user.map { [.clear($0)] } ?? [],
+      usersOfNoProject: project == nil ? [] : user.map { [.clear($0)] } ?? [], readable: nil)
   }
 
   fileprivate init(
     project: ByteText?, user: ByteText?, projects: Set<PersonalText>, users: Set<PersonalText>,
-    readable: Set<KeyID>?
+    usersOfNoProject: Set<PersonalText>, readable: Set<KeyID>?
   ) {
     self.project = project
     self.user = user
     self.projects = projects
     self.users = users
+    self.usersOfNoProject = usersOfNoProject
     self.readable = readable
   }
 
@@ -31,7 +36,9 @@ public struct OwnerFilter: Hashable, Sendable {
 
   /// The same for any user of the project.
   public var withoutUser: OwnerFilter {
-    OwnerFilter(project: project, user: nil, projects: projects, users: [], readable: readable)
+    OwnerFilter(
+      project: project, user: nil, projects: projects, users: [], usersOfNoProject: [],
+      readable: readable)
   }
 
   /// Whether an owner is in question.
@@ -44,6 +51,8 @@ public struct OwnerFilter: Hashable, Sendable {
   /// - Parameter owner: As the map holds it, or opened.
   public func verdict(_ owner: InstanceOwner) -> Verdict {
     var verdict = Verdict.yes
+    // A user is sealed under the key of its instance's project.
+    let users = owner.project == nil ? users.union(usersOfNoProject) : users
     let parts = [(project, projects, owner.project), (user, users, owner.user)]
     for (wanted, values, found) in parts where wanted != nil {
       guard let found, !isUnreadable(found) else {
@@ -75,11 +84,14 @@ extension OwnerKeys {
     }
     let all = try readableKeys()
     let own = all.filter { $0.project == project }
-    let ofUser = project == nil ? all : own
+    func stands(_ name: ByteText?, _ field: OwnerField, by keys: [OwnerKey]) -> Set<PersonalText> {
+      Set(name.map { name in keys.map { $0.seal(name, field, of: store) } } ?? [])
+    }
     return OwnerFilter(
-      project: project, user: user,
-      projects: Set(project.map { name in own.map { $0.seal(name, .project, of: store) } } ?? []),
-      users: Set(user.map { name in ofUser.map { $0.seal(name, .user, of: store) } } ?? []),
+      project: project, user: user, projects: stands(project, .project, by: own),
+      users: stands(user, .user, by: project == nil ? all : own),
+      usersOfNoProject: project == nil
+        ? [] : stands(user, .user, by: all.filter { $0.project == nil }),
       readable: Set(all.map(\.id)))
   }
 }

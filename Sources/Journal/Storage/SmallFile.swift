@@ -32,6 +32,7 @@ public struct FileError: Error, Hashable, CustomStringConvertible {
     case EACCES, EPERM: " Give it to the user that runs this, or run this as its owner."
     case EROFS: " The file system is mounted for reading only."
     case ENOSPC, EDQUOT, EFBIG: " Make room there, and give the command again."
+    case ESPIPE: " It is a pipe or a device, and should be a file: put back what was there."
     case EIO: " The disk may be failing: look at the system's log."
     case EMFILE, ENFILE: " Raise the limit of open files ('ulimit -n')."
     default: ""
@@ -41,15 +42,36 @@ public struct FileError: Error, Hashable, CustomStringConvertible {
 
 /// Whole small files: read at once, replaced at once and durably.
 public enum SmallFile {
-  /// The bytes of a file.
+  /// The bytes of a file. A pipe or a device that was laid in its place isn't waited for: it is an error
+  /// (`ESPIPE`).
   ///
   /// - Parameter limit: The most bytes that are read; a longer file is an error (`EFBIG`).
   /// - Throws: `FileError`; the file is as it was.
   public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
-    // A pipe that was laid in its place must not be waited for.
     let file = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw FileError("open", path, code: errno) }
     defer { close(file) }
+    var status = stat()
+    guard unsafe fstat(file, &status) == 0 else { throw FileError("fstat", path, code: errno) }
+    guard status.st_mode & S_IFMT != S_IFIFO, status.st_mode & S_IFMT != S_IFCHR else {
+      throw FileError("open", path, code: ESPIPE)
+    }
+    return try read(file, path, limit)
+  }
+
+  /// The bytes of what a person names: a pipe is waited for until it is written to its end.
+  ///
+  /// - Throws: As `read`.
+  public static func readGiven(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(file) }
+    return try read(file, path, limit)
+  }
+
+  private static func read(
+    _ file: Int32, _ path: String, _ limit: Int
+  ) throws(FileError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4096)
     while true {

@@ -19,7 +19,7 @@ public enum TreeHash {
       range.lowerBound >= 0 && range.upperBound <= buffer.count, "a leaf lies in its buffer")
     return unsafe buffer.withUnsafeBytes { bytes in
       let entry = unsafe UnsafeRawBufferPointer(rebasing: bytes[range])
-      return unsafe digest { digest in
+      return unsafe Digest { digest in
         unsafe cellmap_sha256_behind(leafPrefix, entry.baseAddress, entry.count, digest)
       }
     }
@@ -40,21 +40,7 @@ public enum TreeHash {
   }
 
   @unsafe private static func digest(of bytes: UnsafeRawBufferPointer) -> Digest {
-    unsafe digest { digest in unsafe cellmap_sha256(bytes.baseAddress, bytes.count, digest) }
-  }
-
-  /// The digest whose 32 bytes `write` writes.
-  @inline(__always)
-  @unsafe private static func digest(_ write: (UnsafeMutableRawPointer) -> Void) -> Digest {
-    var words: [4 of UInt64] = [0, 0, 0, 0]
-    unsafe withUnsafeMutableBytes(of: &words) { bytes in
-      if let first = bytes.baseAddress { unsafe write(first) }
-    }
-    return Digest(
-      words: (
-        UInt64(bigEndian: words[0]), UInt64(bigEndian: words[1]), UInt64(bigEndian: words[2]),
-        UInt64(bigEndian: words[3])
-      ))
+    unsafe Digest { digest in unsafe cellmap_sha256(bytes.baseAddress, bytes.count, digest) }
   }
 
   /// SHA-256(`01` ‖ left ‖ right).

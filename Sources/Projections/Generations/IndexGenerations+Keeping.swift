@@ -48,7 +48,7 @@ extension IndexGenerations {
     if WorkMark.isTaken(markPath(of: number)) || ReplayFiles.isBeingMade(path) {
       return .beingMade
     }
-    if ReplayFiles.isUnfinished(path) { return .unfinished }
+    if ReplayFiles.isLeft(path) { return .unfinished }
     do throws(ProjectionError) {
       let checkpoint = try open(number, store: store).checkpoint()
       // Rows and checkpoint come in one transaction at a replay's end.
@@ -139,6 +139,11 @@ extension IndexGenerations {
     var removed: [FoundGeneration] = []
     for generation in others where !kept.contains(generation.number) {
       if case .beingMade = generation.content { continue }
+      // A replay may have taken it up since.
+      guard let held = try? claim(generation.number),
+        !ReplayFiles.isBeingMade(generation.path)
+      else { continue }
+      defer { withExtendedLifetime(held) {} }
       try remove(generation.number)
       removed.append(generation)
     }

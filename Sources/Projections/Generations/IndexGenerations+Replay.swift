@@ -13,7 +13,7 @@ extension IndexGenerations {
       let mark = try reading { () throws(JournalError) in try WorkMark.take(path) }
       // Whoever had it in hand may have come to its end between the two looks.
       let isLeft =
-        ReplayFiles.isUnfinished(self.path(of: number))
+        ReplayFiles.isLeft(self.path(of: number))
         && !ReplayFiles.isBeingMade(self.path(of: number))
       if let mark, isLeft {
         return HeldGeneration(number: number, mark: mark)

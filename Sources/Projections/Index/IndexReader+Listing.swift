@@ -229,8 +229,9 @@ private struct MapClause {
       var clause = MapClause(rest, by: "instance_by_owner")
       clause.text += " AND \(clause.isOne(of: [range], "project"))"
       if query.owner.user != nil {
+        let users = query.owner.users.union(query.owner.usersOfNoProject)
         clause.text +=
-          " AND (\(clause.isOne(of: query.owner.users, "user")) OR "
+          " AND (\(clause.isOne(of: users, "user")) OR "
           + "\(clause.isOne(of: unknown, "user")))"
       }
       clauses.append(clause)

@@ -38,9 +38,8 @@ extension IndexReplay {
   /// - Parameters:
   ///   - index: The last entry that goes in; nil for the head that the journal knows, or knew
   ///     when the entries had been read.
-  ///   - path: Beside it stands `PATH-spill` until the index is whole; without that, a file must not be
-  ///     there, unless it is what this would make: then an earlier call came to its end, and was killed
-  ///     before it could say so. Nothing is done then.
+  ///   - path: Beside it stands `PATH-spill` until the index is whole; without that, neither it nor a file
+  ///     of SQLite's beside it may be there.
   ///   - memoryBytes: How much is set aside in memory; less than that is never kept.
   ///   - instances: How many are loaded between two marks.
   ///   - began: Is told, before anything else, with what this begins.
@@ -56,13 +55,8 @@ extension IndexReplay {
     let last = min(index ?? head, head)
     let mark = try ReplayFiles.take(path)
     defer { withExtendedLifetime(mark) {} }
-    if ReplayFiles.isThere(path), !ReplayFiles.isUnfinished(path) {
-      let checkpoint = try UnfinishedReplay.whole(at: path, of: journal, through: last)
-      began(.goesOn(after: checkpoint.position))
-      return checkpoint
-    }
     var beginning = Beginning.new
-    if ReplayFiles.isUnfinished(path) {
+    if try ReplayFiles.isUnfinished(path) {
       switch try UnfinishedReplay.find(at: path, of: journal, upTo: index, memoryBytes) {
       case .finished(let checkpoint):
         began(.goesOn(after: checkpoint.position))
@@ -196,19 +190,6 @@ enum UnfinishedReplay {
     }
     try connection.execute(IndexSchema.keptLoadSettings)
     return .goesOn(try IndexReplay(goingOnWith: connection, from: mark, memoryBytes: memoryBytes))
-  }
-
-  /// The index at `path` if a replay through `last` has made it; the file isn't changed.
-  ///
-  /// - Throws: `fileExists` if it is anything else.
-  static func whole(
-    at path: String, of journal: EventJournal, through last: UInt64
-  ) throws(ProjectionError) -> IndexCheckpoint {
-    guard let reader = try? IndexReader(path: path), reader.store == journal.store,
-      let checkpoint = try? reader.checkpoint(), checkpoint.position.index == last,
-      try isOf(journal, checkpoint.position, checkpoint.root)
-    else { throw .fileExists(path: path) }
-    return checkpoint
   }
 
   /// How every file of SQLite begins, from its first page on.

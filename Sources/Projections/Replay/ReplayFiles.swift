@@ -13,17 +13,38 @@ enum ReplayFiles {
   private static func markPath(of path: String) -> String { path + "-making" }
 
   /// Whether a replay has begun to make the file at `path`, and hasn't come to its end.
-  static func isUnfinished(_ path: String) -> Bool { isThere(spillPath(of: path)) }
+  ///
+  /// - Throws: `fileExists` for what is no replay's: an index without its entries set aside, and any other
+  ///   file under one of the names that belong to the index.
+  static func isUnfinished(_ path: String) throws(ProjectionError) -> Bool {
+    let spill = spillPath(of: path)
+    if isThere(spill) {
+      guard SpillFile.isOne(at: spill) else { throw .fileExists(path: spill) }
+      return true
+    }
+    for name in [path, path + "-journal", path + "-wal", path + "-shm"] where isThere(name) {
+      throw .fileExists(path: name)
+    }
+    return false
+  }
 
-  static func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+  /// Whether a replay has left the file of a generation for the next one.
+  static func isLeft(_ path: String) -> Bool {
+    isThere(spillPath(of: path)) && SpillFile.isOne(at: spillPath(of: path))
+  }
+
+  private static func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
   static func isBeingMade(_ path: String) -> Bool { WorkMark.isTaken(markPath(of: path)) }
 
   /// Keeps others from making the same file, as long as what is returned lives.
   ///
-  /// - Throws: `busy` if another process makes it; `journal` if no file can be made beside it.
+  /// - Throws: `busy` if another process makes it; `fileExists` if another's file has the name of the mark;
+  ///   `journal` if no file can be made beside it.
   static func take(_ path: String) throws(ProjectionError) -> WorkMark {
-    let mark = try reading { () throws(JournalError) in try WorkMark.take(markPath(of: path)) }
+    let name = markPath(of: path)
+    if FileSize.isPositive(name) { throw .fileExists(path: name) }
+    let mark = try reading { () throws(JournalError) in try WorkMark.take(name) }
     guard let mark else { throw .busy(operation: "replay", path: path) }
     return mark
   }

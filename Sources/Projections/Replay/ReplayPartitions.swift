@@ -106,7 +106,7 @@ struct ReplayPartitions {
 
   /// Finds again where the parts are that were moved to a file.
   private mutating func readSegments(of file: SpillFile) throws(ProjectionError) {
-    var place = 0
+    var place = SpillFile.start
     var lengths: [UInt8] = []
     var part: [UInt8] = []
     while place < file.end {

@@ -10,6 +10,9 @@ final class SpillFile {
     let count: Int
   }
 
+  /// How a file begins that is kept: another's is left alone.
+  private static let mark = Array("cellmap replay 1".utf8)
+
   private let descriptor: Int32
   let path: String
   /// How many bytes there are.
@@ -23,12 +26,26 @@ final class SpillFile {
     unsafe unlink(path)
   }
 
-  /// Makes the file at `path`, empty.
+  /// Makes the file at `path`, which must not be there, with nothing in it but its mark.
   init(new path: String) throws(ProjectionError) {
     self.path = path
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
+    _ = try append(Self.mark)
   }
+
+  /// Whether the file at `path` is one that was kept, be it that its process was killed at its first write.
+  static func isOne(at path: String) -> Bool {
+    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: mark.count)
+    let count = unsafe pread(descriptor, &bytes, bytes.count, 0)
+    return count == 0 || bytes == mark
+  }
+
+  /// Where what was appended begins in a file that is kept.
+  static let start = mark.count
 
   /// Opens a file that was kept, and forgets what stands behind its first `end` bytes.
   ///
@@ -38,7 +55,8 @@ final class SpillFile {
     descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
     guard descriptor >= 0 else { throw .file(FileError("open", path, code: errno)) }
     var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0, end >= 0, Int(status.st_size) >= end else {
+    guard unsafe fstat(descriptor, &status) == 0, end >= Self.start, Int(status.st_size) >= end
+    else {
       throw .damaged(path: path, what: "fewer than \(end) bytes")
     }
     guard ftruncate(descriptor, end) == 0 else {

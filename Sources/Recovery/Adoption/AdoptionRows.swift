@@ -59,9 +59,14 @@ struct AdoptionRows {
     cellIDs[row.number] = id
     // No digest of the secrets themselves: their public forms tell rows apart.
     let shown = [draft.addresses.database?.publicForm, draft.addresses.queue?.publicForm]
-    let evidence = evidence(
-      "cell_mappings", row.number,
-      [row.uuid, row.name, shown[0], shown[1], text(row.disabled), text(row.createdAt)])
+    let evidence = evidence("cell_mappings", row.number) { columns in
+      columns.add(row.uuid)
+      columns.add(row.name)
+      columns.add(shown[0])
+      columns.add(shown[1])
+      columns.add(row.disabled)
+      columns.add(row.createdAt)
+    }
     return Observation(.cell(id, draft), evidence: evidence, basis: basis)
   }
 
@@ -73,9 +78,11 @@ struct AdoptionRows {
     }
     let record = HostRecord(
       cell: cell, row: NovaRow(number: row.number, createdAt: row.createdAt))
-    let evidence = evidence(
-      "host_mappings", row.number,
-      [row.host, ByteText("\(row.cellNumber)"), text(row.createdAt)])
+    let evidence = evidence("host_mappings", row.number) { columns in
+      columns.add(row.host)
+      columns.add(ByteText(String(row.cellNumber)))
+      columns.add(row.createdAt)
+    }
     return Observation(.host(row.host, record), evidence: evidence, basis: basis)
   }
 
@@ -100,12 +107,14 @@ struct AdoptionRows {
       cell: cell, owner: InstanceOwner(project: row.project, user: row.user),
       isQueuedForDelete: row.queuedForDelete,
       row: NovaRow(number: row.number, createdAt: row.createdAt), lastSeen: lastSeen)
-    let evidence = evidence(
-      "instance_mappings", row.number,
-      [
-        row.uuid, row.cellNumber.map { ByteText("\($0)") }, row.project, row.user,
-        text(row.queuedForDelete), text(row.createdAt),
-      ])
+    let evidence = evidence("instance_mappings", row.number) { columns in
+      columns.add(row.uuid)
+      columns.add(row.cellNumber.map { ByteText(String($0)) })
+      columns.add(row.project)
+      columns.add(row.user)
+      columns.add(row.queuedForDelete)
+      columns.add(row.createdAt)
+    }
     return Observation(.instance(id, record), evidence: evidence, basis: basis)
   }
 
@@ -115,14 +124,11 @@ struct AdoptionRows {
     return namedNumbers[cellNumber].map { .cell($0) } ?? .anyCell
   }
 
-  private func text(_ flag: Bool?) -> ByteText? { flag.map { $0 ? "1" : "0" } }
-  private func text(_ time: Timestamp?) -> ByteText? { time.map { ByteText($0.description) } }
-
   private func evidence(
-    _ table: ByteText, _ number: UInt64, _ columns: [ByteText?]
+    _ table: ByteText, _ number: UInt64, _ columns: (inout RowText) -> Void
   ) -> Evidence {
     Evidence(
-      source: source.publicForm, cell: nil, table: table, rowKey: ByteText("\(number)"),
+      source: source.publicForm, cell: nil, table: table, rowKey: ByteText(String(number)),
       rowDigest: keys.rowDigest(columns), readAt: source.snapshotAt)
   }
 }

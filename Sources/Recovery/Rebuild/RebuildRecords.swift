@@ -101,30 +101,41 @@ struct RebuildRecords {
   private func evidence(_ copy: StagedInstance, _ digest: Digest) -> Evidence {
     Evidence(
       source: sources[copy.cell] ?? "", cell: copy.cell, table: "instances",
-      rowKey: ByteText("\(copy.rowID)"), rowDigest: digest, readAt: copy.readAt)
+      rowKey: ByteText(String(copy.rowID)), rowDigest: digest, readAt: copy.readAt)
   }
 
   /// The digest over the rows of a cell so far, and one more, given by its own.
   func digest(_ before: Digest, followedBy row: Digest) -> Digest {
-    keys.digest(of: before.bytes + row.bytes)
+    var both: [UInt8] = []
+    both.reserveCapacity(64)
+    before.append(to: &both)
+    row.append(to: &both)
+    return keys.digest(of: both)
   }
 
   /// The digest of all that was read of a row.
   func digest(_ copy: StagedInstance) -> Digest {
-    func text(_ value: (some CustomStringConvertible)?) -> ByteText? {
-      value.map { ByteText($0.description) }
+    keys.rowDigest { row in
+      row.add(copy.id.uuid)
+      row.add(copy.rowID)
+      row.add(copy.project)
+      row.add(copy.user)
+      row.add(copy.host)
+      row.add(copy.vmState)
+      row.add(copy.taskState)
+      row.add(copy.isDeleted)
+      row.add(copy.isHidden)
+      row.add(copy.createdAt)
+      row.add(copy.updatedAt)
+      row.add(copy.deletedAt)
+      row.add(copy.launchedAt)
     }
-    return keys.rowDigest([
-      text(copy.id), text(copy.rowID), copy.project, copy.user, copy.host, copy.vmState,
-      copy.taskState, copy.isDeleted ? "1" : "0", copy.isHidden ? "1" : "0",
-      text(copy.createdAt), text(copy.updatedAt), text(copy.deletedAt), text(copy.launchedAt),
-    ])
   }
 
   func observation(host: ByteText, in cell: CellID, before: HostRow?) -> Observation {
     let evidence = Evidence(
       source: sources[cell] ?? "", cell: cell, table: "compute_nodes", rowKey: host,
-      rowDigest: keys.rowDigest([host]), readAt: .now)
+      rowDigest: keys.rowDigest { $0.add(host) }, readAt: .now)
     let row = before?.record.row ?? .unknown
     return Observation(
       .host(host, HostRecord(cell: cell, row: row)), evidence: evidence, basis: basis)

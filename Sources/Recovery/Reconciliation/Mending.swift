@@ -146,6 +146,6 @@ struct Mending {
       ? "compute_nodes" : finding.isArchived ? "shadow_instances" : "instances"
     return Evidence(
       source: records.sources[cell] ?? "", cell: cell, table: table, rowKey: ByteText(key),
-      rowDigest: records.keys.rowDigest([ByteText(key)]), readAt: .now)
+      rowDigest: records.keys.rowDigest { $0.add(ByteText(key)) }, readAt: .now)
   }
 }

@@ -145,14 +145,17 @@ extension MapSnapshot {
       return 0
     }
     return try readers.with { reader throws(ProjectionError) in
-      var count = try reader.count(query, verdict)
-      for (id, row) in overlay.changedInstances {
-        if let before = try reader.instance(id), query.verdict(before.record) == verdict {
-          count -= 1
+      // The projector may commit in between.
+      try reader.withSnapshot { () throws(ProjectionError) in
+        var count = try reader.count(query, verdict)
+        for (id, row) in overlay.changedInstances {
+          if let before = try reader.instance(id), query.verdict(before.record) == verdict {
+            count -= 1
+          }
+          if let row, query.verdict(row.record) == verdict { count += 1 }
         }
-        if let row, query.verdict(row.record) == verdict { count += 1 }
+        return count
       }
-      return count
     }
   }
 

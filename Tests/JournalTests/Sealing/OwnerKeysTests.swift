@@ -185,6 +185,14 @@ import Testing
       let both = try keys.filter(project: "other", user: "user-Canary")
       #expect(both.verdict(sealed) == .no && both.verdict(foreign) == .yes)
       #expect(try keys.filter(project: "nobody's", user: nil).verdict(sealed) == .no)
+      // A user without a project stands under another key.
+      let lone = try keys.sealed(InstanceOwner(project: nil, user: "user-Canary"), over: nil)
+      let (anyone, ofOther) = (
+        try keys.filter(project: nil, user: "user-Canary"),
+        try keys.filter(project: "other", user: "user-Canary")
+      )
+      #expect(ofOther.verdict(lone) == .unknown && anyone.verdict(lone) == .yes)
+      #expect(try keys.filter(project: "other", user: "nobody").verdict(lone) == .no)
       let key = try #require(sealed.project?.key)
       try FileManager.default.removeItem(atPath: folder + "/project-\(key)")
       let later = try keys.filter(project: "project-Canary", user: nil)

@@ -8,6 +8,7 @@ import Testing
 struct PastBed {
   var model: PastModel
   let journal: EventJournal
+  private let cellsAndHosts: [EntityKey]
 
   /// Makes the store in `folder` and asks nothing of it; `grown` is called between the commits.
   init(
@@ -15,6 +16,7 @@ struct PastBed {
     grown: (EventJournal) throws -> Void = { _ in }
   ) throws {
     self.model = model
+    cellsAndHosts = model.lives.keys.filter { $0.kind == .cell || $0.kind == .host }
     var rest = model.drafts[...]
     journal = try StoreBeginning(folder, store: StoreID(UUID128(high: 5, low: 5)))
       .finish(Array(rest.prefix(batch)))
@@ -95,7 +97,7 @@ struct PastBed {
   ) throws {
     let map = PastMap(history, at: model.position(index))
     var expected: [EntityKey: PastModel.State] = [:]
-    for entity in model.lives.keys where entity.kind == .cell || entity.kind == .host {
+    for entity in cellsAndHosts {
       expected[entity] = model.state(entity, at: index)
     }
     var found: [EntityKey: PastModel.State] = [:]

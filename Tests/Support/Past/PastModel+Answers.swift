@@ -62,11 +62,14 @@ extension PastModel {
   ) -> (changed: [EntityKey: [UInt64]], unchanged: Int) {
     var changed: [EntityKey: [UInt64]] = [:]
     var unchanged = 0
-    for (entity, steps) in lives where entity != .store {
-      let between = steps.filter { $0.index > first && $0.index <= last }.map(\.index)
-        .filter { index in
-          if case .conflict = drafts[Int(index) - 1].event { false } else { true }
-        }
+    let touched = Set(drafts[Int(first)..<Int(last)].map(\.event.entity))
+    for entity in touched where entity != .store {
+      let between = (lives[entity] ?? []).filter { $0.index > first && $0.index <= last }.map(
+        \.index
+      )
+      .filter { index in
+        if case .conflict = drafts[Int(index) - 1].event { false } else { true }
+      }
       guard !between.isEmpty else { continue }
       if state(entity, at: first) == state(entity, at: last) {
         unchanged += 1

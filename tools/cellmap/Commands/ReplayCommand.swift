@@ -18,8 +18,7 @@ struct ReplayCommand: ParsableCommand {
       some entries had never been. None of these changes anything. docs/audit.md has examples.
       """)
   @OptionGroup var store: StoreOptions
-  @Option(
-    help: "Into another file, which must not exist, or which the same replay has left or made.")
+  @Option(help: "Into another file, which must not exist, or which a killed replay has left.")
   var into: String?
   @Option(
     help: ArgumentHelp(
@@ -74,6 +73,7 @@ struct ReplayCommand: ParsableCommand {
       throw ValidationError("--keep wants --prune, and a number from 0.")
     }
     guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
+    guard into != "" else { throw ValidationError("--into wants the name of a file.") }
     if to != nil, into == nil, !follow, without.isEmpty {
       throw ValidationError("--to wants --into, --follow or --without: a past index can't serve.")
     }
@@ -176,7 +176,13 @@ struct ReplayCommand: ParsableCommand {
           "went_on_after": .text(result.wentOnAfter), "began_anew": .text(result.beganAnew),
         ]).line)
     } else {
-      tell(result)
+      let rate = Int(Double(result.entriesNow) / max(result.seconds, 0.001))
+      Console.say(
+        "Replayed \(counted(result.entries, "entry")) in \(String(format: "%.2f", result.seconds)) s "
+          + "(\(rate)/s) into \(result.path).")
+      if let position = result.wentOnAfter {
+        Console.print("Went on after entry \(position), to which a killed replay had come.")
+      }
       if let why = result.beganAnew {
         Console.print("Began anew after a killed replay: \(why).")
       }
@@ -188,21 +194,6 @@ struct ReplayCommand: ParsableCommand {
       }
     }
     if result.agreesWithServing == false { throw ExitCode(ExitStatus.finding.rawValue) }
-  }
-
-  private func tell(_ result: IndexReplacement.Result) {
-    guard result.entriesNow > 0 || result.entries == 0 else {
-      return Console.say(
-        "An earlier replay has made \(result.path), of \(counted(result.entries, "entry")); nothing "
-          + "was left to do.")
-    }
-    let rate = Int(Double(result.entriesNow) / max(result.seconds, 0.001))
-    Console.say(
-      "Replayed \(counted(result.entries, "entry")) in \(String(format: "%.2f", result.seconds)) s "
-        + "(\(rate)/s) into \(result.path).")
-    if let position = result.wentOnAfter {
-      Console.print("Went on after entry \(position), to which a killed replay had come.")
-    }
   }
 }
 

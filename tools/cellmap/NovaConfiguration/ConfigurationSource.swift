@@ -27,7 +27,7 @@ enum ConfigurationSource {
 
   /// The bytes of a file.
   static func contents(of path: String) throws(NovaConfigurationError) -> [UInt8] {
-    do throws(FileError) { return try SmallFile.read(path, limit: limitBytes) } catch {
+    do throws(FileError) { return try SmallFile.readGiven(path, limit: limitBytes) } catch {
       if error.isFull { throw .tooLarge(path: path, limitBytes: limitBytes) }
       throw .unreadable(path: path, reason: error.reason)
     }

@@ -59,14 +59,19 @@ struct InstanceQuery {
     }
   }
 
-  /// How many there are; from the index by owner where that is all that is asked.
+  /// How many there are: from the index's own counts where they say it.
   func count(in map: MapReading) throws(CommandFailure) -> Int {
-    if selection.owner.project != nil, selection.place == .anywhere,
-      selection.isQueuedForDelete == false, after == nil,
-      map.map.overlay.isEmpty
-    {
-      return try projections { () throws(ProjectionError) in
-        try map.map.index.countNotQueued(ownedBy: selection.owner)
+    let index = map.map.index
+    if selection.place == .anywhere, after == nil {
+      if selection.owner.isEmpty, selection.isQueuedForDelete == nil {
+        return try countAll(in: map)
+      }
+      if selection.owner.project != nil, selection.isQueuedForDelete == false,
+        map.map.overlay.isEmpty
+      {
+        return try projections { () throws(ProjectionError) in
+          try index.countNotQueued(ownedBy: selection.owner)
+        }
       }
     }
     var count = 0
@@ -75,6 +80,18 @@ struct InstanceQuery {
       return true
     }
     return count
+  }
+
+  /// All of the index, and what has come and gone since.
+  private func countAll(in map: MapReading) throws(CommandFailure) -> Int {
+    try projections { () throws(ProjectionError) in
+      var count = Int(try map.map.index.countInstances())
+      for (id, row) in map.map.overlay.changedInstances {
+        if try map.map.index.instance(id) != nil { count -= 1 }
+        if row != nil { count += 1 }
+      }
+      return count
+    }
   }
 
   private func page(

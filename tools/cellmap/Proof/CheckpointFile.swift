@@ -20,7 +20,7 @@ struct CheckpointFile {
     self.path = path
     given = key
     do {
-      note = try SignedNote(parsing: SmallFile.read(path, limit: SignedNote.maximumBytes))
+      note = try SignedNote(parsing: SmallFile.readGiven(path, limit: SignedNote.maximumBytes))
       checkpoint = try TreeCheckpoint(of: note)
     } catch let error as NoteError {
       throw CommandFailure(.usage, "\(path): \(error)")

@@ -1,0 +1,26 @@
+/// Numbers and UUIDs as characters, without a `String` on the way.
+extension [UInt8] {
+  /// Appends a number in decimal digits, with zeros before it up to `width` characters.
+  public mutating func append(decimal number: Int, width: Int = 1) {
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+      var (first, rest) = (digits.count, number.magnitude)
+      while rest > 0 || first == digits.count {
+        first -= 1
+        unsafe digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      }
+      let count = digits.count - first + (number < 0 ? 1 : 0)
+      for _ in 0..<Swift.max(0, width - count) { append(UInt8(ascii: "0")) }
+      if number < 0 { append(UInt8(ascii: "-")) }
+      unsafe append(contentsOf: digits[first...])
+    }
+  }
+
+  /// Appends a UUID's 36 characters, as its `description` has them.
+  public mutating func append(textOf uuid: UUID128) {
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 36) { text in
+      unsafe uuid.write(to: text)
+      unsafe append(contentsOf: text)
+    }
+  }
+}
