@@ -34,12 +34,11 @@ import Testing
         for object in objects {
           #expect(fields.allSatisfy { object[$0] != nil }, "\(arguments) \(object.keys)")
         }
-        unlink(bed.path("other.sqlite"))
+        for suffix in ["", "-wal", "-shm"] { unlink(bed.path("other.sqlite" + suffix)) }
         unlink(bed.path("out.yaml"))  // an export is never written over
         let table = try bed.run(arguments)
         #expect(table.status == 0 && table.err.isEmpty, "\(arguments) \(table.err)")
         #expect(!table.out.isEmpty && !table.out.hasPrefix("{"))
-        unlink(bed.path("other.sqlite"))
       }
     }
   }

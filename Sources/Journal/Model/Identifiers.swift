@@ -69,6 +69,15 @@ extension UUID128 {
       low: generator.next() & ~(0b11 << 62) | 0b10 << 62)
   }
 
+  /// A UUID that sorts by the time it was made, greater than an earlier one: where that was made in this
+  /// millisecond, or the clock was set back since, as of the millisecond after it.
+  public static func timeOrdered(at time: Timestamp, after earlier: UUID128) -> UUID128 {
+    let made = timeOrdered(at: time)
+    if made > earlier { return made }
+    let milliseconds = Int64(earlier.high >> 16) + 1
+    return timeOrdered(at: Timestamp(microseconds: milliseconds * 1000))
+  }
+
   /// A UUID that sorts by the time it was made (version 7, RFC 9562).
   public static func timeOrdered(at time: Timestamp) -> UUID128 {
     var generator = SystemRandomNumberGenerator()

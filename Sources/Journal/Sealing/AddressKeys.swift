@@ -169,7 +169,10 @@ public final class AddressKeys: Sendable {
   }
 
   private func make(for cell: CellID) throws(KeyError) -> DataKey {
-    let made = DataKey.random(of: cell)
+    let earlier = known.withLock { known in
+      known.keys.values.filter { $0.cell == cell }.map(\.id).max()
+    }
+    let made = DataKey.random(of: cell, after: earlier)
     // The master on disk: another process may have rotated it.
     let masters = try MasterRotation.masters(in: directory, of: store)
     try made.write(to: directory, of: store, under: masters[0])

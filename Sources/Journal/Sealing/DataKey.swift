@@ -19,8 +19,10 @@ struct DataKey {
     name.hasPrefix(prefix) ? KeyID(String(name.dropFirst(prefix.utf8.count))) : nil
   }
 
-  static func random(of cell: CellID) -> DataKey {
-    DataKey(id: KeyID(.timeOrdered(at: .now)), cell: cell, key: SymmetricKey(size: .bits256))
+  /// A new key of a cell, whose id is greater than an earlier one's.
+  static func random(of cell: CellID, after earlier: KeyID?) -> DataKey {
+    let id = UUID128.timeOrdered(at: .now, after: earlier?.uuid ?? .zero)
+    return DataKey(id: KeyID(id), cell: cell, key: SymmetricKey(size: .bits256))
   }
 
   private static func context(_ store: StoreID, _ cell: CellID, _ key: KeyID) -> [UInt8] {

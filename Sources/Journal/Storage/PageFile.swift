@@ -93,9 +93,7 @@ internal import Synchronization
   /// - Throws: `truncated` if the file ends before, `file` for an error of the disk.
   func read(page number: UInt64, count: Int = 1, into buffer: inout [UInt8]) throws(JournalError) {
     let length = count * pageSize
-    if buffer.count < length {
-      buffer.append(contentsOf: repeatElement(0, count: length - buffer.count))
-    }
+    if buffer.count < length { buffer = .zeros(length) }
     let (start, overflows) = number.multipliedReportingOverflow(by: UInt64(pageSize))
     guard !overflows, start < UInt64(Int64.max) - UInt64(length) else {
       throw .corrupt(path: path, what: "page \(number) can't exist")

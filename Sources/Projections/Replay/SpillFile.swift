@@ -91,7 +91,7 @@ final class SpillFile {
   /// Appends the bytes of a segment to `buffer`.
   func read(_ segment: Segment, into buffer: inout [UInt8]) throws(ProjectionError) {
     let start = buffer.count
-    buffer.append(contentsOf: repeatElement(0, count: segment.count))
+    buffer += .zeros(segment.count)
     var done = 0
     while done < segment.count {
       let count = unsafe buffer.withUnsafeMutableBytes { bytes in

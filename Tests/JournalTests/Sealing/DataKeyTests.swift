@@ -17,6 +17,23 @@ import Testing
     try ring.seal(secret, publicForm: "x", of: Samples.cell, field)
   }
 
+  @Test func `a key is newer than the one before, whatever the clock says`() throws {
+    let late = Timestamp(microseconds: 4_000_000_000_000_000)
+    for earlier in [UUID128.timeOrdered(at: late), .timeOrdered(at: .now), .zero] {
+      for _ in 0..<100 { #expect(UUID128.timeOrdered(at: .now, after: earlier) > earlier) }
+    }
+    try withKeys { folder, ring in
+      // Made in one millisecond or in several.
+      var address = try seal(ring)
+      for _ in 0..<20 {
+        let next = try ring.reseal([(.database, address)], of: Samples.cell)[0]
+        #expect(next.key > address.key)
+        #expect(try seal(ring).key == next.key, "the newest key seals")
+        address = next
+      }
+    }
+  }
+
   @Test func `sealing anew takes another key each time, and both open`() throws {
     try withKeys { folder, ring in
       let addresses = [

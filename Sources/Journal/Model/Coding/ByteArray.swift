@@ -1,3 +1,15 @@
+internal import Glibc
+
+extension [UInt8] {
+  /// So many bytes of 0. Also in a build without optimisation a page costs no loop over its bytes.
+  public static func zeros(_ count: Int) -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
+      if let first = bytes.baseAddress { unsafe memset(first, 0, count) }
+      initialized = count
+    }
+  }
+}
+
 /// Numbers and UUIDs as characters, without a `String` on the way.
 extension [UInt8] {
   /// Appends a number in decimal digits, with zeros before it up to `width` characters.
