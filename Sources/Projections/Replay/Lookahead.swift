@@ -6,7 +6,7 @@ internal import Synchronization
 /// them.
 ///
 /// Taken by one thread at a time. If it is let go of before the end, nothing more is made.
-final class Lookahead<Element: Sendable>: Sendable {
+public final class Lookahead<Element: Sendable>: Sendable {
   private let queue: Queue
 
   /// What the two threads share; the maker keeps it alive, not the `Lookahead`.
@@ -26,7 +26,7 @@ final class Lookahead<Element: Sendable>: Sendable {
   /// - Parameters:
   ///   - ahead: The most elements that are made and not taken yet.
   ///   - make: Makes the next element; nil or a failure is the last.
-  init(
+  public init(
     ahead: Int, _ make: @escaping @Sendable () -> Result<Element?, ProjectionError>
   ) {
     let queue = Queue()
@@ -54,7 +54,7 @@ final class Lookahead<Element: Sendable>: Sendable {
   /// The next element, once it is made; nil at the end, after which it is not to be called again.
   ///
   /// - Throws: What making it failed with; not to be called again then.
-  func next() throws(ProjectionError) -> Element? {
+  public func next() throws(ProjectionError) -> Element? {
     queue.ready.wait()
     let element = queue.state.withLock { $0.made.removeFirst() }
     queue.room.signal()

@@ -5,7 +5,8 @@ internal import Glibc
 /// One connection to one SQLite file, closed when the last statement and reference are gone.
 ///
 /// Opened without SQLite's mutexes (`SQLITE_OPEN_NOMUTEX`): it and its statements belong to one
-/// thread at a time, and whoever moves them between threads synchronises that. Every connection has
+/// thread at a time, and whoever moves them between threads synchronises that; but for one that is
+/// opened to be shared, where each statement has its own thread. Every connection has
 /// `mmap_size=0`, `trusted_schema=OFF`, `cell_size_check=ON` and the defensive flag, so that a
 /// damaged or hostile file can give errors but neither signals nor side effects.
 ///
@@ -42,16 +43,20 @@ internal import Glibc
   /// - Parameters:
   ///   - maximumValueBytes: The longest text or blob that is read or bound; longer ones fail with
   ///     `SQLITE_TOOBIG`.
+  ///   - isShared: Several threads may work on it at once, each with statements of its own
+  ///     (`SQLITE_OPEN_FULLMUTEX`). A deadline is no one's then.
   /// - Throws: `unusablePath`, or `sqlite` with the code of `sqlite3_open_v2`.
   public convenience init(
-    path: String, mode: Mode, maximumValueBytes: Int32 = 16 << 20
+    path: String, mode: Mode, maximumValueBytes: Int32 = 16 << 20, isShared: Bool = false
   ) throws(ProjectionError) {
     try self.init(
-      path: path, mode: mode, maximumValueBytes: maximumValueBytes, holdsIndex: false)
+      path: path, mode: mode, maximumValueBytes: maximumValueBytes, isShared: isShared,
+      holdsIndex: false)
   }
 
   init(
-    path: String, mode: Mode, maximumValueBytes: Int32 = 16 << 20, holdsIndex: Bool
+    path: String, mode: Mode, maximumValueBytes: Int32 = 16 << 20, isShared: Bool = false,
+    holdsIndex: Bool
   ) throws(ProjectionError) {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw .unusablePath(path) }
     if mode == .readWriteCreate || mode == .readWriteNew {
@@ -59,7 +64,7 @@ internal import Glibc
     }
     var opened: OpaquePointer?
     let code = unsafe sqlite3_open_v2(
-      Self.fileName(for: path, mode: mode), &opened, Self.openFlags(mode), nil)
+      Self.fileName(for: path, mode: mode), &opened, Self.openFlags(mode, isShared), nil)
     guard code == SQLITE_OK, let opened = unsafe opened else {
       unsafe sqlite3_close(opened)
       throw .sqlite(code: code & 0xff, extendedCode: code, operation: "open", path: path)
@@ -184,8 +189,9 @@ internal import Glibc
 // MARK: - Opening
 
 extension SQLiteConnection {
-  private static func openFlags(_ mode: Mode) -> Int32 {
-    let common = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+  private static func openFlags(_ mode: Mode, _ isShared: Bool) -> Int32 {
+    let common =
+      (isShared ? SQLITE_OPEN_FULLMUTEX : SQLITE_OPEN_NOMUTEX) | SQLITE_OPEN_EXRESCODE
     return switch mode {
     case .readOnly: common | SQLITE_OPEN_READONLY
     case .immutable: common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI

@@ -6,31 +6,19 @@ internal import Projections
 extension ScanFile {
   /// The rows of all cells, those of one instance together, by UUID and cell; of a row that was read
   /// twice only the later one.
+  ///
+  /// They are read on a thread of their own, some instances ahead of `body`.
   func forEachInstance(
     _ body: ([StagedInstance]) throws(ProjectionError) -> Void
   ) throws(ProjectionError) {
-    let statement = try connection.prepare(
-      "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
-        + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
-        + "ORDER BY uuid, cell, number")
-    defer { statement.reset() }
-    var copies: [StagedInstance] = []
-    while try statement.step() {
-      let row = try staged(statement)
-      if let last = copies.last {
-        if last.id != row.id {
-          try body(copies.sorted { $0.cell < $1.cell })
-          copies.removeAll(keepingCapacity: true)
-        } else if last.cell == row.cell {
-          copies.removeLast()
-        }
-      }
-      copies.append(row)
+    let rows = try StagedRows(of: self)
+    let batches = Lookahead(ahead: 4) { rows.next() }
+    while let batch = try batches.next() {
+      for copies in batch { try body(copies) }
     }
-    if !copies.isEmpty { try body(copies.sorted { $0.cell < $1.cell }) }
   }
 
-  private func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {
+  fileprivate func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {
     guard let cell = cellsByNumber[try row.integer(1)] else { throw .notAnIndex(path: path) }
     func time(_ column: Int) throws(ProjectionError) -> Timestamp? {
       try row.integerIfPresent(column).map { Timestamp(microseconds: $0) }
@@ -111,5 +99,61 @@ extension ScanFile {
       rows.append((cell, row))
     }
     return rows
+  }
+}
+
+/// The instances that were set aside, in the order of their UUIDs; belongs to the thread that reads them.
+private final class StagedRows: @unchecked Sendable {
+  private let file: ScanFile
+  private let statement: SQLiteStatement
+  /// The first row of the next instance.
+  private var first: StagedInstance?
+  private var isAtEnd = false
+
+  /// Instances that are handed over at once.
+  private static let batch = 256
+
+  init(of file: ScanFile) throws(ProjectionError) {
+    self.file = file
+    statement = try file.connection.prepare(
+      "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
+        + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
+        + "ORDER BY uuid, cell, number")
+  }
+
+  /// The rows of the next instances, those of each together; nil at the end.
+  func next() -> Result<[[StagedInstance]]?, ProjectionError> {
+    do throws(ProjectionError) {
+      var batch: [[StagedInstance]] = []
+      batch.reserveCapacity(Self.batch)
+      while batch.count < Self.batch, let copies = try nextInstance() { batch.append(copies) }
+      return .success(batch.isEmpty ? nil : batch)
+    } catch {
+      statement.reset()
+      return .failure(error)
+    }
+  }
+
+  private func nextInstance() throws(ProjectionError) -> [StagedInstance]? {
+    guard !isAtEnd else { return nil }
+    var copies = first.map { [$0] } ?? []
+    first = nil
+    while try statement.step() {
+      let row = try file.staged(statement)
+      if let last = copies.last {
+        if last.id != row.id {
+          first = row
+          break
+        }
+        if last.cell == row.cell { copies.removeLast() }
+      }
+      copies.append(row)
+    }
+    if first == nil {
+      isAtEnd = true
+      statement.reset()
+    }
+    if copies.count > 1 { copies.sort { $0.cell < $1.cell } }
+    return copies.isEmpty ? nil : copies
   }
 }

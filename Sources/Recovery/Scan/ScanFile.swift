@@ -107,7 +107,7 @@ final class ScanFile: @unchecked Sendable {
   private init(creating path: String, basis: Position) throws(ProjectionError) {
     self.path = path
     self.basis = basis
-    connection = try SQLiteConnection(path: path, mode: .readWriteNew)
+    connection = try SQLiteConnection(path: path, mode: .readWriteNew, isShared: true)
     try connection.execute(Self.settings)
     try connection.execute("BEGIN IMMEDIATE;" + Self.tables)
     scan = .random()
@@ -124,7 +124,7 @@ final class ScanFile: @unchecked Sendable {
 
   private init(resuming path: String) throws(ProjectionError) {
     self.path = path
-    connection = try SQLiteConnection(path: path, mode: .readWrite)
+    connection = try SQLiteConnection(path: path, mode: .readWrite, isShared: true)
     try connection.execute(Self.settings)
     guard try connection.integer("PRAGMA user_version") == Self.version else {
       throw .notAnIndex(path: path)
