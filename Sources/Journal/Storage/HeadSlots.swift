@@ -28,7 +28,7 @@ extension HeadWitness {
     root.append(to: &bytes)
     bytes.append(bigEndianWords: [UInt64(bitPattern: writtenAt.microseconds), sequence])
     TreeHash.plain(bytes).append(to: &bytes)
-    bytes += .zeros(HeadWitness.slotBytes - bytes.count)
+    bytes.append(contentsOf: repeatElement(0, count: HeadWitness.slotBytes - bytes.count))
     return bytes
   }
 

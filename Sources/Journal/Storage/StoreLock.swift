@@ -151,7 +151,7 @@ internal import Synchronization
   private func lease(_ command: String) throws(JournalError) -> WriteLease {
     let lease = WriteLease(lock: self)
     var text = Array(LeaseHolder.current(command: command).text.utf8)
-    text += .zeros(max(0, StoreLock.holderBytes - text.count))
+    text.append(contentsOf: repeatElement(0, count: max(0, StoreLock.holderBytes - text.count)))
     // A full disk must not stop the writer: without its name only the message to others suffers.
     _ = unsafe pwrite(descriptor, text, StoreLock.holderBytes, off_t(StoreLock.holderOffset))
     return lease

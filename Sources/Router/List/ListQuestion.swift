@@ -60,20 +60,16 @@ struct ListQuestion {
 
   /// How many of the instances of a cell that doesn't answer, or of none, the map keeps off the
   /// list because it can't judge the filter, or doesn't know whose they are; nil if it can't be read.
-  ///
-  /// A mark doesn't say that a row is deleted by now, though most are.
   func unlisted(in cell: CellID?) -> Int? {
+    let ofUnknownOwner =
+      filter.project == nil && filter.user == nil
+      ? 0 : try? map.count(query(for: cell), .unknown)
+    if isJudged { return ofUnknownOwner }
     // Without a cell there is no host, and nothing that could be deleted.
-    if cell == nil, filter.host != nil || filter.deletion == .deleted, !isJudged { return 0 }
-    var query = query(for: cell)
-    let isListed = isJudged && query.includesQueued
-    do throws(ProjectionError) {
-      let listed = isJudged ? try map.count(query, .yes) : 0
-      if cell != nil { query.includesQueued = true }
-      let unknown = filter.project == nil && filter.user == nil ? 0 : try map.count(query, .unknown)
-      return try isListed ? unknown : map.count(query, .yes) - listed + unknown
-    } catch {
+    if cell == nil, filter.host != nil || filter.deletion == .deleted { return 0 }
+    guard let ofUnknownOwner, let others = try? map.count(query(for: cell), .yes) else {
       return nil
     }
+    return others + ofUnknownOwner
   }
 }

@@ -162,8 +162,7 @@ import Testing
       }
       let named = try list { $0.filter.name = "vm-6" }
       #expect(named.ids == [listed(6)] && !named.isComplete)
-      // One of them is queued for delete, which says nothing of its name.
-      #expect(named.cells.filter { down.contains($0.target.id) }.map(\.unlisted) == [2, 3])
+      #expect(named.cells.filter { down.contains($0.target.id) }.map(\.unlisted) == [2, 2])
       let everybody = try router.list(request(), until: soon())
       #expect(everybody.ids == listed(Array(0..<8) + [20, 21]))
       world.setDown([])

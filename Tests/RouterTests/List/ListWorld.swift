@@ -205,9 +205,6 @@ final class ListWorld {
     let isJudged = isJudged(filter)
     return instances.values.filter { sample in
       guard sample.cell == cell else { return false }
-      if cell != nil, isLeftOutAsQueued(sample, filter) {
-        return sample.isMapped && owned(sample, filter) != .no
-      }
       let verdict = verdict(sample, filter)
       return verdict == .unknown || verdict == .yes && !isJudged
     }.count
@@ -259,15 +256,7 @@ final class ListWorld {
 
   /// What the map says of whether an instance is one of those.
   private func verdict(_ sample: Sample, _ filter: InstanceFilter) -> Verdict {
-    guard sample.isMapped, !isLeftOutAsQueued(sample, filter) else { return .no }
-    return owned(sample, filter)
-  }
-
-  private func isLeftOutAsQueued(_ sample: Sample, _ filter: InstanceFilter) -> Bool {
-    filter.deletion == .live && sample.mark == true
-  }
-
-  private func owned(_ sample: Sample, _ filter: InstanceFilter) -> Verdict {
+    guard sample.isMapped, filter.deletion != .live || sample.mark != true else { return .no }
     let user = sample.isUserMapped ? sample.user : nil
     if let project = filter.project, let known = sample.project, known != project.string {
       return .no

@@ -46,7 +46,9 @@ struct ReconcileOutput {
         group.kind.rawValue, name(group.cell), "\(group.count)",
         first + (group.count > UInt64(group.first.count) ? ", …" : ""))
     }
-    table.print(empty: "The map and the cells agree.")
+    let isWhole = report.cells.allSatisfy(\.state.isFinished)
+    table.print(
+      empty: isWhole ? "The map and the cells agree." : "What was read agrees with the map.")
     for (count, text) in [
       (report.gone, "differences were gone at the second look"),
       (report.building, "instances are being built, and were left out"),
