@@ -102,7 +102,8 @@ extension CastRefusal: CustomStringConvertible {
     case .notMapped(let cell):
       "is in cell \(cell), and the map doesn't say so. Map it with 'instance map' first."
     case .notScheduled:
-      "has no cell yet, so there is no host to send it to. Try again when Nova has scheduled it."
+      "has no cell yet, or its cell was taken out of the map: there is no host to send it to. Try again "
+        + "when Nova has scheduled it, or put its cell back."
     case .building: "is being built and has no host yet. Try again when it is active."
     case .shelvedOffloaded: "is shelved and offloaded, so it has no host. Unshelve it first."
     case .inCell0:

@@ -160,6 +160,12 @@ import Testing
       #expect(try bed.run("cell", "show", "alpha").status == 2)
       let route = try bed.done("route", "\(instance(0))", "--json").object
       #expect(route["cell"] is NSNull && route["error"] == nil)
+      // It ran there: nobody waits for a scheduler.
+      #expect(route["last_known_host"] as? String == "alpha-host")
+      #expect(try bed.done("route", "\(instance(0))").out.contains("no cell any more"))
+      #expect(try bed.done("instance", "list", "--live").out.contains("no cell any more"))
+      let asked = try bed.done("reconcile", "\(instance(0))").out
+      #expect(asked.contains("alpha-host, whose cell was taken out of the map"), "\(asked)")
       for kind in ["disable", "remove"] {
         #expect(try bed.run("cell", kind, "cell0", "--reason", "t").status == 9)
       }

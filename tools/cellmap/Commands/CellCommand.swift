@@ -222,7 +222,8 @@ struct CellRemoveCommand: ParsableCommand {
     session.close()
     change.report(
       result.outcome, store,
-      done: "Removed; \(result.hosts) hosts unmapped, \(result.instances) mappings set to no cell.",
+      done: "Removed; \(result.hosts) hosts unmapped, \(result.instances) mappings set to no cell. "
+        + "'cellmap revert' undoes it.",
       json: [
         "cell": .printed(id), "hosts": .number(result.hosts),
         "instances": .number(result.instances),

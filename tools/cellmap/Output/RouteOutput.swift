@@ -83,8 +83,14 @@ final class RouteOutput {
     switch route.outcome {
     case .found(let live), .deleted(let live): try fill(&answer, live)
     case .noCellYet:
-      answer.state = "no cell yet"
+      // Whoever ran somewhere had a cell.
+      let seen = (try? router.record(of: route.instance))??.record.lastSeen
+      answer.state = seen == nil ? "no cell yet" : "no cell any more"
       answer.fields["state"] = .null
+      if let seen {
+        answer.fields["last_known_host"] = .printed(seen.host)
+        answer.fields["last_known_host_at"] = .printed(seen.at)
+      }
     case .missingInCell(_, let target):
       try fill(&answer, target)
       answer.state = "missing in its cell"

@@ -36,7 +36,12 @@ struct VerificationOutput {
     }
     if answer.findings.isEmpty {
       guard let cell = answer.mapping?.cell else {
-        return start + "accepted, and in no cell yet, as the map says"
+        guard let seen = answer.mapping?.lastSeen else {
+          return start + "accepted, and in no cell yet, as the map says"
+        }
+        return start
+          + "in no cell of the map; it ran on \(Console.safe(seen.host.string)), whose cell "
+          + "was taken out of the map since"
       }
       return start + "in cell \(name(cell)), as the map says"
         + (answer.isDeleted ? "; it is deleted" : "")
