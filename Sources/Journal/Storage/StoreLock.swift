@@ -104,16 +104,25 @@ internal import Synchronization
       || OpenFileLock.isTaken(byte: StoreLock.waitersByte, of: descriptor)
   }
 
+  /// The wait until nobody else has the store open: whoever ends has it for a moment still, and a child
+  /// that was forked shares what was open in its parent until its own program begins.
+  private static let aloneTimeoutMilliseconds = 2000
+
   /// Runs `body` while nobody else has the store open, for those who replace the journal.
   ///
-  /// - Throws: `inUse` if somebody has it open; what `body` throws.
+  /// Blocks for two seconds at most until the others are gone.
+  ///
+  /// - Throws: `inUse` if somebody has it open then; what `body` throws.
   public func alone<Result>(
     _ body: () throws(JournalError) -> Result
   ) throws(JournalError) -> Result {
-    guard
-      try OpenFileLock.set(
-        .exclusive, byte: StoreLock.presenceByte, of: descriptor, path: path)
-    else { throw .inUse(path: path) }
+    let deadline = Self.now() + Int64(Self.aloneTimeoutMilliseconds) * 1_000_000
+    while try !OpenFileLock.set(
+      .exclusive, byte: StoreLock.presenceByte, of: descriptor, path: path)
+    {
+      guard Self.now() < deadline else { throw .inUse(path: path) }
+      usleep(StoreLock.pollMicroseconds)
+    }
     defer {
       _ = try? OpenFileLock.set(
         .shared, byte: StoreLock.presenceByte, of: descriptor, path: path)

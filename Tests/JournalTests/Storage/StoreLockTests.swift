@@ -73,6 +73,21 @@ import Testing
     }
   }
 
+  @Test func `who has it open for a moment still is waited for`() throws {
+    try withTemporaryDirectory { folder in
+      let first = try StoreLock(folder + "/LOCK")
+      let isOpen = DispatchSemaphore(value: 0)
+      OwnThread.start {
+        let second = try? StoreLock(folder + "/LOCK")
+        isOpen.signal()
+        usleep(200_000)
+        withExtendedLifetime(second) {}
+      }
+      isOpen.wait()
+      #expect(try first.alone { true })
+    }
+  }
+
   @Test func `who replaces the journal needs to be alone`() throws {
     try withTemporaryDirectory { folder in
       let first = try StoreLock(folder + "/LOCK")
