@@ -213,6 +213,18 @@ extension Overlay {
   /// nil row if the instance is gone.
   public func held(_ id: InstanceID) -> InstanceRow?? { instances[id].map(\.row) }
 
+  /// How many more instances are counted than the index has: those that came, less those that went.
+  public func countChange(
+    over index: some MapLookup, _ isCounted: (InstanceRow) -> Bool
+  ) throws(ProjectionError) -> Int {
+    var change = 0
+    for (id, slot) in instances {
+      if let before = try index.instance(id), isCounted(before) { change -= 1 }
+      if let row = slot.row, isCounted(row) { change += 1 }
+    }
+    return change
+  }
+
   /// The cells, hosts and instances whose rows differ from the index's; nil means gone.
   public var changedCells: [CellID: CellRow?] { cells.mapValues(\.row) }
   public var changedHosts: [ByteText: HostRow?] { hosts.mapValues(\.row) }

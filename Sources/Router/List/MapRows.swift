@@ -147,14 +147,8 @@ extension MapSnapshot {
     return try readers.with { reader throws(ProjectionError) in
       // The projector may commit in between.
       try reader.withSnapshot { () throws(ProjectionError) in
-        var count = try reader.count(query, verdict)
-        for (id, row) in overlay.changedInstances {
-          if let before = try reader.instance(id), query.verdict(before.record) == verdict {
-            count -= 1
-          }
-          if let row, query.verdict(row.record) == verdict { count += 1 }
-        }
-        return count
+        try reader.count(query, verdict)
+          + overlay.countChange(over: reader) { query.verdict($0.record) == verdict }
       }
     }
   }

@@ -21,6 +21,11 @@ enum InstanceOutput {
   }
 }
 
+extension InstanceRecord {
+  /// What stands for a cell where there is none: whoever ran somewhere had one.
+  var withoutCell: String { lastSeen == nil ? "no cell yet" : "no cell any more" }
+}
+
 /// Which mappings a list shows.
 struct InstanceQuery {
   let selection: InstanceSelection
@@ -85,12 +90,9 @@ struct InstanceQuery {
   /// All of the index, and what has come and gone since.
   private func countAll(in map: MapReading) throws(CommandFailure) -> Int {
     try projections { () throws(ProjectionError) in
-      var count = Int(try map.map.index.countInstances())
-      for (id, row) in map.map.overlay.changedInstances {
-        if try map.map.index.instance(id) != nil { count -= 1 }
-        if row != nil { count += 1 }
-      }
-      return count
+      let index = map.map.index
+      return try Int(index.countInstances())
+        + map.map.overlay.countChange(over: index) { _ in true }
     }
   }
 

@@ -118,8 +118,7 @@ struct LiveListOutput {
     case .unknown(let mapping), .unscheduled(let mapping):
       let record = OwnerOutput.opened(mapping).record
       table.add(
-        row.id.description, cell, nil,
-        row.cell != nil ? "UNKNOWN" : record.lastSeen == nil ? "no cell yet" : "no cell any more",
+        row.id.description, cell, nil, row.cell == nil ? record.withoutCell : "UNKNOWN",
         record.lastSeen.map { "(last on \($0.host))" }, record.owner.project.shown,
         record.row.createdAt?.description)
     }

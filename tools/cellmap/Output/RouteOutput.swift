@@ -78,16 +78,15 @@ final class RouteOutput {
   private func answer(
     _ route: Route, _ router: CellRouter
   ) throws(CommandFailure) -> Answer {
-    var answer = Answer(
-      fields: try mapped(route.instance, router), outcome: route.outcome.word)
+    // A damaged index is told by the route itself.
+    let record = (try? router.record(of: route.instance))??.record
+    var answer = Answer(fields: mapped(route.instance, record), outcome: route.outcome.word)
     switch route.outcome {
     case .found(let live), .deleted(let live): try fill(&answer, live)
     case .noCellYet:
-      // Whoever ran somewhere had a cell.
-      let seen = (try? router.record(of: route.instance))??.record.lastSeen
-      answer.state = seen == nil ? "no cell yet" : "no cell any more"
+      answer.state = record?.withoutCell
       answer.fields["state"] = .null
-      if let seen {
+      if let seen = record?.lastSeen {
         answer.fields["last_known_host"] = .printed(seen.host)
         answer.fields["last_known_host_at"] = .printed(seen.at)
       }
@@ -154,17 +153,13 @@ final class RouteOutput {
   }
 
   /// What the map itself holds of the instance.
-  private func mapped(
-    _ id: InstanceID, _ router: CellRouter
-  ) throws(CommandFailure) -> [String: JSONValue] {
+  private func mapped(_ id: InstanceID, _ record: InstanceRecord?) -> [String: JSONValue] {
     var fields: [String: JSONValue] = [
       "instance": .printed(id), "cell": .null, "cell_name": .null, "database": .null,
       "queue": .null, "host": .null, "project": .null, "user": .null,
       "queued_for_delete": .null, "created_at": .null,
     ]
-    // A damaged index is told by the route itself.
-    guard let row = try? router.record(of: id) else { return fields }
-    let record = row.record
+    guard let record else { return fields }
     fields["cell"] = .printed(record.cell)
     fields.merge(OwnerOutput.fields(record.owner)) { $1 }
     fields["queued_for_delete"] = .flag(record.isQueuedForDelete)

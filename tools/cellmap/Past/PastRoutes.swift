@@ -58,7 +58,7 @@ final class PastRoutes {
           .finding, "Instance \(id) was mapped to cell \(cell), which the map did not hold.")
       }
     } else {
-      state = "no cell yet"
+      state = row.record.withoutCell
       outcome = "no_cell_yet"
     }
     show(fields, outcome: outcome, state: state, error: error)
