@@ -66,7 +66,8 @@ extension CellRouter {
       targets = map.cells.all
       if targets.isEmpty { throw .index(error) }
     }
-    if targets.isEmpty { return .unknown(nil) }
+    // The cells have Nova's marker row, which is no instance.
+    if targets.isEmpty || id.isNovaMarker { return .unknown(nil) }
     let answers = fanOut(over: targets, until: deadline) { target throws(CellUnavailable) in
       try target.ask(until: deadline) { lent throws(CellError) in
         (placement: try lent.connection.placement(of: id), isProven: lent.isProven)

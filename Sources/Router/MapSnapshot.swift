@@ -59,14 +59,24 @@ final class MapSnapshot: Sendable {
 }
 
 extension MapSnapshot {
-  /// What the index knows of a conflict about an instance; one that was found since it was projected
-  /// last isn't told.
+  /// What is known of a conflict about an instance; nil if none was ever found.
   func conflict(of id: InstanceID) throws(ProjectionError) -> ConflictRow? {
+    if let held = overlay.heldConflict(of: .instance(id)) { return held }
     switch index {
     case .open(let readers):
       return try readers.with { reader throws(ProjectionError) in
         try reader.conflict(of: .instance(id))
       }
+    case .unusable(let error): throw error
+    }
+  }
+
+  /// Whether any conflict was ever found.
+  func hasConflicts() throws(ProjectionError) -> Bool {
+    if overlay.holdsConflicts { return true }
+    switch index {
+    case .open(let readers):
+      return try readers.with { reader throws(ProjectionError) in try reader.hasConflicts() }
     case .unusable(let error): throw error
     }
   }

@@ -243,20 +243,25 @@ import TestSupport
     )
     .statement(.all, limit: 5).values
     #expect(
-      values == [.text("p"), .text("x"), .text("n"), .text(ByteText("\(id(1))"))])
+      values == [
+        .text("p"), .text("x"), .text(ByteText("\(InstanceID(.zero))")), .text("n"),
+        .text(ByteText("\(id(1))")),
+      ])
     let sqlite: [String] = [
       "FROM instances WHERE project_id = ?1 AND instr(display_name, ?2) > 0 AND +deleted = 0 ",
-      "AND hidden IS NOT TRUE AND (((display_name COLLATE BINARY < ?3 OR display_name ",
-      "COLLATE BINARY IS NULL)) OR (display_name COLLATE BINARY = ?3 AND created_at IS NOT ",
-      "NULL) OR (display_name COLLATE BINARY = ?3 AND created_at IS NULL AND uuid > ?4)) ",
+      "AND hidden IS NOT TRUE AND uuid <> ?3 AND (((display_name COLLATE BINARY < ?4 OR ",
+      "display_name COLLATE BINARY IS NULL)) OR (display_name COLLATE BINARY = ?4 AND ",
+      "created_at IS NOT NULL) OR (display_name COLLATE BINARY = ?4 AND created_at IS NULL ",
+      "AND uuid > ?5)) ",
       "ORDER BY display_name COLLATE BINARY DESC, created_at ASC, uuid ASC LIMIT 5",
     ]
     #expect(text(.sqlite).hasSuffix(sqlite.joined()))
     let postgresql: [String] = [
       "FROM instances WHERE project_id = $1 AND strpos(display_name, $2) > 0 AND deleted = 0 ",
-      "AND hidden IS NOT TRUE AND (((display_name COLLATE \"C\" < $3 OR display_name ",
-      "COLLATE \"C\" IS NULL)) OR (display_name COLLATE \"C\" = $3 AND created_at IS NOT ",
-      "NULL) OR (display_name COLLATE \"C\" = $3 AND created_at IS NULL AND uuid > $4)) ",
+      "AND hidden IS NOT TRUE AND uuid <> $3 AND (((display_name COLLATE \"C\" < $4 OR ",
+      "display_name COLLATE \"C\" IS NULL)) OR (display_name COLLATE \"C\" = $4 AND ",
+      "created_at IS NOT NULL) OR (display_name COLLATE \"C\" = $4 AND created_at IS NULL ",
+      "AND uuid > $5)) ",
       "ORDER BY display_name COLLATE \"C\" DESC NULLS LAST, created_at ASC NULLS FIRST, ",
       "uuid ASC LIMIT 5",
     ]

@@ -205,6 +205,9 @@ import Testing
       #expect(search.answered == [open])
       #expect(try router.outcome(absent).summary == "unknown searched")
       #expect(try router.outcome(elsewhere).summary == "unknown searched")
+      // Nova's marker row is there, and no instance.
+      try openFile.add(InstanceID(.zero), ["deleted": "7"])
+      #expect(try router.outcome(InstanceID(.zero)).summary == "unknown")
       #expect(unlink(openFile.path) == 0)
       #expect(try store.router().outcome(hidden).summary == "unknown incomplete")
       #expect(covered != open)

@@ -68,7 +68,7 @@ struct InstancePageSQL {
       return made
     }
     if let condition { conditions.append("(\(condition))") }
-    if !conditions.isEmpty { sql.append(" WHERE " + conditions.joined(separator: " AND ")) }
+    sql.append(" WHERE " + conditions.joined(separator: " AND "))
     let keys = order.ordering(of: segment).prefix(isOrderedByFirstKeyAlone(segment) ? 1 : .max)
     let terms = keys.enumerated().map { place, term in
       // Where the segment has no NULL there is none to place, and every index fits.
@@ -158,6 +158,8 @@ struct InstancePageSQL {
     case .any: break
     }
     if tables.hasHidden, !filter.includesHidden { conditions.append("hidden IS NOT TRUE") }
+    // Nova's online data migrations leave a deleted row that is no instance.
+    conditions.append("uuid <> \(sql.bind(.text(ByteText(InstanceID(.zero).description))))")
     return conditions
   }
 

@@ -22,7 +22,7 @@ extension CellConnection {
     var found = InstanceLookup()
     let columns = "\(tables.instanceColumns), uuid, id"
     try forEachRow(of: query(columns, of: ids, in: .instances)) { (row) throws(DatabaseError) in
-      guard let id = try row.uuid(13).map({ InstanceID($0) }) else { return }
+      guard let id = try row.uuid(13).map({ InstanceID($0) }), !id.isNovaMarker else { return }
       do throws(DatabaseError) {
         let rowID = try row.integer(14)
         found.rows.append(ScannedInstance(rowID: rowID, instance: try CellInstance(id, in: row)))

@@ -31,6 +31,10 @@ public struct CellID: UUIDIdentifier {
 public struct InstanceID: UUIDIdentifier {
   public let uuid: UUID128
   public init(_ uuid: UUID128) { self.uuid = uuid }
+
+  /// Whether it is the all-zero UUID, which is no instance's: Nova's online data migrations leave a row of
+  /// it in each cell's `instances`.
+  public var isNovaMarker: Bool { uuid == .zero }
 }
 
 /// The name of one command of one caller; repeating it repeats the answer, not the change.

@@ -213,6 +213,12 @@ extension Overlay {
   /// nil row if the instance is gone.
   public func held(_ id: InstanceID) -> InstanceRow?? { instances[id].map(\.row) }
 
+  /// The same of a conflict.
+  public func heldConflict(of entity: EntityKey) -> ConflictRow?? { conflicts[entity].map(\.row) }
+
+  /// Whether an entry in it is about a conflict.
+  public var holdsConflicts: Bool { !conflicts.isEmpty }
+
   /// How many more instances are counted than the index has: those that came, less those that went.
   public func countChange(
     over index: some MapLookup, _ isCounted: (InstanceRow) -> Bool

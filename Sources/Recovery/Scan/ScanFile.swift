@@ -240,7 +240,7 @@ extension ScanFile {
     _ progress: inout Progress
   ) throws(ProjectionError) {
     var after = progress
-    let kept = page.rows.filter { $0.instance.id.uuid != .zero }
+    let kept = page.rows.filter { !$0.instance.id.isNovaMarker }
     if isFirst {
       after.markers += UInt64(page.rows.count - kept.count)
       after.rows += UInt64(kept.count)

@@ -59,7 +59,7 @@ enum NameRules {
   private static let markerProject: ByteText = "INSTANCE_MIGRATION_MARKER"
 
   static func check(_ id: InstanceID) throws(Refusal) {
-    guard id.uuid == .zero else { return }
+    guard id.isNovaMarker else { return }
     throw .badName(what: "The UUID \(id)", why: "is that of Nova's marker row, and no instance's")
   }
 
