@@ -147,8 +147,45 @@ import Testing
   @Test func `without keys they are listed by what the journal says`() throws {
     try withCell { bed in
       try FileManager.default.removeItem(atPath: bed.path("store/keys"))
-      #expect(try dataKeys(bed).map { $0["state"] as? String } == ["lost"])
+      let listed = try bed.run("keys", "list", "--json")
+      #expect(listed.status == 6 && listed.err.contains("none of its keys"), "\(listed)")
+      #expect(try listed.objects.map { $0["state"] as? String } == ["lost", "lost"])
       #expect(try bed.run("keys", "rotate", "--master").status == 6)
+    }
+  }
+
+  @Test func `a key that is lost or damaged is named, and ends the list with 4`() throws {
+    try withCell { bed in
+      let file = bed.path("store/keys/data-\(try key(bed, 0))")
+      let whole = try Data(contentsOf: URL(filePath: file))
+      for (state, bytes) in [("damaged", whole.map { $0 ^ 1 }), ("lost", nil)] {
+        try FileManager.default.removeItem(atPath: file)
+        if let bytes { try Data(bytes).write(to: URL(filePath: file)) }
+        for form in [[], ["--json"]] {
+          let listed = try bed.run(["keys", "list"] + form)
+          #expect(listed.status == 4 && listed.out.contains(state), "\(listed)")
+          #expect(listed.err.contains("(data) is \(state)"), "\(listed.err)")
+        }
+      }
+      try whole.write(to: URL(filePath: file))
+      try bed.done("keys", "list")
+    }
+  }
+
+  @Test(arguments: ["master", "hmac"])
+  func `without the file of one key the others are listed, and the file is named`(name: String)
+    throws
+  {
+    try withCell { bed in
+      let file = bed.path("store/keys/\(name)")
+      let whole = try Data(contentsOf: URL(filePath: file))
+      for bytes in [Data(whole.map { $0 ^ 1 }), nil] {
+        try FileManager.default.removeItem(atPath: file)
+        try bytes?.write(to: URL(filePath: file))
+        let listed = try bed.run("keys", "list", "--json")
+        #expect(listed.status == 4 && listed.err.contains("keys/\(name)"), "\(listed)")
+        #expect(try listed.objects.contains { $0["cell_name"] as? String == "alpha" })
+      }
     }
   }
 }

@@ -53,9 +53,15 @@ import Testing
       let sorted = try answer(list(bed, "--json", "--sort", "host:desc,uuid:desc", "--limit", "2"))
       #expect(
         sorted.rows.map { $0["instance"] as? String } == ["\(instance(19))", "\(instance(17))"])
+      let page = try answer(list(bed, "--json", "--changed-since", "36500d ago", "--limit", "15"))
+      let since = try #require(page.summary["changed_since"] as? String)
+      let next = try #require(page.summary["next"] as? String)
+      let rest = try answer(list(bed, "--json", "--changed-since", since, "--page-token", next))
+      #expect(rest.rows.count == 5)
       for (arguments, count) in [
         (["--host", "beta-host"], 10), (["--vm-state", "error"], 0), (["--name", "m"], 20),
         (["--changed-since", "2026-01-01T05:16:49Z"], 0), (["--cell", "beta"], 10),
+        (["--changed-since", "36500d ago"], 20), (["--changed-since", "1s ago"], 0),
         (["--cell", "none"], 0), (["--project", "project-1", "--user", "user-1"], 20),
         (["--project", "nobody", "--all-cells"], 0), (["--deleted"], 20), (["--deleted-only"], 0),
         (["--hidden"], 20),
@@ -113,6 +119,8 @@ import Testing
         (["--live", "--sort", "host:up"], 64, "--sort"),
         (["--live", "--sort", "host,host:desc"], 64, "twice"),
         (["--live", "--changed-since", "yesterday"], 64, "--changed-since"),
+        (["--live", "--changed-since", "42"], 64, "Give a time"),
+        (["--live", "--changed-since", "2h ago", "--page-token", token], 64, "'changed_since'"),
         (["--live", "--marker", "x"], 64, "not a UUID"),
         (["--live", "--marker", "\(instance(99))"], 2, "\(instance(99))"),
         (["--live", "--page-token", "x"], 64, "page token"),

@@ -45,9 +45,26 @@ import Testing
       let both = try bed.run(
         "conflicts", "resolve", id, "--cell", "beta", "--unmapped", "--reason", "t")
       #expect(both.status == 64 && both.err.contains("not both"), "\(both)")
+      let open = try #require(try bed.done("status", "--json").object["position"] as? String)
       try bed.done("conflicts", "resolve", id, "--cell", "beta", "--reason", "it runs there")
       #expect(try bed.done("route", id, "--json").object["cell_name"] as? String == "beta")
       #expect(try bed.done("conflicts", "list").out.hasPrefix("No open conflicts"))
+      for words in [
+        ["conflicts", "show", id, "--at", open], ["audit", "at", open, "conflicts", "show", id],
+      ] {
+        let then = try bed.done(words).out
+        #expect(then.hasPrefix("As of \(open)") && then.contains("Open since"), "\(then)")
+        let fields = try bed.done(words + ["--json"]).object
+        #expect(fields["past"] as? Bool == true && fields["position"] as? String == open)
+        #expect(fields["decision"] is NSNull && fields["decided_by"] is NSNull)
+      }
+      let early = try bed.run("conflicts", "show", id, "--at", "1")
+      #expect(early.status == 2 && early.err.contains("No conflict over"), "\(early)")
+      for column in ["uuid", "host", "created_at:desc"] {
+        let listed = try bed.run("instance", "list", "--live", "--json", "--sort", column)
+        let places = try listed.objects.filter { $0["instance"] as? String == id }
+        #expect(places.map { $0["cell_name"] as? String } == ["beta"], "\(listed)")
+      }
       let decided = try bed.done("conflicts", "show", id)
       #expect(decided.out.contains("it runs there") && decided.out.contains("By "))
       #expect(

@@ -227,6 +227,33 @@ import Testing
     }
   }
 
+  @Test func `a project's key that is lost is listed as lost, and a shredded one isn't`() throws {
+    try withSealed { bed, _ in
+      func keys(_ ran: CommandBed.Ran) throws -> [[String: Any]] {
+        try ran.objects.filter { $0["use"] as? String == "project" }
+      }
+      let id = try #require(try keys(bed.done("keys", "list", "--json")).first?["key"] as? String)
+      let file = bed.path("store/keys/project-\(id)")
+      try FileManager.default.moveItem(atPath: file, toPath: bed.path("away"))
+      let lost = try bed.run("keys", "list", "--json")
+      #expect(lost.status == 4 && lost.err.contains("\(id) (project) is lost"), "\(lost)")
+      #expect(try keys(lost).map { $0["state"] as? String } == ["lost"])
+      try FileManager.default.moveItem(atPath: bed.path("away"), toPath: file)
+      _ = try shred(bed)
+      #expect(
+        try keys(bed.done("keys", "list", "--json")).map { $0["state"] as? String }
+          == ["shredded"])
+    }
+  }
+
+  @Test func `the mark of a store that seals owners is missed`() throws {
+    try withSealed { bed, _ in
+      try FileManager.default.removeItem(atPath: bed.path("store/keys/projects"))
+      let listed = try bed.run("keys", "list")
+      #expect(listed.status == 4 && listed.err.contains("keys/projects"), "\(listed)")
+    }
+  }
+
   @Test func `a store in clear says that it can't shred projects`() throws {
     try withCommand { bed in
       try bed.done("init")

@@ -95,6 +95,26 @@ import Testing
     }
   }
 
+  @Test func `what is wrong with a question about the past is followed by its usage`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      for (words, usage) in [
+        (["audit", "at", "1"], "cellmap audit at"),
+        (["audit", "at", "1", "bogus"], "cellmap audit at"),
+        (["audit", "at", "1", "cell", "list", "--at", "3"], "cellmap audit at"),
+        (["audit", "at", "1", "cell", "list", "--bogus"], "cellmap cell list"),
+        (["audit", "bisect", "1..", "--", "bogus"], "cellmap audit bisect"),
+        (["audit", "bisect", "1..", "--", "cell", "list", "--at", "3"], "cellmap audit bisect"),
+        (["audit", "bisect", "1..", "--", "status"], "cellmap audit bisect"),
+        (["audit", "bisect", "1..", "--", "cell", "list", "--bogus"], "cellmap cell list"),
+      ] {
+        let ran = try bed.run(words)
+        #expect(ran.status == 64 && ran.err.contains("Usage: \(usage) "), "\(words): \(ran.err)")
+      }
+      #expect(try bed.done("audit", "at", "--help").out.contains("USAGE: cellmap audit at"))
+    }
+  }
+
   @Test func `status, conflicts and cells of then`() throws {
     try withCommand { bed in
       try makePast(bed)

@@ -49,18 +49,25 @@ public struct KeyInventory: Sendable {
   }
 
   public private(set) var items: [Item] = []
+  /// What is wrong with files that no item tells of: nobody knows the ids of their keys any more.
+  public private(set) var faults: [KeyError] = []
+  /// The store has none of its keys, as one that was made of an export or of a backup without them.
+  public private(set) var isWithoutKeys = false
 }
 
 extension KeyInventory {
   /// Reads the folder of keys, and what entries say of them.
   ///
-  /// Needs no lease. What is missing or damaged is a state, not an error.
+  /// Needs no lease. What is missing or damaged is a state or a fault, not an error.
   ///
-  /// - Parameter changes: Every change of a cell or the store, in order, where they are known; nil reads the whole journal
-  ///   for them, some microseconds an entry, since each is checked.
+  /// - Parameters:
+  ///   - changes: Every change of a cell or the store, in order, where they are known; nil reads the whole journal
+  ///     for them, some microseconds an entry, since each is checked.
+  ///   - ownerKeys: The keys that seal owners of the map, as its index knows them; what else is known of a key of
+  ///     a project is its file, and the entry that it was shredded by.
   /// - Throws: `journal` with the errors of damage; `keys` if the folder can't be read.
   public init(
-    of journal: EventJournal, changes: [EntryChange]? = nil
+    of journal: EventJournal, changes: [EntryChange]? = nil, ownerKeys: Set<KeyID> = []
   ) throws(Failure) {
     do throws(KeyError) {
       try KeyShredding.finishAbandoned(of: journal)
@@ -71,9 +78,9 @@ extension KeyInventory {
     do throws(JournalError) {
       _ = try journal.refresh()
       if let changes {
-        addDataKeys(of: journal, changes)
+        addDataKeys(of: journal, changes, ownerKeys)
       } else {
-        addDataKeys(of: journal, try journal.changes(of: .cell, .store, after: 0))
+        addDataKeys(of: journal, try journal.changes(of: .cell, .store, after: 0), ownerKeys)
       }
     } catch {
       throw .journal(error)
@@ -87,23 +94,63 @@ extension KeyInventory {
 
   private mutating func addStoredKeys(of journal: EventJournal) throws(KeyError) {
     let (folder, store) = (journal.files.keys, journal.store)
-    do throws(KeyError) {
-      for (place, master) in try MasterRotation.masters(in: folder, of: store).enumerated() {
-        items.append(Item(master.id, .master, place == 0 ? .current : .next))
+    isWithoutKeys = try Self.isWithoutKeys(folder)
+    if !isWithoutKeys {
+      try noteFaults { (inventory) throws(KeyError) in
+        for (place, master) in try MasterRotation.masters(in: folder, of: store).enumerated() {
+          inventory.items.append(Item(master.id, .master, place == 0 ? .current : .next))
+        }
       }
-      items.append(Item(try StoredKey(.hmac, in: folder, of: store).id, .hmac, .current))
-    } catch .missing {
-      // A store without keys: its entries name them all the same.
+      try noteFaults { (inventory) throws(KeyError) in
+        let key = try StoredKey(.hmac, in: folder, of: store)
+        inventory.items.append(Item(key.id, .hmac, .current))
+      }
+      try noteFaults { (_) throws(KeyError) in
+        try OwnerKeys(in: folder, store: store).check(against: journal)
+      }
     }
-    let signing: KeyID? =
-      KeyRing.holdsKeys(folder) ? try CheckpointSigner.open(in: folder, store: store)?.key.id : nil
-    for key in try CheckpointKey.all(in: folder, store: store) {
-      items.append(Item(key.id, .checkpoint, key.id == signing ? .current : .old))
+    var signing: KeyID?
+    if KeyRing.holdsKeys(folder) {
+      try noteFaults { (_) throws(KeyError) in
+        signing = try CheckpointSigner.open(in: folder, store: store)?.key.id
+      }
+    }
+    try noteFaults { (inventory) throws(KeyError) in
+      for key in try CheckpointKey.all(in: folder, store: store) {
+        inventory.items.append(Item(key.id, .checkpoint, key.id == signing ? .current : .old))
+      }
     }
   }
 
-  private mutating func addDataKeys(of journal: EventJournal, _ changes: [EntryChange]) {
+  /// Keeps what is missing or damaged as a fault.
+  private mutating func noteFaults(
+    _ body: (inout Self) throws(KeyError) -> Void
+  ) throws(KeyError) {
+    do throws(KeyError) { try body(&self) } catch {
+      switch error {
+      case .missing, .damaged: if !faults.contains(error) { faults.append(error) }
+      default: throw error
+      }
+    }
+  }
+
+  private static func isWithoutKeys(_ folder: String) throws(KeyError) -> Bool {
+    let names: [String]
+    do throws(FileError) { names = try SmallFile.names(in: folder) } catch {
+      if error.isMissing { return true }
+      throw .file(error)
+    }
+    let single = ["master", "hmac", OwnerKeys.markName]
+    return !names.contains { name in
+      single.contains(name) || DataKey.id(ofFile: name) != nil || OwnerKey.id(ofFile: name) != nil
+    }
+  }
+
+  private mutating func addDataKeys(
+    of journal: EventJournal, _ changes: [EntryChange], _ ownerKeys: Set<KeyID>
+  ) {
     var keys: [KeyID: Item] = [:]
+    for id in ownerKeys { keys[id] = Item(id, .project, .lost) }
     var rows: [CellID: CellRow] = [:]
     var names: [CellID: ByteText] = [:]
     for change in changes {

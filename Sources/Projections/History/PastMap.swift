@@ -27,6 +27,16 @@ public struct PastMap {
     try history.row(of: .instance(id), at: position.index)?.instance
   }
 
+  /// What was known of a conflict about a thing; nil if none had been found.
+  public func conflict(of entity: EntityKey) throws(ProjectionError) -> ConflictRow? {
+    var row: ConflictRow?
+    for entry in try history.entries(of: entity, upTo: position.index) {
+      guard case .conflict(_, let event) = entry.event else { continue }
+      row = ConflictRow.folded(event, at: entry.position.index, into: row)
+    }
+    return row
+  }
+
   /// All cells that there were, by their UUID.
   public func cells() throws(ProjectionError) -> [(id: CellID, row: CellRow)] {
     let entities = try history.cellsEver(upTo: position.index).map { EntityKey.cell($0) }

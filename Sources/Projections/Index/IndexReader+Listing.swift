@@ -120,13 +120,17 @@ extension IndexReader {
 
   /// Where the owners are that nobody can read: all that is sealed or shredded, but for what is sealed by
   /// one of the keys that can be read.
-  ///
-  /// By a look into the index for each key.
   fileprivate func unreadable(
     _ owner: OwnerFilter
   ) throws(ProjectionError) -> [UnreadableOwners] {
     guard let readable = owner.readable else { return [.from([])] }
-    var found: [UnreadableOwners] = []
+    let keys = try ownerKeys().subtracting(readable)
+    return keys.map { .sealedBy($0) } + [.from(PersonalBlob.firstShredded)]
+  }
+
+  /// The keys that have sealed owners of the map's instances, by a look into the index for each key.
+  public func ownerKeys() throws(ProjectionError) -> Set<KeyID> {
+    var found: Set<KeyID> = []
     for column in ["project", "user"] {
       // A user stands under the key of its project: alone there is it where there is no project.
       let rest = column == "user" ? "project IS NULL AND " : ""
@@ -140,13 +144,13 @@ extension IndexReader {
         let blob = try next.blob(0)
         next.reset()
         guard blob.first == 1, let key = UUID128(bytes: blob.dropFirst().prefix(16)) else { break }
-        if !readable.contains(KeyID(key)) { found.append(.sealedBy(KeyID(key))) }
+        found.insert(KeyID(key))
         // Behind all that this key has sealed: ids of keys are never all ones.
         from = PersonalBlob.sealed(KeyID(key), [UInt8](repeating: 0xFF, count: 2048))
       }
       next.reset()
     }
-    return Array(Set(found)) + [.from(PersonalBlob.firstShredded)]
+    return found
   }
 }
 

@@ -31,7 +31,7 @@ struct ConflictsListCommand: ParsableCommand {
     let map = try StoreSession(store).wholeMap(past)
     let shown = try map.conflicts().filter { all || $0.row.record.decision == nil }
     if store.json {
-      for item in shown { Console.print(item.json(map.past == nil ? [:] : map.label).line) }
+      for item in shown { Console.print(item.json(map.label).line) }
       return
     }
     map.announce()
@@ -49,26 +49,32 @@ struct ConflictsShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Shows a conflict with the cells' rows side by side.")
   @OptionGroup var store: StoreOptions
+  @OptionGroup var past: PastOptions
   @Argument(
     help: ArgumentHelp("The UUID of an instance, or the name of a host.", valueName: "what"))
   var what: String
 
   func run() throws {
     let session = try StoreSession(store)
-    let map = try session.map()
+    let map = try session.view(past)
     let entity = ConflictsCommand.entity(what)
-    let row = try projections { () throws(ProjectionError) in try map.map.conflict(of: entity) }
-    guard let row else {
-      throw CommandFailure(.unknown, Refusal.noConflict(entity).description)
+    guard let row = try map.conflict(of: entity) else {
+      throw CommandFailure(
+        .unknown,
+        map.past.map {
+          "No conflict over \(entity) was known at \($0.position). 'conflicts list --at' shows those of then."
+        } ?? Refusal.noConflict(entity).description)
     }
     let decided = try decidingEntry(of: row, session)
     if store.json {
-      guard case .object(var object) = ConflictItem(entity: entity, row: row).json() else { return }
+      let item = ConflictItem(entity: entity, row: row)
+      guard case .object(var object) = item.json(map.label) else { return }
       object["decided_by"] = .printed(decided?.authorship.actor)
       object["reason"] = .printed(decided?.authorship.reason)
       object["decided_at"] = .printed(decided?.at)
       return Console.print(JSONValue.object(object).line)
     }
+    map.announce()
     let names = try map.names()
     ConflictOutput.print(
       entity, FoundConflict(kind: row.record.kind, evidence: row.record.evidence), names)
@@ -79,7 +85,8 @@ struct ConflictsShowCommand: ParsableCommand {
         Console.say("By \(decided.authorship.actor) at \(decided.at)\(reason)")
       }
     } else {
-      Console.say("Open since entry \(row.record.foundAt). 'conflicts resolve' decides it.")
+      let next = map.past == nil ? " 'conflicts resolve' decides it." : ""
+      Console.say("Open since entry \(row.record.foundAt).\(next)")
     }
   }
 }

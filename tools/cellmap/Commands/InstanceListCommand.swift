@@ -11,7 +11,8 @@ struct InstanceListCommand: ParsableCommand {
     discussion: """
       With --live all cells are asked at once, and their instances merged in the order of --sort. \
       Instances of a cell that doesn't answer come from the map, with status UNKNOWN. What is \
-      missing is said on standard error; with --json it stands in the last line. Of both lists the \
+      missing is said on standard error; with --json it stands in the last line ('complete', 'cells'). An \
+      incomplete list ends with 0 all the same, unless --require-complete makes it an error. Of both lists the \
       last line of --json says in 'next' how to go on: a page token, or a UUID for --after; null \
       after the last instance.
       """)
@@ -102,7 +103,8 @@ struct InstanceListCommand: ParsableCommand {
     let list = try asking.answer { router throws(RouterError) in
       try router.list(request, until: .now + deadline)
     }.answer
-    let output = LiveListOutput(list, json: store.json)
+    let output = LiveListOutput(
+      list, changedSince: request.filter.changedSince, json: store.json)
     if live.requireComplete, !list.isComplete {
       throw CommandFailure(.partial, output.refusal)
     }

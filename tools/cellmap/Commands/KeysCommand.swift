@@ -18,12 +18,18 @@ struct KeysListCommand: ParsableCommand {
     discussion: """
       The master, the HMAC key, the keys that sign checkpoints, and the data keys of each cell and, in a \
       store that seals them, project; those too whose file is gone. The history finds the entries that \
-      tell of them.
+      tell of them. Ends with 4 if a key is lost or damaged, and with 6 where the store has none of its \
+      keys.
       """)
   @OptionGroup var store: StoreOptions
 
   func run() throws {
-    let keys = try StoreKeys(of: store).keys
+    let all = try StoreKeys(of: store)
+    print(all.keys)
+    if let failure = all.failure { throw failure }
+  }
+
+  private func print(_ keys: [StoreKeys.Key]) {
     if store.json {
       for key in keys { Console.print(JSONValue.object(key.fields).line) }
       return
@@ -48,13 +54,20 @@ struct KeysWorkerCommand: ParsableCommand {
 
   func run() throws {
     try child.join()
-    let journal = try OpenJournal.open(store)
+    let session = try StoreSession(store)
+    let journal = session.journal
     let changes = try projections { () throws(ProjectionError) in
       try MapHistory(of: journal).keyChanges()
     }
+    let ownerKeys = try session.ownerKeys()
     do throws(KeyInventory.Failure) {
-      let inventory = try KeyInventory(of: journal, changes: changes)
-      Console.print(JSONValue.object(["keys": .list(inventory.items.map(fields))]).line)
+      let inventory = try KeyInventory(of: journal, changes: changes, ownerKeys: ownerKeys)
+      Console.print(
+        JSONValue.object([
+          "keys": .list(inventory.items.map(fields)),
+          "faults": .list(inventory.faults.map { .printed($0) }),
+          "without_keys": .flag(inventory.isWithoutKeys),
+        ]).line)
     } catch .journal(let error) {
       throw CommandFailure(error)
     } catch .keys(let error) {

@@ -20,7 +20,9 @@ struct LiveListOptions: ParsableArguments {
   var name: String?
   @Option(
     name: .customLong("changed-since"),
-    help: ArgumentHelp("Only those made or updated then or later.", valueName: "time"))
+    help: ArgumentHelp(
+      "Only those made or updated then or later: a time (2026-01-31T14:03:00Z), or an age ('2h ago').",
+      valueName: "time"))
   var changedSince: String?
   @Flag(help: "Also those that are deleted in their cell.") var deleted = false
   @Flag(name: .customLong("deleted-only"), help: "Only those that are deleted in their cell.")
@@ -39,7 +41,9 @@ struct LiveListOptions: ParsableArguments {
   var allCells = false
   @Flag(
     name: .customLong("require-complete"),
-    help: "Ends with 5 and prints no list if it would be incomplete.")
+    help:
+      "Ends with 5 and prints no list if it would be incomplete; without it such a list ends with 0."
+  )
   var requireComplete = false
   @Option(help: ArgumentHelp("How long the list may take.", valueName: "milliseconds"))
   var deadline = 5000
@@ -50,6 +54,11 @@ struct LiveListOptions: ParsableArguments {
     }
     guard marker == nil || pageToken == nil else {
       throw ValidationError("Give --marker or --page-token, not both.")
+    }
+    guard pageToken == nil || changedSince.map({ Timestamp($0) != nil }) ?? true else {
+      throw ValidationError(
+        "An age is another moment for each page: give --changed-since the time that the first page's "
+          + "'changed_since' says.")
     }
     guard !deleted || !deletedOnly else {
       throw ValidationError("Give --deleted or --deleted-only, not both.")
@@ -79,12 +88,7 @@ struct LiveListOptions: ParsableArguments {
     request.filter.includesHidden = hidden
     request.asksOnlyCellsOfProject = !allCells
     if let changedSince {
-      guard let time = Timestamp(changedSince) else {
-        throw CommandFailure(
-          .usage, "--changed-since \(changedSince.prefix(80)) is no time like 2026-01-31T12:00:00Z."
-        )
-      }
-      request.filter.changedSince = time
+      request.filter.changedSince = try PastWhen.time(changedSince, "--changed-since")
     }
     if let marker {
       guard let id = InstanceID(marker) else {

@@ -6,10 +6,13 @@ import Router
 /// How a list over cells is printed: the instances, and what is missing.
 struct LiveListOutput {
   private let list: InstanceList
+  /// The moment that was asked for: an age is another one by the next page.
+  private let changedSince: Timestamp?
   private let json: Bool
 
-  init(_ list: InstanceList, json: Bool) {
+  init(_ list: InstanceList, changedSince: Timestamp?, json: Bool) {
     self.list = list
+    self.changedSince = changedSince
     self.json = json
   }
 
@@ -75,6 +78,7 @@ struct LiveListOutput {
       "position": .printed(list.position),
       "unlisted_without_cell": list.unlistedWithoutCell.map { .number($0) } ?? .null,
     ]
+    if let changedSince { fields["changed_since"] = .printed(changedSince) }
     if list.behind > 0 { fields["behind"] = .number(list.behind) }
     if list.mayRepeat { fields["may_repeat"] = .flag(true) }
     if let error = list.mapError { fields["map_error"] = .text(error.description) }
@@ -140,10 +144,11 @@ struct LiveListOutput {
       let marker =
         list.isComplete && list.rows.last?.isLive == true
         ? list.rows.last.map { "--marker \($0.id), or " } ?? "" : ""
+      let since = changedSince.map { "--changed-since \($0) and " } ?? ""
       lines.append(
         next.utf8.count <= Self.shownToken
-          ? "There may be more: give --page-token \(next)"
-          : "There may be more: give \(marker)--page-token with 'next' of --json.")
+          ? "There may be more: give \(since)--page-token \(next)"
+          : "There may be more: give \(marker)\(since)--page-token with 'next' of --json.")
     }
     return lines
   }

@@ -15,6 +15,8 @@ protocol MapView {
   /// All hosts, by name.
   func hosts() throws(CommandFailure) -> [(name: ByteText, row: HostRow)]
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow?
+  /// What is known of a conflict about an instance or a host; nil if none was found.
+  func conflict(of entity: EntityKey) throws(CommandFailure) -> ConflictRow?
 }
 
 extension MapView {
@@ -96,5 +98,8 @@ struct PastReading: MapView {
   }
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
     try projections { () throws(ProjectionError) in try map.instance(id) }
+  }
+  func conflict(of entity: EntityKey) throws(CommandFailure) -> ConflictRow? {
+    try projections { () throws(ProjectionError) in try map.conflict(of: entity) }
   }
 }

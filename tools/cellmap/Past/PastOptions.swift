@@ -25,6 +25,17 @@ enum PastWhen {
     return moment
   }
 
+  /// A time or an age, where entries are no answer.
+  static func time(_ text: String, _ what: String) throws(CommandFailure) -> Timestamp {
+    guard case .time(let time)? = PastMoment(text, now: .now) else {
+      throw CommandFailure(
+        .usage,
+        "\(what) \(complaint(about: text, asking: "Give a time (2026-01-31T14:03:00Z), or \(ages)."))"
+      )
+    }
+    return time
+  }
+
   static func range(_ text: String, _ what: String) throws(CommandFailure) -> PastRange {
     if let range = PastRange(text, now: .now) { return range }
     let parts = text.split(separator: "..", maxSplits: 1, omittingEmptySubsequences: false)
@@ -47,6 +58,8 @@ enum PastWhen {
     words.first { isNegative($0) }.map { complaint(about: $0) }
   }
 
+  private static let ages = "an age ('90s ago', '15m ago', '2h ago', '3d ago')"
+
   private static let units: Set<Substring> = ["s", "m", "h", "d"]
 
   private static func isNegative(_ text: String) -> Bool {
@@ -57,11 +70,12 @@ enum PastWhen {
   }
 
   /// What is wrong with a moment, and how one is written.
-  private static func complaint(about text: String) -> String {
+  private static func complaint(
+    about text: String,
+    asking forms: String =
+      "Give an entry (42 or 1:42), a time (2026-01-31T14:03:00Z), or \(ages)."
+  ) -> String {
     let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
-    let forms =
-      "Give an entry (42 or 1:42), a time (2026-01-31T14:03:00Z), or an age ('90s ago', '15m ago', "
-      + "'2h ago', '3d ago')."
     if isNegative(text) {
       return "'\(shown)' lies ahead: an age counts back from now, without a sign. \(forms)"
     }

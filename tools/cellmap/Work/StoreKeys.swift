@@ -37,6 +37,9 @@ struct StoreKeys {
   }
 
   let keys: [Key]
+  /// What is wrong with keys that can't be listed.
+  private let faults: [String]
+  private let isWithoutKeys: Bool
 
   init(of store: StoreOptions) throws(CommandFailure) {
     let answer = try ChildWork.answer(to: ["keys-worker", "--store", store.folder])
@@ -48,5 +51,31 @@ struct StoreKeys {
       else { return nil }
       return Key(id: id, fields: fields)
     }
+    guard case .list(let faults)? = answer["faults"] else {
+      preconditionFailure("the child has them")
+    }
+    self.faults = faults.compactMap(\.string)
+    isWithoutKeys = answer["without_keys"] == .flag(true)
+  }
+
+  /// What a person has to know who looks whether the keys are whole; nil if they are.
+  var failure: CommandFailure? {
+    if isWithoutKeys {
+      return CommandFailure(
+        .storage,
+        "The store has none of its keys, and nothing that they seal can be read here. Put back the 'keys' "
+          + "folder that belongs to this store.")
+    }
+    let bad = keys.filter { ["lost", "damaged"].contains($0.state) }
+    guard !bad.isEmpty || !faults.isEmpty else { return nil }
+    var sentences = faults
+    if !bad.isEmpty {
+      let named = bad.prefix(10).map { "\($0.id) (\($0.use)) is \($0.state)" }
+      let more = bad.count > 10 ? [counted(bad.count - 10, "further key")] : []
+      sentences.append(
+        "Key \((named + more).joined(separator: ", ")): what it sealed can't be read. Put back the 'keys' "
+          + "folder that belongs to this store.")
+    }
+    return CommandFailure(.integrity, sentences.joined(separator: " "))
   }
 }

@@ -66,6 +66,20 @@ final class StoreSession {
     }
   }
 
+  /// The keys by which owners of the map's instances are sealed; none where the index can't be read
+  /// without making it again.
+  func ownerKeys() throws(CommandFailure) -> Set<KeyID> {
+    guard let map = mapAsItIs()?.map else { return [] }
+    return try projections { () throws(ProjectionError) in
+      var keys = try map.index.ownerKeys()
+      for row in map.overlay.changedInstances.values {
+        let owner = row?.record.owner
+        keys.formUnion([owner?.project?.key, owner?.user?.key].compactMap(\.self))
+      }
+      return keys
+    }
+  }
+
   // MARK: Reading
 
   /// The map at the head of the journal.
@@ -354,6 +368,10 @@ struct MapReading: MapView {
 
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
     try projections { () throws(ProjectionError) in try map.instance(id) }
+  }
+
+  func conflict(of entity: EntityKey) throws(CommandFailure) -> ConflictRow? {
+    try projections { () throws(ProjectionError) in try map.conflict(of: entity) }
   }
 }
 

@@ -7,7 +7,7 @@ struct AuditAtCommand: ParsableCommand {
     discussion: """
       WHEN is an entry (42 or 1:42), a time (2026-01-31T14:03:00Z) or an age ('2h ago'); COMMAND is \
       'route', 'instance show', 'instance list', 'cell list', 'cell show', 'cell export', 'host list', \
-      'conflicts list' or 'status' with its options. It is the same as --at WHEN behind that command.
+      'conflicts list', 'conflicts show' or 'status' with its options. It is the same as --at WHEN behind that command.
 
         cellmap audit at 2026-01-31T14:03:00Z route 00362c73-3663-435a-98a7-1b33c690f5c4
       """)
@@ -18,7 +18,7 @@ struct AuditAtCommand: ParsableCommand {
 
   private static let readers = [
     "route", "instance show", "instance list", "cell list", "cell show", "cell export",
-    "host list", "conflicts list", "status",
+    "host list", "conflicts list", "conflicts show", "status",
   ]
 
   /// A second moment would silently be the one that counts.
@@ -26,23 +26,33 @@ struct AuditAtCommand: ParsableCommand {
     word == "--at" || word.hasPrefix("--at=")
   }
 
-  func run() throws {
+  // Whatever is thrown here, and not in `run`, is followed by this command's usage.
+  func validate() throws {
     if words.first == "--help" || words.first == "-h" { throw CleanExit.helpRequest(self) }
     guard words.count > 1, words[0].first != "-" else {
       throw ValidationError("Give when, and a command: audit at '2h ago' route UUID.")
     }
-    _ = try PastWhen.moment(words[0], "WHEN")
     let command = Array(words.dropFirst())
     guard !command.prefix(while: { $0 != "--" }).contains(where: Self.namesMoment) else {
       throw ValidationError("'audit at \(words[0].prefix(80))' has its moment: leave --at out.")
     }
-    let name = command.prefix(2).joined(separator: " ")
-    guard Self.readers.contains(name) || Self.readers.contains(command[0]) else {
+    guard length(of: command) != nil else {
       throw ValidationError(
         "'audit at' answers \(Self.readers.joined(separator: ", ")); nothing else has a past.")
     }
+  }
+
+  /// How many words are the name of the command; nil if it has no past.
+  private func length(of command: [String]) -> Int? {
+    if Self.readers.contains(command[0]) { return 1 }
+    return Self.readers.contains(command.prefix(2).joined(separator: " ")) ? 2 : nil
+  }
+
+  func run() throws {
+    _ = try PastWhen.moment(words[0], "WHEN")
+    let command = Array(words.dropFirst())
+    guard let length = length(of: command) else { return }
     // Ahead of the command's own arguments, which may end with what takes all that is left.
-    let length = Self.readers.contains(command[0]) ? 1 : 2
     var reader = try Cellmap.parseAsRoot(
       command[..<length] + ["--at", words[0]] + command[length...])
     try reader.run()

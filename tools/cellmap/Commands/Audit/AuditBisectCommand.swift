@@ -52,6 +52,12 @@ struct AuditBisectCommand: ParsableCommand {
     guard (1...600_000).contains(deadline) else {
       throw ValidationError("--deadline must be 1 to 600000 milliseconds.")
     }
+    // What is wrong with the question as such is followed by this command's usage; what its own words
+    // lack is told by `run`, with the usage of the question.
+    guard !question.isEmpty else { return }
+    do { _ = try BisectQuestion(words: question) } catch let error as ValidationError {
+      throw error
+    } catch {}
   }
 
   func run() throws {
@@ -135,8 +141,13 @@ struct BisectQuestion {
   private let command: any ParsableCommand
   private static let readers =
     "route, instance show, instance list, cell list, cell show and host list"
+  private static let roots = ["route", "instance", "cell", "host"]
 
   init(words: [String]) throws {
+    // A word that is no command at all belongs to none whose usage could be shown.
+    guard Self.roots.contains(words[0]) else {
+      throw ValidationError("'audit bisect' asks \(Self.readers); nothing else has a past.")
+    }
     command = try Cellmap.parseAsRoot(words)
     if let route = command as? RouteCommand, route.instances.count != 1 || route.instances == ["-"]
     {
