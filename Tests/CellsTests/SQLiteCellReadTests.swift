@@ -49,6 +49,16 @@ func names(in folder: String) -> Set<String> {
     }
   }
 
+  @Test func `Nova's marker row is not among the instances that are looked up`() throws {
+    try withCell { file in
+      let marker = InstanceID(.zero)
+      try file.add(instance)
+      try file.add(marker, ["deleted": "7"])
+      let found = try open(file).instances(among: [marker, instance])
+      #expect(found.rows.map(\.instance.id) == [instance] && found.unreadable.isEmpty)
+    }
+  }
+
   @Test func `reads deleted and hidden rows, and rows without a host`() throws {
     try withCell { file in
       try file.add(instance, ["deleted": "17", "hidden": "1", "host": "NULL", "vm_state": "NULL"])
