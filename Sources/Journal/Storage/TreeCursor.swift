@@ -9,6 +9,7 @@ struct TreeCursor {
   private var nodes: [Int] = []
   private var overflow: [UInt8] = []
   private var isOverflow = false
+  private var leaves = PagesAhead()
 
   private(set) var key: UInt64 = 0
   private(set) var range = 0..<0
@@ -85,8 +86,15 @@ struct TreeCursor {
       throw file.corrupt("a tree leads to page \(number) of \(tree.lastPage)")
     }
     // A page of a snapshot stays what it is: seeking in order, few are read twice.
-    if path[level].number != number { try path[level].load(number, of: file) }
-    guard path[level].isLeaf == (level == tree.depth - 1) else {
+    let isLeaf = level == tree.depth - 1
+    if path[level].number != number {
+      if isLeaf {
+        try leaves.load(number, lastPage: tree.lastPage, of: file, into: &path[level])
+      } else {
+        try path[level].load(number, of: file)
+      }
+    }
+    guard path[level].isLeaf == isLeaf else {
       throw file.corrupt("page \(number) is at the wrong depth of its tree")
     }
   }

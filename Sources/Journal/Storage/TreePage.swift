@@ -20,7 +20,16 @@ struct TreePage {
   /// - Throws: `corrupt` if the page is none of a tree, or a node of it leaves its bounds.
   // Hot path: one page holds about 15 entries.
   mutating func load(_ number: UInt64, of file: PageFile) throws(JournalError) {
-    try file.read(page: number, into: &bytes)
+    try load(number, of: file) { (bytes) throws(JournalError) in
+      try file.read(page: number, into: &bytes)
+    }
+  }
+
+  /// As `load`, of bytes that `read` puts to the front of the buffer.
+  mutating func load(
+    _ number: UInt64, of file: PageFile, read: (inout [UInt8]) throws(JournalError) -> Void
+  ) throws(JournalError) {
+    try read(&bytes)
     self.number = number
     let flags = bytes.word16(at: 10)
     let lower = Int(bytes.word16(at: 12))

@@ -130,7 +130,7 @@ private struct VerifyPass {
   /// Tiles of one run, which is checked by one thread.
   private static let tilesOfRun: UInt64 = 16
   /// Runs that are checked before their ends are compared.
-  private static let runsAtOnce: UInt64 = 64
+  private static let runsAtOnce: UInt64 = 256
 
   let file: PageFile
   let last: UInt64
@@ -147,7 +147,7 @@ private struct VerifyPass {
     self.tip = tip
   }
 
-  /// Checks the next entries, up to a quarter of a million.
+  /// Checks the next entries, up to a million.
   mutating func checkNext() throws(JournalError) {
     let width = UInt64(TileLayout.width)
     let first = tip.position.index / width

@@ -31,7 +31,8 @@ struct TileRun: Sendable {
       try JournalSnapshot.read(file) { (snapshot) throws(JournalError) in
         (after, commits, archivings) = (tip, count, seen)
         var cursor = EntryCursor(snapshot)
-        for tile in part { try check(tile, of: snapshot, by: &cursor) }
+        var reader = TileReader(snapshot)
+        for tile in part { try check(tile, of: snapshot, by: &cursor, &reader) }
       }
       first = part.upperBound
     }
@@ -41,30 +42,28 @@ struct TileRun: Sendable {
   private static let tilesOfOneReading: UInt64 = 4
 
   private mutating func check(
-    _ tile: UInt64, of snapshot: JournalSnapshot, by cursor: inout EntryCursor
+    _ tile: UInt64, of snapshot: JournalSnapshot, by cursor: inout EntryCursor,
+    _ reader: inout TileReader
   ) throws(JournalError) {
     let width = UInt64(TileLayout.width)
     let first = tile * width + 1
     // The leaf hashes that the entries of a complete tile should have; none of the unfinished one.
     var leaves: [Digest] = []
-    if tile < snapshot.size / width {
-      var reader = TileReader(snapshot)
-      leaves = try reader.storedLeaves(ofTile: tile)
-    }
+    if tile < snapshot.size / width { leaves = try reader.storedLeaves(ofTile: tile) }
     for index in first...min(last, first + width - 1) {
       let isThere =
         index > first || cursor.key == first - 1 && first > 1
         ? try cursor.next() : try cursor.seek(first)
       guard isThere else { throw .missingEntry(index: index) }
       try checkEntry(
-        cursor.bytes, in: cursor.range, key: cursor.key, path: cursor.path, leaves, of: snapshot)
+        cursor.bytes, in: cursor.range, key: cursor.key, path: cursor.path, leaves, &reader)
     }
   }
 
   // Hot path: once an entry.
   private mutating func checkEntry(
     _ bytes: [UInt8], in range: Range<Int>, key: UInt64, path: @autoclosure () -> String,
-    _ leaves: [Digest], of snapshot: JournalSnapshot
+    _ leaves: [Digest], _ reader: inout TileReader
   ) throws(JournalError) {
     let (header, root) = try after.chain.accept(bytes, in: range, key: key, path: path())
     if header.kind == EventKind.archived.rawValue { archivings.append(header.position.index) }
@@ -80,7 +79,7 @@ struct TileRun: Sendable {
       if level >= TileLayout.rootLevel { subtrees.append((level, root)) }
     }
     if isTileFull {
-      try checkRoots(subtrees, of: snapshot)
+      try checkRoots(subtrees, by: &reader)
       after.openTile.removeAll(keepingCapacity: true)
     }
     if let root { try check(root) }
@@ -101,10 +100,9 @@ struct TileRun: Sendable {
   }
 
   private func checkRoots(
-    _ subtrees: [(level: Int, root: Digest)], of snapshot: JournalSnapshot
+    _ subtrees: [(level: Int, root: Digest)], by reader: inout TileReader
   ) throws(JournalError) {
     let tile = after.position.index / UInt64(TileLayout.width) - 1
-    var reader = TileReader(snapshot)
     for (level, root) in subtrees {
       guard let key = TileLayout.key(ofRootAt: level, endingWith: tile),
         try reader.root(at: level, key: key) == root

@@ -10,6 +10,20 @@ extension [UInt8] {
   }
 }
 
+extension [UInt8] {
+  /// Writes bytes of another array over the first of this one, which has as many at least.
+  mutating func replaceFirst(with bytes: [UInt8], in range: Range<Int>) {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= bytes.count && range.count <= count,
+      "bytes that are there, in a place that is there")
+    unsafe withUnsafeMutableBytes { first in
+      unsafe bytes.withUnsafeBytes { bytes in
+        unsafe first.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+      }
+    }
+  }
+}
+
 /// Numbers and UUIDs as characters, without a `String` on the way.
 extension [UInt8] {
   /// Appends a number in decimal digits, with zeros before it up to `width` characters.
