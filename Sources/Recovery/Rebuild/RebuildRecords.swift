@@ -96,7 +96,7 @@ struct RebuildRecords {
     return evidence?.cell == nil ? nil : evidence
   }
 
-  func evidence(_ copy: StagedInstance) -> Evidence { evidence(copy, digest(copy)) }
+  func evidence(_ copy: StagedInstance) -> Evidence { evidence(copy, keys.digest(of: copy)) }
 
   private func evidence(_ copy: StagedInstance, _ digest: Digest) -> Evidence {
     Evidence(
@@ -111,25 +111,6 @@ struct RebuildRecords {
     before.append(to: &both)
     row.append(to: &both)
     return keys.digest(of: both)
-  }
-
-  /// The digest of all that was read of a row.
-  func digest(_ copy: StagedInstance) -> Digest {
-    keys.rowDigest { row in
-      row.add(copy.id.uuid)
-      row.add(copy.rowID)
-      row.add(copy.project)
-      row.add(copy.user)
-      row.add(copy.host)
-      row.add(copy.vmState)
-      row.add(copy.taskState)
-      row.add(copy.isDeleted)
-      row.add(copy.isHidden)
-      row.add(copy.createdAt)
-      row.add(copy.updatedAt)
-      row.add(copy.deletedAt)
-      row.add(copy.launchedAt)
-    }
   }
 
   func observation(host: ByteText, in cell: CellID, before: HostRow?) -> Observation {

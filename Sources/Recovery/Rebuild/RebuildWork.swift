@@ -90,13 +90,12 @@ struct RebuildWork {
       cursor: MapCursor(over: index, owners: records.keys.owners), old: old, plan: plan)
     var failure: RebuildError?
     do throws(ProjectionError) {
-      try file.forEachInstance { copies throws(ProjectionError) in
+      try file.forEachInstance(digestedBy: records.keys) { copies throws(ProjectionError) in
         guard failure == nil else { return }
         do throws(RebuildError) {
-          let digests = copies.map { records.digest($0) }
-          for (copy, digest) in zip(copies, digests) { row(copy, digest) }
-          try takeOld(before: copies[0].id, &walk, body)
-          let observations = try observations(copies, digests, &walk, body)
+          for (copy, digest) in zip(copies.rows, copies.digests) { row(copy, digest) }
+          try takeOld(before: copies.rows[0].id, &walk, body)
+          let observations = try observations(copies, &walk, body)
           if !observations.isEmpty { try body(&walk.plan, observations) }
         } catch {
           failure = error
@@ -181,14 +180,14 @@ struct RebuildWork {
   }
 
   private func observations(
-    _ copies: [StagedInstance], _ digests: [Digest], _ walk: inout Walk, _ body: Body
+    _ copies: StagedCopies, _ walk: inout Walk, _ body: Body
   ) throws(RebuildError) -> [Observation] {
-    let id = copies[0].id
+    let id = copies.rows[0].id
     let known = try source { () throws(AdoptionError) in try walk.old?.row(of: id) }
     let before = try mapRow(id, &walk.cursor, &walk.plan, body)
     let verdict: CopyRules.Verdict
     do throws(ProjectionError) {
-      verdict = try rules.verdict(on: copies) { () throws(ProjectionError) in
+      verdict = try rules.verdict(on: copies.rows) { () throws(ProjectionError) in
         try file.moves(of: id).map { ($0.cell, $0.1) }
       }
     } catch {
@@ -227,8 +226,11 @@ struct RebuildWork {
       let isUnknown = try before == nil ? true : isProvisional(before?.changedAt)
       if copy.mayHaveFailedToDelete, isUnknown { walk.plan.inError.add(id) }
       do throws(RegistryError) {
-        guard let place = copies.firstIndex(of: copy) else { preconditionFailure("one of them") }
-        let observation = try records.observation(copy, digests[place], owner, before: before)
+        guard let place = copies.rows.firstIndex(where: { $0.cell == copy.cell }) else {
+          preconditionFailure("one of them")
+        }
+        let digest = copies.digests[place]
+        let observation = try records.observation(copy, digest, owner, before: before)
         if case .instance(_, let record?) = observation.state, record.owner.project == nil {
           walk.plan.withoutProject.add(id)
         }

@@ -21,14 +21,14 @@ struct MapWalk {
     var failure: RebuildError?
     var done: UInt64 = 0
     do throws(ProjectionError) {
-      try file.forEachInstance { copies throws(ProjectionError) in
+      try file.forEachInstance(digestedBy: records?.keys) { copies throws(ProjectionError) in
         guard failure == nil else { return }
-        for copy in copies { state.add(copy, records) }
+        state.add(copies, records)
         do throws(RebuildError) {
-          let id = copies[0].id
+          let id = copies.rows[0].id
           let before = try row(of: id, &cursor, &state)
           if let before { state.add(before) }
-          try take(id, copies, before, &state)
+          try take(id, copies.rows, before, &state)
         } catch {
           failure = error
         }
@@ -48,8 +48,12 @@ struct MapWalk {
     var report: ReconcileReport
     var tallies: [CellID: CellTally]
 
-    mutating func add(_ copy: StagedInstance, _ records: RebuildRecords?) {
-      tallies[copy.cell, default: CellTally()].add(copy, records)
+    mutating func add(_ copies: StagedCopies, _ records: RebuildRecords?) {
+      for copy in copies.rows { tallies[copy.cell, default: CellTally()].add(copy) }
+      guard let records else { return }
+      for (copy, digest) in zip(copies.rows, copies.digests) {
+        tallies[copy.cell, default: CellTally()].note(digest, by: records)
+      }
     }
 
     mutating func add(_ row: InstanceRow) {

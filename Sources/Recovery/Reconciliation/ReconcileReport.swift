@@ -77,10 +77,13 @@ struct CellTally {
   /// Over the rows in the order of the UUIDs.
   var digest = Digest.zero
 
-  mutating func add(_ row: StagedInstance, _ records: RebuildRecords?) {
+  mutating func add(_ row: StagedInstance) {
     rows += 1
     newest = Self.later(newest, row.createdAt)
-    if let records { digest = records.digest(digest, followedBy: records.digest(row)) }
+  }
+
+  mutating func note(_ row: Digest, by records: RebuildRecords) {
+    digest = records.digest(digest, followedBy: row)
   }
 
   mutating func add(_ row: InstanceRow) {

@@ -7,11 +7,13 @@ extension ScanFile {
   /// The rows of all cells, those of one instance together, by UUID and cell; of a row that was read
   /// twice only the later one.
   ///
-  /// They are read on a thread of their own, some instances ahead of `body`.
+  /// They are read on a thread of their own, some instances ahead of `body`, and their digests are made there.
+  ///
+  /// - Parameter keys: Make the rows' digests; nil where nobody wants them.
   func forEachInstance(
-    _ body: ([StagedInstance]) throws(ProjectionError) -> Void
+    digestedBy keys: KeyRing?, _ body: (StagedCopies) throws(ProjectionError) -> Void
   ) throws(ProjectionError) {
-    let rows = try StagedRows(of: self)
+    let rows = try StagedRows(of: self, digestedBy: keys)
     let batches = Lookahead(ahead: 4) { rows.next() }
     while let batch = try batches.next() {
       for copies in batch { try body(copies) }
@@ -106,6 +108,7 @@ extension ScanFile {
 private final class StagedRows: @unchecked Sendable {
   private let file: ScanFile
   private let statement: SQLiteStatement
+  private let keys: KeyRing?
   /// The first row of the next instance.
   private var first: StagedInstance?
   private var isAtEnd = false
@@ -113,8 +116,9 @@ private final class StagedRows: @unchecked Sendable {
   /// Instances that are handed over at once.
   private static let batch = 256
 
-  init(of file: ScanFile) throws(ProjectionError) {
+  init(of file: ScanFile, digestedBy keys: KeyRing?) throws(ProjectionError) {
     self.file = file
+    self.keys = keys
     statement = try file.connection.prepare(
       "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
         + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
@@ -122,11 +126,14 @@ private final class StagedRows: @unchecked Sendable {
   }
 
   /// The rows of the next instances, those of each together; nil at the end.
-  func next() -> Result<[[StagedInstance]]?, ProjectionError> {
+  func next() -> Result<[StagedCopies]?, ProjectionError> {
     do throws(ProjectionError) {
-      var batch: [[StagedInstance]] = []
+      var batch: [StagedCopies] = []
       batch.reserveCapacity(Self.batch)
-      while batch.count < Self.batch, let copies = try nextInstance() { batch.append(copies) }
+      while batch.count < Self.batch, let rows = try nextInstance() {
+        let digests = keys.map { keys in rows.map { keys.digest(of: $0) } }
+        batch.append(StagedCopies(rows: rows, digests: digests ?? []))
+      }
       return .success(batch.isEmpty ? nil : batch)
     } catch {
       statement.reset()

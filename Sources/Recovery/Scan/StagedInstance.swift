@@ -39,3 +39,31 @@ struct StagedInstance: Hashable, Sendable {
   /// In error, and nobody at work on it.
   var isInErrorForGood: Bool { vmState == "error" && taskState == nil }
 }
+
+/// The rows of one instance, at most one of a cell, by cell.
+struct StagedCopies: Sendable {
+  let rows: [StagedInstance]
+  /// Of each row, in their order; none where nobody wants them.
+  let digests: [Digest]
+}
+
+extension KeyRing {
+  /// The digest of all that was read of a row.
+  func digest(of copy: StagedInstance) -> Digest {
+    rowDigest { row in
+      row.add(copy.id.uuid)
+      row.add(copy.rowID)
+      row.add(copy.project)
+      row.add(copy.user)
+      row.add(copy.host)
+      row.add(copy.vmState)
+      row.add(copy.taskState)
+      row.add(copy.isDeleted)
+      row.add(copy.isHidden)
+      row.add(copy.createdAt)
+      row.add(copy.updatedAt)
+      row.add(copy.deletedAt)
+      row.add(copy.launchedAt)
+    }
+  }
+}
