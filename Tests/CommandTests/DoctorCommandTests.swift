@@ -55,8 +55,7 @@ import Testing
       let ran = try bed.run("doctor", "--nova-conf", "nova.conf", "--json")
       let objects = try ran.objects
       #expect(ran.status == 1 && objects.count == 12)
-      let first = try #require(objects.first)
-      #expect(first["finding"] as? String == "wrong_cell")
+      let first = try #require(objects.first { $0["finding"] as? String == "wrong_cell" })
       #expect(first["instance"] as? String == "\(instance(0))")
       #expect(first["cells"] as? [String] == ["\(cell(2))", "\(cell(1))"])
       let fix = try #require((first["fix"] as? [[String: String]])?.first)
@@ -79,6 +78,26 @@ import Testing
       let text = try bed.run("doctor", "--nova-conf", "nova.conf")
       #expect(text.status == 5 && text.out.contains("NO: Cell \(cell(2)) has its database at"))
       #expect(text.err.contains("10 instances are undecided"))
+    }
+  }
+
+  @Test func `names a cell that looks emptied, and believes who says that it is whole`() throws {
+    try withCloud { bed, _ in
+      try NovaCellFile(path: bed.path("beta.sqlite")).execute("DELETE FROM instances")
+      let ran = try bed.run("doctor", "--nova-conf", "nova.conf")
+      #expect(ran.status == 1 && ran.out.contains("row_missing: 10. "))
+      #expect(!ran.out.contains("DELETE FROM instance_mappings"))
+      #expect(ran.out.contains("or give --not-restored \(cell(2)) if it is whole"))
+      let summary = try #require(
+        try bed.run("doctor", "--nova-conf", "nova.conf", "--json").objects.last)
+      let cells = try #require(summary["cells"] as? [[String: Any]])
+      #expect(cells.map { $0["doubt"] is String } == [false, false, true])
+      for name in ["beta", "\(cell(2))"] {
+        let trusted = try bed.run("doctor", "--nova-conf", "nova.conf", "--not-restored", name)
+        #expect(trusted.status == 1 && trusted.out.contains("DELETE FROM instance_mappings"))
+      }
+      let unknown = try bed.run("doctor", "--nova-conf", "nova.conf", "--not-restored", "gamma")
+      #expect(unknown.status == 2 && unknown.err.contains("no cell 'gamma'"))
     }
   }
 

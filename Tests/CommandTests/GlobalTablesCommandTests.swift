@@ -97,7 +97,9 @@ import Testing
       let object = try partly.object
       #expect((object["request_specs"] as? [String: Any])?["new"] as? Int == 10)
       #expect((object["unread"] as? [String: Any])?.keys.first == "\(cell(2))")
-      #expect(try bed.run(words + ["--request-specs"]).err.contains("was not read"))
+      let told = try bed.run(words + ["--request-specs"]).err
+      #expect(told.contains("cellmap: cell beta was not read: "), "\(told)")
+      #expect(told.components(separatedBy: "\(cell(2))").count == 2, "\(told)")
     }
   }
 

@@ -37,6 +37,8 @@ import Testing
       let again = try bed.done(words)
       #expect(again.out.contains("Nothing to change."))
       #expect(try bytes(bed, "target.sqlite") == content)
+      let script = try bed.done("publish", "sqlite:///target.sqlite", "--emit-sql", "nothing.sql")
+      #expect(script.out.contains("Nothing to change: ") && !script.out.contains("Wrote"))
       let other = try bed.done(words + ["--json"]).object
       #expect(other["changed"] as? Bool == false && other["entries"] is NSNull)
     }
@@ -93,6 +95,7 @@ import Testing
         (["publish", "sqlite:///target.sqlite", "--reason", " "], 64),
         (words + ["--nova-conf", "x"], 64), (words + ["--reveal"], 64),
         (words + ["--dry-run", "--emit-sql", "x"], 64), (words + ["--settle", "0"], 64),
+        (words + ["--deadline", "0"], 64),
         (["publish", "sqlite:///alpha.sqlite", "--reason", "t"], 64),
         (["publish", "sqlite:///nowhere.sqlite", "--reason", "t"], 7),
         (words + ["--emit-sql", "x.sql"], 9),

@@ -6,6 +6,36 @@ import Testing
 
 /// The map made again by the command, as the runbook has it.
 @Suite(.waiting) struct RebuildCommandTests {
+  @Test func `a conflict about what is mapped already is told apart, in all words`() throws {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      let beta = NovaCellFile(path: bed.path("beta.sqlite"))
+      let kept = "\(instance(0))"
+      try beta.add(instance(0))
+      for name in ["alpha", "beta"] {
+        try NovaCellFile(path: bed.path("\(name).sqlite")).add(instance(900))
+      }
+      let rebuilt = try bed.run("rebuild", "--reason", "t")
+      #expect(rebuilt.status == 1)
+      #expect(
+        rebuilt.out.contains(
+          "2 conflicts, which only you can decide: 1 without a mapping until then, "
+            + "1 mapped as before until then"), "\(rebuilt)")
+      #expect(try bed.done("route", kept, "--json").object["cell_name"] as? String == "alpha")
+      let target = try NovaAPIFile.make(at: bed.path("target.sqlite"))
+      try target.execute("CREATE TABLE build_requests (id INTEGER, instance_uuid VARCHAR(36))")
+      let published = try bed.done("publish", "sqlite:///target.sqlite", "--reason", "t")
+      #expect(
+        published.err.contains(
+          "2 conflicts are open until you decide: 1 about what has no mapping until then, and is not "
+            + "published; 1 about what is mapped as before until then, and is published so"),
+        "\(published)")
+      let status = try bed.done("status", "--json").object
+      #expect(status["open_conflicts"] as? Int == 2)
+      #expect(status["open_conflicts_mapped"] as? Int == 1)
+    }
+  }
+
   @Test func `an export, a lost store, a rebuild, a conflict, its decision`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

@@ -151,7 +151,10 @@ import Testing
       try NovaCellFile(path: bed.path("beta.sqlite")).add(instance(0))
       let wrong = try bed.run("reconcile", "\(instance(0))")
       #expect(wrong.status == 1)
-      #expect(wrong.out.contains("wrong cell: mapped to alpha, and in beta"))
+      #expect(
+        wrong.out.hasPrefix("\(instance(0)): wrong cell: mapped to alpha, and in beta\n"),
+        "\(wrong)")
+      #expect(wrong.out.contains("cellmap reconcile --apply wrong-cell --reason TEXT"))
       let unknown = try bed.run("reconcile", "\(instance(999))")
       #expect(unknown.status == 2)
     }

@@ -42,13 +42,14 @@ final class DoctorBed {
 
   /// What an examination found, in order, and its report.
   func examine(
-    base: AddressBase? = nil, patience: Duration = .seconds(5), beforeReopening: () -> Void = {}
+    base: AddressBase? = nil, patience: Duration = .seconds(5), notRestored: Set<CellID> = [],
+    beforeReopening: () -> Void = {}
   ) throws -> (findings: [DoctorFinding], report: DoctorReport) {
     var findings: [DoctorFinding] = []
     let report = try withoutActuallyEscaping(beforeReopening) { beforeReopening in
       var opened = 0
       let doctor = MapDoctor(
-        base: base ?? AddressBase(folder: folder), patience: patience
+        base: base ?? AddressBase(folder: folder), patience: patience, notRestored: notRestored
       ) { [api] () throws(AdoptionError) in
         opened += 1
         if opened > 1 { beforeReopening() }

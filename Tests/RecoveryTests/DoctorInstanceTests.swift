@@ -75,10 +75,12 @@ import Testing
 
   @Test func `tells an archived row from one that is missing`() throws {
     try withDoctorBed { bed in
+      try bed.add(3, in: 1)
       try bed.api.addInstance(1, "\(instance(1))", cell: 2)
       try bed.cells[0].execute("INSERT INTO shadow_instances VALUES ('\(instance(1))')")
       try bed.onlyFinding(.rowArchived)
-      try bed.api.addInstance(2, "\(instance(2))", cell: 2)
+      let long = ["created_at": "'2025-01-02 03:04:07.000000'"]
+      try bed.api.addInstance(2, "\(instance(2))", cell: 2, long)
       try bed.onlyFinding(.rowMissing)
     }
   }
@@ -114,6 +116,7 @@ import Testing
   @Test func `finds texts that aren't UUIDs, and the others all the same`() throws {
     try withDoctorBed { bed in
       for number in 1...5 { try bed.add(number, in: 2) }
+      try bed.add(6, in: 1)
       let capitals = "ABCDEF01-0000-4000-8000-000000000000"
       try bed.api.addInstance(9, "0000000X-0000-4000-8000-00000000000!", cell: 2)
       try bed.api.addInstance(10, capitals, cell: 3)
@@ -171,7 +174,7 @@ import Testing
       try bed.cells[0].add(instance(9000))
       let (findings, report) = try bed.examine()
       #expect(
-        findings.map(\.subject) == [2001, 4998, 9000].map { .instance("\(instance($0))") })
+        findings.map(\.subject) == [9000, 2001, 4998].map { .instance("\(instance($0))") })
       #expect(report.mappings == 5000)
       #expect(report.cells.map(\.instances) == [0, 2500, 2499])
     }

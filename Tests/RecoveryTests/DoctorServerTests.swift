@@ -64,20 +64,28 @@ struct DoctorServerTests {
         .twoVisibleCopies: 1, .malformedUUID: 1, .loneHiddenCopy: 1, .ghostHost: 1,
         .unmappedHost: 1,
       ], "\(findings)")
-    // Its SQL is that of both servers.
-    for finding in findings {
-      for step in finding.fix {
-        switch step.place {
-        case .shell: break
-        case .api: try api.execute(step.text)
-        case .cell(let label):
-          let number = try #require(label.split(separator: " ").first?.last?.wholeNumberValue)
-          try cells[number].execute(step.text)
-        }
-      }
+    // Its SQL is that of both servers. What may be the row without a UUID isn't told to go before it.
+    #expect(findings.first { $0.kind == .rowMissing }?.fix.map(\.place) == [.shell])
+    for step in findings.filter({ $0.kind == .malformedUUID }).flatMap(\.fix) {
+      try run(step, api, cells)
     }
+    findings = []
+    _ = try doctor.examine { findings.append($0) }
+    for step in findings.flatMap(\.fix) { try run(step, api, cells) }
     let left = try doctor.examine { _ in }.counts
     #expect(left == [.ghostHost: 1, .unmappedHost: 1, .unmappedInstance: 1])
+  }
+
+  private func run(
+    _ step: DoctorFinding.Step, _ api: NovaServerDatabase, _ cells: [NovaServerDatabase]
+  ) throws {
+    switch step.place {
+    case .shell: break
+    case .api: try api.execute(step.text)
+    case .cell(let label):
+      let number = try #require(label.split(separator: " ").first?.last?.wholeNumberValue)
+      try cells[number].execute(step.text)
+    }
   }
 
   private func grant(_ database: NovaServerDatabase, _ sql: String, _ table: String) throws {

@@ -56,6 +56,25 @@ import Testing
     }
   }
 
+  @Test func `a conflict is settled by the mend that maps what it was about`() throws {
+    try withReconciliation { bed in
+      for file in [bed.first, bed.second] { try file.add(instance(20), ["host": "'host1'"]) }
+      try bed.mend(.twoCopies)
+      #expect(try bed.map.map().index.conflict(of: .instance(instance(20))) != nil)
+      // While it is one, nothing is missing.
+      #expect(try bed.mend(.missing).result?.instances == 0)
+      // Deleted there and archived: without the archive that cell would look restored.
+      try bed.second.execute(
+        "DELETE FROM instances WHERE \(row(20)); "
+          + "INSERT INTO shadow_instances (uuid) VALUES ('\(instance(20))')")
+      let answer = try bed.mend(.missing)
+      #expect(answer.result?.instances == 1 && answer.result?.settled == 1)
+      #expect(try bed.record(20)?.cell == cell(1))
+      let conflict = try bed.map.map().index.conflict(of: .instance(instance(20)))?.record
+      #expect(conflict == nil || conflict?.decision != nil)
+    }
+  }
+
   @Test func `a class that wasn't asked for stays`() throws {
     try withReconciliation { bed in
       try bed.first.add(instance(20))

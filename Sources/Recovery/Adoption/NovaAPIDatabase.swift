@@ -18,22 +18,26 @@ public final class NovaAPIDatabase {
   private let uuidOrder: String
 
   /// How long one page of rows may take, connecting included.
-  private static let pageTime = Duration.seconds(60)
+  private let patience: Duration
+  public static let patience = Duration.seconds(60)
 
   /// Opens the database at an address and a snapshot that lasts as long as this object.
   ///
-  /// - Parameter folder: Where relative paths of SQLite files are taken from.
+  /// - Parameters:
+  ///   - folder: Where relative paths of SQLite files are taken from.
+  ///   - patience: How long connecting, or a page of rows, may take.
   /// - Throws: `AdoptionError.unreadable` if it can't be opened; `notNovaAPI` if a table or a column
   ///   that the map needs isn't there.
   public convenience init(
-    _ address: DatabaseAddress, relativeTo folder: String
+    _ address: DatabaseAddress, relativeTo folder: String,
+    patience: Duration = NovaAPIDatabase.patience
   ) throws(AdoptionError) {
     let form = address.publicForm
     let path = address.filePath(baseDirectory: ByteText(folder))?.string
     let opened: DatabaseConnection
     do throws(DatabaseError) {
       opened = try DatabaseConnection.open(
-        address, relativeTo: folder, until: .now + NovaAPIDatabase.pageTime)
+        address, relativeTo: folder, until: .now + patience)
     } catch {
       let isRelative = path != nil && path != address.filePath(baseDirectory: "/")?.string
       let hint =
@@ -43,7 +47,7 @@ public final class NovaAPIDatabase {
         : ""
       throw .unreadable(form, why: error.description + hint)
     }
-    try self.init(opened, name: path ?? form.string, publicForm: form)
+    try self.init(opened, name: path ?? form.string, publicForm: form, patience: patience)
   }
 
   /// Opens a SQLite file, by its path; absolute, or relative to the process's folder.
@@ -54,12 +58,13 @@ public final class NovaAPIDatabase {
     do throws(DatabaseError) { opened = try DatabaseConnection.open(file: path) } catch {
       throw .unreadable(publicForm, why: error.description)
     }
-    try self.init(opened, name: path, publicForm: publicForm)
+    try self.init(opened, name: path, publicForm: publicForm, patience: Self.patience)
   }
 
   private init(
-    _ connection: DatabaseConnection, name: String, publicForm: ByteText
+    _ connection: DatabaseConnection, name: String, publicForm: ByteText, patience: Duration
   ) throws(AdoptionError) {
+    self.patience = patience
     self.connection = connection
     self.name = name
     self.publicForm = publicForm
@@ -69,11 +74,11 @@ public final class NovaAPIDatabase {
         // The first read takes the snapshot.
         let text = "SELECT \(columns) FROM \(table) LIMIT 1"
         try connection.forEachRow(
-          of: SQLQuery(connection.dialect, on: table, text), until: .now + NovaAPIDatabase.pageTime
+          of: SQLQuery(connection.dialect, on: table, text), until: .now + patience
         ) { (_) throws(DatabaseError) in }
       }
       uuidOrder = try connection.uuidOrder(
-        of: "instance_uuid", in: .instanceMappings, until: .now + NovaAPIDatabase.pageTime)
+        of: "instance_uuid", in: .instanceMappings, until: .now + patience)
     } catch .file(.statementRefused(let message, _)) {
       throw .notNovaAPI(publicForm, what: message)
     } catch .missing(let what) {
@@ -207,7 +212,7 @@ public final class NovaAPIDatabase {
   ) throws(AdoptionError) -> [Row] {
     var rows: [Row] = []
     do throws(DatabaseError) {
-      try connection.forEachRow(of: query, until: .now + NovaAPIDatabase.pageTime) {
+      try connection.forEachRow(of: query, until: .now + patience) {
         (row) throws(DatabaseError) in rows.append(try read(row))
       }
     } catch {

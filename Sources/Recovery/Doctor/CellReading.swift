@@ -11,6 +11,8 @@ final class CellReading {
   private let patience: Duration
   private(set) var failure: String?
   private(set) var rowCount: UInt64 = 0
+  /// When the newest row was made that was read so far.
+  private(set) var newest: Timestamp?
 
   private var page = TracePage()
   private var place = 0
@@ -107,6 +109,7 @@ final class CellReading {
       page = arrived
       place = 0
       rowCount += UInt64(arrived.count)
+      newest = CellTally.later(newest, arrived.newest)
       isAtEnd = arrived.count < Self.pageRows
       if !isAtEnd { askForPage(after: arrived.last) }
       if !arrived.malformed.isEmpty { malformed(arrived.malformed) }

@@ -62,13 +62,15 @@ public struct DoctorFinding: Hashable, Sendable {
   /// What was found, in words.
   public let detail: String
   /// What mends it, in this order.
-  public let fix: [Step]
+  public internal(set) var fix: [Step]
+  /// What its fix takes for granted of the cells.
+  var reliance = Reliance.nothing
   /// How many rows it stands for.
   public internal(set) var count: UInt64 = 1
 
   init(
     _ kind: Kind, _ subject: Subject, cells: [CellID] = [], _ detail: String, fix: [Step],
-    count: UInt64 = 1
+    count: UInt64 = 1, relyingOn reliance: Reliance = .nothing
   ) {
     self.kind = kind
     self.subject = subject
@@ -76,6 +78,7 @@ public struct DoctorFinding: Hashable, Sendable {
     self.detail = detail
     self.fix = fix
     self.count = count
+    self.reliance = reliance
   }
 }
 
@@ -132,6 +135,9 @@ public struct DoctorReport: Sendable {
     public internal(set) var failure: String?
     /// The cell whose database it shares, and with which it was read.
     public internal(set) var sharedWith: CellID?
+    /// Why nothing is told to be taken away that it doesn't have: it looks restored or empty, or has rows
+    /// that can't be read; nil if it can be relied on.
+    public internal(set) var doubt: String?
   }
 
   /// The public form of the API database's address.

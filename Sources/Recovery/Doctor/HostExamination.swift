@@ -31,6 +31,15 @@ struct HostExamination {
     return findings
   }
 
+  /// How many hosts are mapped to each cell that was read and has none at all.
+  func hostless(_ rows: [NovaHostRow]) -> [UInt64: Int] {
+    var counts: [UInt64: Int] = [:]
+    for row in rows where found[cells.home(row.cellNumber)]?.isEmpty == true {
+      counts[cells.home(row.cellNumber), default: 0] += 1
+    }
+    return counts
+  }
+
   private func judge(_ row: NovaHostRow, _ owners: [UInt64]) -> DoctorFinding? {
     guard let cell = cells.cells[row.cellNumber] else {
       if cells.unread.contains(row.cellNumber) { return nil }
@@ -38,7 +47,7 @@ struct HostExamination {
         .unknownCell, row.host, owners,
         "mapped to a cell number \(row.cellNumber) that isn't there",
         [.api("DELETE FROM host_mappings WHERE id = \(row.number);")]
-          + owners.prefix(1).map(discover))
+          + owners.prefix(1).map(discover), relyingOn: owners.isEmpty ? .allWhole : .nothing)
     }
     if owners.contains(cells.home(row.cellNumber)) || !cells.isRead(row.cellNumber) { return nil }
     let remove = DoctorFinding.Step.shell(
@@ -46,11 +55,13 @@ struct HostExamination {
     guard let owner = owners.first else {
       return finding(
         .ghostHost, row.host, [row.cellNumber],
-        "mapped to \(cell.label), which has neither compute node nor nova-compute of it", [remove])
+        "mapped to \(cell.label), which has neither compute node nor nova-compute of it", [remove],
+        relyingOn: .allWhole)
     }
     return finding(
       .hostInWrongCell, row.host, [row.cellNumber, owner],
-      "mapped to \(cell.label), and \(cells.label(owner)) has it", [remove, discover(owner)])
+      "mapped to \(cell.label), and \(cells.label(owner)) has it", [remove, discover(owner)],
+      relyingOn: .whole([cells.home(row.cellNumber)]))
   }
 
   private func twins(
@@ -111,9 +122,10 @@ struct HostExamination {
 
   private func finding(
     _ kind: DoctorFinding.Kind, _ host: ByteText, _ numbers: [UInt64], _ detail: String,
-    _ fix: [DoctorFinding.Step]
+    _ fix: [DoctorFinding.Step], relyingOn reliance: Reliance = .nothing
   ) -> DoctorFinding {
     DoctorFinding(
-      kind, .host(host), cells: numbers.compactMap { cells.cells[$0]?.id }, detail, fix: fix)
+      kind, .host(host), cells: numbers.compactMap { cells.cells[$0]?.id }, detail, fix: fix,
+      relyingOn: reliance)
   }
 }

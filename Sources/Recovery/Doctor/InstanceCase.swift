@@ -59,11 +59,15 @@ struct InstanceCase {
 
   private func finding(
     _ kind: DoctorFinding.Kind, of numbers: [UInt64], _ cells: DoctorCells, _ detail: String,
-    _ fix: DoctorFinding.Step...
+    relyingOn reliance: Reliance = .nothing, _ fix: DoctorFinding.Step...
   ) -> DoctorFinding {
     DoctorFinding(
-      kind, .instance("\(id)"), cells: numbers.compactMap { cells.cells[$0]?.id }, detail, fix: fix)
+      kind, .instance("\(id)"), cells: numbers.compactMap { cells.cells[$0]?.id }, detail, fix: fix,
+      relyingOn: reliance)
   }
+
+  /// Whether a cell has it alive and visible.
+  private var isLive: Bool { rows.contains { !$0.trace.isHidden && !$0.trace.isDeleted } }
 
   private func unmapped(in cell: UInt64, _ cells: DoctorCells) -> DoctorFinding {
     let uuid = cells.cells[cell]?.id.description ?? "UUID"
@@ -78,6 +82,8 @@ struct InstanceCase {
     finding(
       .mappingWithoutCell, of: [cell], cells,
       "\(cells.label(cell)) has it, its mapping names no cell, and it has no build request",
+      // Where this one has deleted it, another may have it alive.
+      relyingOn: isLive ? .nothing : .allWhole,
       .api(
         "UPDATE instance_mappings SET cell_id = \(cell) WHERE instance_uuid = '\(id)' "
           + "AND cell_id IS NULL;"))
@@ -90,7 +96,7 @@ struct InstanceCase {
       fix: [
         .api(
           "DELETE FROM instance_mappings WHERE instance_uuid = '\(id)' AND cell_id IS NULL;")
-      ])
+      ], relyingOn: .allWhole)
   }
 
   private func wrongCell(
@@ -98,7 +104,8 @@ struct InstanceCase {
   ) -> DoctorFinding {
     finding(
       .wrongCell, of: [number, cell], cells,
-      "mapped to \(cells.label(number)), and \(cells.label(cell)) has it", move(number, to: cell))
+      "mapped to \(cells.label(number)), and \(cells.label(cell)) has it",
+      relyingOn: isLive ? .whole([cells.home(number)]) : .allWhole, move(number, to: cell))
   }
 
   private func move(_ number: UInt64, to cell: UInt64) -> DoctorFinding.Step {
@@ -113,12 +120,13 @@ struct InstanceCase {
     guard let cell else {
       return finding(
         .unknownCell, of: [], cells,
-        "mapped to a cell number \(number) that isn't there, and no cell has it", remove(number))
+        "mapped to a cell number \(number) that isn't there, and no cell has it",
+        relyingOn: .allWhole, remove(number))
     }
     return finding(
       .unknownCell, of: [cell], cells,
       "mapped to a cell number \(number) that isn't there, and \(cells.label(cell)) has it",
-      move(number, to: cell))
+      relyingOn: isLive ? .nothing : .allWhole, move(number, to: cell))
   }
 
   private func remove(_ number: UInt64) -> DoctorFinding.Step {
@@ -132,14 +140,14 @@ struct InstanceCase {
     if kind == .rowArchived {
       return finding(
         kind, of: [number], cells, "mapped to \(cells.label(number)), where its row was archived",
-        remove(number))
+        relyingOn: .allWhole, remove(number))
     }
     let mark =
       mapping.queuedForDelete == true
       ? "it was queued for delete" : "it was not queued for delete: is that database whole?"
     return finding(
       kind, of: [number], cells,
-      "mapped to \(cells.label(number)), which has no row of it; \(mark)",
+      "mapped to \(cells.label(number)), which has no row of it; \(mark)", relyingOn: .allWhole,
       .shell(
         "nova-manage cell_v2 verify_instance --uuid \(id)  # 4: restore its row, if it was lost"),
       remove(number))
@@ -168,6 +176,7 @@ struct InstanceCase {
       finding(
         .loneHiddenCopy, of: [cell], cells,
         "\(cells.label(cell)) has a hidden row of it, and no cell a visible one",
+        relyingOn: .allWhole,
         .cell(
           cells.label(cell),
           "UPDATE instances SET hidden = FALSE WHERE uuid = '\(id)';  -- if the guest runs there")))

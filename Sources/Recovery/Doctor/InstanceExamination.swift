@@ -12,6 +12,13 @@ struct InstanceExamination {
   private let order: [UInt64]
   private let cellsWithShadows: Set<UInt64>
   private(set) var cells: DoctorCells
+  /// What was found of each cell whose database was read; `newestMapped` is that of the newest mapping
+  /// without a row that wasn't queued for delete.
+  private(set) var tallies: [UInt64: CellTally] = [:]
+  /// Mappings without a row that weren't queued for delete, by the cells that they name.
+  private(set) var missing: [UInt64: UInt64] = [:]
+  /// Rows whose UUIDs can't be read, by cell.
+  private(set) var malformed: [UInt64: UInt64] = [:]
   private var suspects: [InstanceID] = []
   private var nulls: [DoctorFinding.Kind: UInt64] = [:]
 
@@ -60,20 +67,15 @@ struct InstanceExamination {
         DoctorFinding(
           .markerRow, .instance(row.uuid.string),
           "instance_mappings row \(row.number) of project \(row.project)",
-          fix: [.api("DELETE FROM instance_mappings WHERE id = \(row.number);")]))
+          // map_instances goes on from its marker, in the cell that it hasn't mapped yet.
+          fix: [.api("DELETE FROM instance_mappings WHERE id = \(row.number);")],
+          relyingOn: .allRead))
     }
+    if let number = row.cellNumber { tallies[cells.home(number), default: CellTally()].mapped += 1 }
     if row.queuedForDelete == nil { nulls[.nullQueuedForDelete, default: 0] += 1 }
     if row.user == nil { nulls[.nullUser, default: 0] += 1 }
     guard let id = InstanceID(row.uuid.string), id.description == row.uuid.string else {
-      return found(
-        DoctorFinding(
-          .malformedUUID, .instance(row.uuid.string), "instance_mappings row \(row.number)",
-          fix: [
-            .api(
-              InstanceID(row.uuid.string).map {
-                "UPDATE instance_mappings SET instance_uuid = '\($0)' WHERE id = \(row.number);"
-              } ?? "DELETE FROM instance_mappings WHERE id = \(row.number);")
-          ]))
+      return found(malformed(row))
     }
     try takeUnmapped(before: id, &report, found)
     var entry = InstanceCase(id: id, mapping: row)
@@ -85,6 +87,18 @@ struct InstanceExamination {
       reading.advance()
     }
     try judge(entry, &report, found)
+  }
+
+  private func malformed(_ row: NovaInstanceRow) -> DoctorFinding {
+    let meant = InstanceID(row.uuid.string)
+    let statement =
+      meant.map { "UPDATE instance_mappings SET instance_uuid = '\($0)'" }
+      ?? "DELETE FROM instance_mappings"
+    let whole = row.cellNumber.map { Reliance.whole([cells.home($0)]) } ?? .allWhole
+    return DoctorFinding(
+      .malformedUUID, .instance(row.uuid.string), "instance_mappings row \(row.number)",
+      fix: [.api("\(statement) WHERE id = \(row.number);")],
+      relyingOn: meant == nil ? whole : .nothing)
   }
 
   /// Takes the rows of cells that come before a mapping, or all that are left.
@@ -116,7 +130,9 @@ struct InstanceExamination {
     _ reading: CellReading, _ number: UInt64, _ found: Sink
   ) -> InstanceTrace? {
     let label = cells.label(number)
+    var unread: UInt64 = 0
     let trace = reading.current { texts in
+      unread += UInt64(texts.count)
       for text in texts {
         found(
           DoctorFinding(
@@ -124,6 +140,7 @@ struct InstanceExamination {
             "a row of instances in \(label)", fix: [.cell(label, Self.mend(text))]))
       }
     }
+    if unread > 0 { malformed[number, default: 0] += unread }
     noteFailure(of: reading, number)
     return trace
   }
@@ -190,9 +207,22 @@ struct InstanceExamination {
       // What is being built looked wrong only for want of asking.
       case .fine?, nil: report.settled += building.contains(id) ? 0 : 1
       case .undecided?: report.undecided += 1
-      case .finding(let finding)?: found(finding)
+      case .finding(let finding)?:
+        if finding.kind == .rowMissing { noteMissing(entries[id]?.mapping) }
+        found(finding)
       }
     }
+  }
+
+  /// What was queued for delete is gone sooner or later; what wasn't shows that a database isn't whole.
+  private mutating func noteMissing(_ mapping: NovaInstanceRow?) {
+    guard let mapping, mapping.queuedForDelete != true, let number = mapping.cellNumber else {
+      return
+    }
+    let home = cells.home(number)
+    missing[home, default: 0] += 1
+    let newest = tallies[home]?.newestMapped
+    tallies[home, default: CellTally()].newestMapped = CellTally.later(newest, mapping.createdAt)
   }
 
   /// What all cells that can be read, or some of them, answer, asked at once.

@@ -13,13 +13,17 @@ struct TracePage: Sendable {
   var traces: [InstanceTrace] = []
   /// Texts in the column of UUIDs that aren't any.
   var malformed: [String] = []
+  /// When the newest of them was made.
+  var newest: Timestamp?
   /// The last text of the page, after which the next one begins.
   var last: ByteText?
   var count = 0
 }
 
 extension CellConnection {
-  private var traceColumns: String { "uuid, deleted, \(hasHidden ? "hidden" : "0 AS hidden")" }
+  private var traceColumns: String {
+    "uuid, deleted, \(hasHidden ? "hidden" : "0 AS hidden"), created_at"
+  }
 
   private func trace(_ row: SQLRow, _ id: InstanceID) throws(DatabaseError) -> InstanceTrace {
     InstanceTrace(
@@ -39,6 +43,9 @@ extension CellConnection {
       let text = try row.requiredText(0)
       page.count += 1
       page.last = text
+      // A time that isn't one says nothing; the row counts all the same.
+      let time = try row.text(3).flatMap { Timestamp($0.string) }
+      page.newest = CellTally.later(page.newest, time)
       if let id = InstanceID(text.string), id.description == text.string {
         page.traces.append(try trace(row, id))
       } else {

@@ -1,5 +1,5 @@
 internal import Cells
-internal import Journal
+public import Journal
 public import Router
 
 /// Examines the map that a Nova cloud has: its API database against the cells that it names.
@@ -9,18 +9,21 @@ public import Router
 public struct MapDoctor {
   private let base: AddressBase
   private let patience: Duration
+  let notRestored: Set<CellID>
   private let open: () throws(AdoptionError) -> NovaAPIDatabase
 
   /// - Parameters:
   ///   - base: What this controller fills templates in from.
   ///   - patience: How long one answer of a cell may take.
+  ///   - notRestored: Cells that look restored or empty, and are whole.
   ///   - open: Opens the API database; called again to look at what seemed wrong.
   public init(
-    base: AddressBase, patience: Duration,
+    base: AddressBase, patience: Duration, notRestored: Set<CellID> = [],
     open: @escaping () throws(AdoptionError) -> NovaAPIDatabase
   ) {
     self.base = base
     self.patience = patience
+    self.notRestored = notRestored
     self.open = open
   }
 
@@ -38,28 +41,37 @@ public struct MapDoctor {
     let source = try open()
     var report = DoctorReport(database: source.publicForm, snapshotAt: source.snapshotAt)
     var counts: [DoctorFinding.Kind: UInt64] = [:]
-    let count = { (finding: DoctorFinding) in
+    let held = HeldFindings()
+    func tell(_ finding: DoctorFinding) {
       counts[finding.kind, default: 0] += finding.count
       found(finding)
+    }
+    func count(_ finding: DoctorFinding) {
+      if let finding = held.hold(finding) { tell(finding) }
     }
     var cells = DoctorCells(try source.cells(), base: base, found: count)
     cells.checkNames(within: patience, found: count)
     let readings = readings(of: &cells)
     let censuses = takeCensuses(readings, &cells, found: count)
     let own = readings.filter { censuses[$0.key] != nil && cells.aliases[$0.key] == nil }
+    let withShadows = Set(censuses.filter { $0.value.hasShadows }.keys)
     var instances = InstanceExamination(
-      source, reopen: open, own,
-      withShadows: Set(censuses.filter { $0.value.hasShadows }.keys), cells)
+      source, reopen: open, own, withShadows: withShadows, cells)
     try instances.run(&report, progress: progress, found: count)
     let hosts = HostExamination(
       cells: instances.cells, found: censuses.filter { own[$0.key] != nil }.mapValues(\.hosts))
-    try examine(hosts, source, &report, found: count)
+    let rows = try allHosts(source)
+    try examine(hosts, rows, &report, found: count)
+    let trust = trust(
+      after: instances, own, withShadows: withShadows, hostless: hosts.hostless(rows))
+    held.tell(trust, tell)
     report.counts = counts
     report.cells = instances.cells.cells.values.sorted { $0.number < $1.number }.map { cell in
       DoctorReport.Cell(
         id: cell.id, name: cell.name, instances: own[cell.number]?.rowCount ?? 0,
         failure: cell.failure,
-        sharedWith: instances.cells.aliases[cell.number].flatMap { instances.cells.cells[$0]?.id })
+        sharedWith: instances.cells.aliases[cell.number].flatMap { instances.cells.cells[$0]?.id },
+        doubt: trust.doubts[cell.number])
     }
     return report
   }
@@ -138,10 +150,9 @@ public struct MapDoctor {
 
   /// What was mapped or unmapped while the cells were read is no finding.
   private func examine(
-    _ hosts: HostExamination, _ source: NovaAPIDatabase, _ report: inout DoctorReport,
+    _ hosts: HostExamination, _ rows: [NovaHostRow], _ report: inout DoctorReport,
     found: (DoctorFinding) -> Void
   ) throws(AdoptionError) {
-    let rows = try allHosts(source)
     report.hosts = UInt64(rows.count)
     let findings = hosts.findings(rows)
     if findings.isEmpty { return }

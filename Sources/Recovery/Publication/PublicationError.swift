@@ -12,6 +12,8 @@ public enum PublicationError: Error, Sendable, CustomStringConvertible {
   case unreadable(ByteText, why: String)
   /// The target takes no writes, or broke off in the middle.
   case unwritable(ByteText, why: String)
+  /// The account, the server or the file takes no writes; nothing was written.
+  case notWritable(ByteText, why: String)
   /// Rows of the target changed while nothing should write it; nothing was written.
   case stillChanging(ByteText, within: Duration)
   /// A service that writes the target reported a moment ago; nothing was written.
@@ -35,6 +37,9 @@ public enum PublicationError: Error, Sendable, CustomStringConvertible {
     case .unwritable(let database, let why):
       "The API database \(database) can't be written: \(why) What was written is whole; give the "
         + "same command again to go on."
+    case .notWritable(let database, let why):
+      "The API database \(database) can't be written: \(why) Nothing was written; --dry-run and "
+        + "--emit-sql FILE only read."
     case .stillChanging(let database, let time):
       "Rows of \(database) changed within \(time.components.seconds) s: something still writes it. Stop "
         + "nova-api, conductors and schedulers, or leave out --nova-stopped."

@@ -17,28 +17,37 @@ public final class PublicationTarget {
   var dialect: SQLDialect { connection.dialect }
 
   /// How long one page of rows, or one transaction, may take.
-  private static let pageTime = Duration.seconds(60)
+  private let patience: Duration
+  private let globals: GlobalTables
 
   /// Opens the database at an address.
   ///
   /// - Parameters:
   ///   - folder: Where relative paths of SQLite files are taken from.
   ///   - globals: The tables that are written beside the map's three.
+  ///   - isReadOnly: Nothing is going to be written: an account that may only read will do.
+  ///   - patience: How long one answer, or one transaction, may take.
   /// - Throws: `source` for one that can't be opened, or that isn't a Nova API database.
   public init(
-    _ address: DatabaseAddress, relativeTo folder: String, globals: GlobalTables = []
+    _ address: DatabaseAddress, relativeTo folder: String, globals: GlobalTables = [],
+    isReadOnly: Bool = false, patience: Duration = NovaAPIDatabase.patience
   ) throws(PublicationError) {
+    self.patience = patience
+    self.globals = globals
     let source: NovaAPIDatabase
     do throws(AdoptionError) {
-      source = try NovaAPIDatabase(address, relativeTo: folder)
+      source = try NovaAPIDatabase(address, relativeTo: folder, patience: patience)
     } catch {
       throw .source(error)
     }
     publicForm = source.publicForm
     name = source.name
     do throws(DatabaseError) {
-      let opened = try DatabaseConnection.openForWriting(
-        address, relativeTo: folder, until: .now + Self.pageTime)
+      let opened =
+        isReadOnly
+        ? try DatabaseConnection.open(address, relativeTo: folder, until: .now + patience)
+        : try DatabaseConnection.openForWriting(
+          address, relativeTo: folder, until: .now + patience)
       let dialect = opened.dialect
       connection = opened
       let probes =
@@ -53,11 +62,11 @@ public final class PublicationTarget {
       for (table, columns) in probes {
         let text = "SELECT \(columns) FROM \(table) WHERE 1 = 0"
         try opened.forEachRow(
-          of: SQLQuery(dialect, on: table, text), until: .now + Self.pageTime
+          of: SQLQuery(dialect, on: table, text), until: .now + patience
         ) { (_) throws(DatabaseError) in }
       }
       uuidOrder = try opened.uuidOrder(
-        of: PublishedTable.instances.key.name, in: .instanceMappings, until: .now + Self.pageTime)
+        of: PublishedTable.instances.key.name, in: .instanceMappings, until: .now + patience)
     } catch .missing(let what) {
       throw .source(.notNovaAPI(source.publicForm, what: "it has no \(what)"))
     } catch .file(.statementRefused(let message, _)) {
@@ -183,7 +192,7 @@ public final class PublicationTarget {
   ) throws(PublicationError) -> [Row] {
     var rows: [Row] = []
     do throws(DatabaseError) {
-      try connection.forEachRow(of: query, until: .now + Self.pageTime) {
+      try connection.forEachRow(of: query, until: .now + patience) {
         (row) throws(DatabaseError) in rows.append(try body(row))
       }
     } catch {
@@ -230,10 +239,15 @@ public final class PublicationTarget {
   ) throws(DatabaseError) -> Result {
     var attempt = 1
     while true {
+      let deadline = ContinuousClock.now + patience
       do throws(DatabaseError) {
-        return try connection.transaction(until: .now + Self.pageTime, body)
+        return try connection.transaction(until: deadline, body)
       } catch {
-        guard error.isDeadlock, attempt < Self.maximumAttempts else { throw error }
+        // What has taken all the time there was, such as a file that another one holds, isn't worth as
+        // much again.
+        guard error.isDeadlock, attempt < Self.maximumAttempts, .now < deadline else {
+          throw error
+        }
         Pause.milliseconds(10 * attempt)
         attempt += 1
       }
@@ -241,12 +255,61 @@ public final class PublicationTarget {
   }
 
   func unwritable(_ error: DatabaseError) -> PublicationError {
-    if case .permissionDenied(let table) = error {
-      return .unwritable(
-        publicForm,
-        why: "this user may not write \(table); docs/grants.md has what publishing needs.")
+    .unwritable(publicForm, why: Self.why(error))
+  }
+
+  private static func why(_ error: DatabaseError) -> String {
+    switch error {
+    case .permissionDenied(let table):
+      "this user may not write \(table); docs/grants.md has what publishing needs."
+    case .failed(let server, _, "1290"), .failed(let server, _, "1792"),
+      .failed(let server, _, "1836"), .failed(let server, _, "SQLSTATE 25006"):
+      "\(server) only reads: it is a replica, or set so. Give the address of the one that writes."
+    // SQLITE_READONLY
+    case .file(.sqlite(code: 8, _, _, _)):
+      "the file, or its file system, may only be read by who runs this."
+    default: error.description
     }
-    return .unwritable(publicForm, why: error.description)
+  }
+
+  /// Looks whether the tables can be written by this account, on this server; nothing is written.
+  ///
+  /// - Throws: `notWritable`, naming what is lacking.
+  public func requireWritable() throws(PublicationError) {
+    let statements = writeTrials
+    do throws(DatabaseError) {
+      try transaction { () throws(DatabaseError) in
+        for statement in statements { _ = try self.connection.change(statement) }
+      }
+    } catch {
+      switch error {
+      case .deadlinePassed, .connectionLost, .file(.busy):
+        throw .unreadable(publicForm, why: error.description)
+      default: throw .notWritable(publicForm, why: Self.why(error))
+      }
+    }
+  }
+
+  /// Statements that want every right that publishing does, and touch no row.
+  private var writeTrials: [SQLQuery] {
+    let tables = PublishedTable.mapped + globals.tables
+    return tables.flatMap { table in
+      let name = table.table
+      let names = ["id", "created_at", "updated_at"] + table.columns.map { dialect.name($0.name) }
+      let list = names.joined(separator: ", ")
+      var trials = [
+        SQLQuery(
+          dialect, on: name, "INSERT INTO \(name) (\(list)) SELECT \(list) FROM \(name) WHERE 1 = 0"
+        )
+      ]
+      // PostgreSQL's locks, MariaDB's inserts beside others, and what is changed.
+      if dialect != .postgresql || PublishedTable.mapped.contains(table) || table == .flavors {
+        trials.append(
+          SQLQuery(
+            dialect, on: name, "UPDATE \(name) SET updated_at = updated_at WHERE 1 = 0"))
+      }
+      return trials
+    }
   }
 }
 

@@ -103,6 +103,12 @@ public final class MapRebuild {
     let pass = RebuildPass(work: try work(on: index), preview: preview, submission: submission)
     pass.plan.position = head
     pass.plan.cells = states
+    do throws(ProjectionError) {
+      pass.plan.instances.before = try index.countInstances()
+      pass.plan.hosts.before = UInt64(try index.hosts().count)
+    } catch {
+      throw .registry(.index(error))
+    }
     return pass
   }
 

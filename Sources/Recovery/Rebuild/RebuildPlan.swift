@@ -20,7 +20,13 @@ public struct RebuildPlan: Sendable {
     public var added: UInt64 = 0
     public var changed: UInt64 = 0
     public var same: UInt64 = 0
+    /// Of those changed, taken out.
+    public var removed: UInt64 = 0
+    /// What the map had.
+    public var before: UInt64 = 0
 
+    /// What the map has then, whoever wrote it.
+    public var after: UInt64 { before + added - min(removed, before + added) }
     public var differing: UInt64 { added + changed }
   }
 
@@ -53,6 +59,9 @@ public struct RebuildPlan: Sendable {
   /// Instances and hosts that the cells can't decide; the first thousand with their rows.
   public var conflicts: [Conflict] = []
   public var conflictCount: UInt64 = 0
+  /// Those of them about what stays mapped as it was until they are decided, since others than a rebuild
+  /// mapped it.
+  public var conflictsMapped: UInt64 = 0
   /// Conflicts of before that the cells decide now, or that an operator has decided.
   public var settled: UInt64 = 0
   public var decided: UInt64 = 0
@@ -62,6 +71,8 @@ public struct RebuildPlan: Sendable {
   public var missing = Named()
   /// Instances and hosts of the map whose cell was not read; they stay as they are.
   public var pending: UInt64 = 0
+  /// Instances without a cell, of the old database: a cell that was not read may have them.
+  public var waiting: UInt64 = 0
   /// Instances without a project: the map holds them, Nova's own can't.
   public var withoutProject = Named()
   /// Instances in error of which the map knew nothing: if a delete of one failed, Nova's map had kept it
@@ -131,10 +142,21 @@ public struct RebuildPlan: Sendable {
       overtaken += 1
       return
     }
+    if state.isAbsence, !events.isEmpty { self[keyPath: kind].removed += 1 }
     switch events.first {
     case nil: self[keyPath: kind].same += 1
     case .instance(_, .mapped), .host(_, .mapped): self[keyPath: kind].added += 1
     default: self[keyPath: kind].changed += 1
+    }
+  }
+}
+
+extension Observation.State {
+  /// It says that the thing isn't there.
+  fileprivate var isAbsence: Bool {
+    switch self {
+    case .instance(_, nil), .host(_, nil): true
+    default: false
     }
   }
 }

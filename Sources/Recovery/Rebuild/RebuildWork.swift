@@ -56,8 +56,12 @@ struct RebuildWork {
       if cells.count > 1 {
         let conflict = ConflictEvidence.conflict(host: name, in: cells)
         var observations = observe(.host(name), conflict, &plan)
-        if !observations.isEmpty, try isProvisional(before?.changedAt) {
-          observations.append(unmapping(.host(name, nil)))
+        if !observations.isEmpty, let before {
+          if try isProvisional(before.changedAt) {
+            observations.append(unmapping(.host(name, nil)))
+          } else {
+            plan.conflictsMapped += 1
+          }
         }
         if !observations.isEmpty { found.append((name, observations)) }
       } else if let before, !read.contains(before.record.cell) {
@@ -150,7 +154,7 @@ struct RebuildWork {
     guard try mapRow(item.id, &walk.cursor, &walk.plan, body)?.record.cell == nil else { return }
     // Another cell might have it.
     guard unread.isEmpty else {
-      walk.plan.pending += 1
+      walk.plan.waiting += 1
       return
     }
     guard let observation = walk.old?.observation(item) else { return }
@@ -207,15 +211,18 @@ struct RebuildWork {
     case .conflict(let kind, let copies, let moves):
       var observations = observe(
         .instance(id), ConflictEvidence.conflict(kind, copies, moves), &walk.plan)
-      if !observations.isEmpty, try isProvisional(before?.changedAt) {
-        observations.append(unmapping(.instance(id, nil)))
+      if !observations.isEmpty, let before {
+        if try isProvisional(before.changedAt) {
+          observations.append(unmapping(.instance(id, nil)))
+        } else {
+          walk.plan.conflictsMapped += 1
+        }
       }
       return observations
     case .mapped(let copy, by: let rule):
       walk.plan.rules[rule, default: 0] += 1
       let owner = records.owner(of: copy, known)
       if owner.isCompleted { walk.plan.ownersCompleted.add(id) }
-      if owner.project == nil { walk.plan.withoutProject.add(id) }
       let isUnknown = try before == nil ? true : isProvisional(before?.changedAt)
       if copy.mayHaveFailedToDelete, isUnknown { walk.plan.inError.add(id) }
       do throws(RegistryError) {
@@ -223,8 +230,11 @@ struct RebuildWork {
           preconditionFailure("one of them")
         }
         let digest = copies.digests[place]
-        return [try records.observation(copy, digest, owner, before: before)]
-          + settling(.instance(id))
+        let observation = try records.observation(copy, digest, owner, before: before)
+        if case .instance(_, let record?) = observation.state, record.owner.project == nil {
+          walk.plan.withoutProject.add(id)
+        }
+        return [observation] + settling(.instance(id))
       } catch {
         throw .registry(error)
       }

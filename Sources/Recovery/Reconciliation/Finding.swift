@@ -37,6 +37,14 @@ public enum FindingKind: String, Hashable, Sendable, CaseIterable {
     default: true
     }
   }
+
+  /// Whether its mend maps the thing to the one cell that has it.
+  var isPlacing: Bool {
+    switch self {
+    case .missing, .noCell, .wrongCell, .unknownHost, .wrongCellHost: true
+    default: false
+    }
+  }
 }
 
 /// One thing on which the map and the cells differ.

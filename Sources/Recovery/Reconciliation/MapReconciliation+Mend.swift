@@ -71,8 +71,11 @@ extension MapReconciliation {
       for kind in [EntityKey.Kind.instance, .host] {
         let part = taken.filter { $0.key.kind == kind }
         guard let first = part.first?.key, let last = part.last?.key else { continue }
-        let changed = try submission.take(
-          part.flatMap(\.observations), KeyRange(first, through: last))
+        let observations = part.flatMap(\.observations)
+        let settled = UInt64(observations.count(where: \.isSettling))
+        let taken = try submission.take(observations, KeyRange(first, through: last))
+        let changed = taken - min(settled, taken)
+        result.settled += settled
         if kind == .host { result.hosts += changed } else { result.instances += changed }
       }
       progress(result.hosts + result.instances)
@@ -143,15 +146,36 @@ extension MapReconciliation {
           try index.instance(id)?.opened(by: keys.owners).record
         }
         made.append(
-          (entity, mending.observations(ofInstance: id, findings, before: before)))
+          (
+            entity,
+            mending.observations(ofInstance: id, findings, before: before)
+              + (try settling(entity, findings, mending, on: index))
+          ))
       case .host(let name):
         let before = try indexed { () throws(ProjectionError) in try index.host(name) }
         made.append(
-          (entity, findings.map { mending.observation(ofHost: name, $0, before: before) }))
+          (
+            entity,
+            findings.map { mending.observation(ofHost: name, $0, before: before) }
+              + (try settling(entity, findings, mending, on: index))
+          ))
       case .cell, .store: continue
       }
     }
     return made
+  }
+
+  /// What is mapped where the cells have it is in no conflict any more, unless an operator decided one.
+  private func settling(
+    _ entity: EntityKey, _ findings: [Finding], _ mending: Mending, on index: IndexReader
+  ) throws(RebuildError) -> [Observation] {
+    guard findings.contains(where: { $0.kind.isPlacing }),
+      let known = try indexed({ () throws(ProjectionError) in try index.conflict(of: entity) }),
+      known.record.decision == nil
+    else { return [] }
+    return [
+      Observation(.conflict(entity, nil), evidence: nil, basis: mending.records.basis)
+    ]
   }
 
   /// The observations that the map's rules take; a chunk with another one would be refused whole.
@@ -221,6 +245,11 @@ extension MapReconciliation {
       }
     return UInt64(min(100, max(1, count / 100)))
   }
+}
+
+extension Observation {
+  /// It says that a conflict is one no more.
+  fileprivate var isSettling: Bool { if case .conflict(_, nil) = state { true } else { false } }
 }
 
 extension MendPlan {

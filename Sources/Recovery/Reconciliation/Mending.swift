@@ -51,6 +51,8 @@ public struct MendResult: Sendable {
   public var outcome: Outcome?
   public var hosts: UInt64 = 0
   public var instances: UInt64 = 0
+  /// Open conflicts that what was mended has settled.
+  public var settled: UInt64 = 0
   /// What others decided meanwhile, which stands.
   public var overtaken: UInt64 = 0
   /// What the map's rules don't take, the first hundred.

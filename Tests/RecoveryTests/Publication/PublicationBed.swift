@@ -16,6 +16,8 @@ extension AdoptionBed {
     var isRetry = false
     var planOnly = false
     var globals: GlobalTables = []
+    var isReadOnly = false
+    var patience = NovaAPIDatabase.patience
     /// What others do between the look at a page and its writing.
     var meanwhile: () -> Void = {}
   }
@@ -68,7 +70,9 @@ extension AdoptionBed {
     var publication = MapPublication(
       of: index, journal: journal,
       history: run.isNovaStopped ? nil : try MapHistory(of: journal), keys: keys,
-      into: try PublicationTarget(api.address, relativeTo: folder, globals: run.globals),
+      into: try PublicationTarget(
+        api.address, relativeTo: folder, globals: run.globals,
+        isReadOnly: run.isReadOnly, patience: run.patience),
       options: PublicationOptions(
         authorship: AdoptionBed.actor, request: run.request, isNovaStopped: run.isNovaStopped,
         isRetry: run.isRetry, globals: run.globals),

@@ -159,4 +159,42 @@ struct PublicationDeadlockTests {
       #expect(try bed.publish(into: api).plan.changesNothing)
     }
   }
+
+  @Test(arguments: ServerEngine.allCases)
+  func `a server that hangs ends it at the deadline, and the same command goes on`(
+    _ engine: ServerEngine
+  ) throws {
+    let server = try TestServer.start(engine)
+    defer { try? server.stop() }
+    let kind = APIEngine(rawValue: engine.rawValue) ?? .sqlite
+    try withPublishing(kind, on: server) { bed, api in
+      let (frozen, thaw, ended) = (
+        DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
+      )
+      var pages = 0
+      var run = AdoptionBed.Publishing(patience: .seconds(3))
+      run.meanwhile = {
+        pages += 1
+        // Cells and hosts are written by then.
+        guard pages == 3 else { return }
+        Thread {
+          server.whileFrozen {
+            frozen.signal()
+            thaw.wait()
+          }
+          ended.signal()
+        }.start()
+        frozen.wait()
+      }
+      let error = #expect(throws: PublicationError.self) { try bed.publish(into: api, run) }
+      thaw.signal()
+      ended.wait()
+      let text = try #require(error).description
+      #expect(text.contains("had not answered at the deadline"), "\(text)")
+      #expect(text.contains("give the same command again to go on"), "\(text)")
+      let done = try bed.publish(into: api).done
+      #expect(done.leftCount == 0 && done.hosts.added == 0)
+      #expect(try bed.publish(into: api).plan.changesNothing)
+    }
+  }
 }

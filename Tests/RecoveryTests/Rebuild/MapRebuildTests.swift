@@ -112,6 +112,44 @@ import Testing
     }
   }
 
+  @Test func `a conflict about what others mapped leaves it mapped, and is counted apart`() throws {
+    try withRebuildBed(cause: .initialized) { bed in
+      // So many of cell1 are known that it is recognised by them.
+      let own = bed.cloud.cases.filter { $0.name.contains("accepted") }.map(\.instance)
+      let conflict = try #require(
+        bed.cloud.cases.first { $0.name == "live in three cells" }
+      ).instance
+      for id in own + [conflict] {
+        try bed.submit(
+          .mapInstance(
+            id, InstanceDraft(cell: cell(1), owner: InstanceOwner(project: "p", user: "u"))))
+      }
+      for _ in 1...2 {
+        let plan = try bed.rebuild()
+        #expect(plan.conflictsMapped == 1 && plan.conflictCount > 1)
+        #expect(try bed.index().instance(conflict)?.record.cell == cell(1))
+        #expect(try bed.index().conflict(of: .instance(conflict))?.record.decision == nil)
+      }
+    }
+  }
+
+  @Test func `foretells how many records the map has then`() throws {
+    try withRebuildBed { bed in
+      func check(_ plan: RebuildPlan) throws {
+        let index = try bed.index()
+        #expect(plan.instances.after == (try index.countInstances()))
+        #expect(plan.hosts.after == UInt64(try index.hosts().count))
+      }
+      // What is revised later is taken out again.
+      for away in [[2, 3], [1], []] {
+        let foretold = try bed.without(away) { try bed.rebuild(planOnly: true) }
+        let plan = try bed.without(away) { try bed.rebuild() }
+        #expect(foretold.instances.after == plan.instances.after)
+        try check(plan)
+      }
+    }
+  }
+
   @Test func `what others decide while the cells are read stands`() throws {
     try withRebuildBed { bed in
       let id = bed.cloud.cases[0].instance

@@ -12,6 +12,10 @@ struct DoctorCommand: ParsableCommand {
       Reads Nova's API database and every cell that it names, all at once, and writes nothing. What \
       looks wrong is looked at again before it is told. Exit code 1 if anything was found, 5 if a cell \
       could not be read: what depends on it is left undecided then.
+
+      What a cell lacks is only told to be taken out of Nova's map if every cell was read whole. A cell \
+      that looks restored from a backup or empty is named instead; if it is whole, say so with \
+      --not-restored.
       """)
 
   @Option(
@@ -23,6 +27,11 @@ struct DoctorCommand: ParsableCommand {
   @OptionGroup var base: BaseOptions
   @Option(help: ArgumentHelp("How long a cell may take for an answer.", valueName: "milliseconds"))
   var deadline = 10_000
+  @Option(
+    help: ArgumentHelp(
+      "A cell, by name or UUID, that looks restored or empty, and is whole; may be given for several.",
+      valueName: "cell"))
+  var notRestored: [String] = []
   @Option(help: ArgumentHelp("How many findings of each kind are shown.", valueName: "count"))
   var show = 3
   @Flag(help: "Print every finding as a line of JSON, and a summary as the last.") var json = false
@@ -38,11 +47,12 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     let choice = APIDatabaseChoice(address: nil, novaConf: novaConf, base: base)
     let address = try choice.databaseAddress()
-    let doctor = MapDoctor(
-      base: try choice.addressBase(), patience: .milliseconds(deadline)
-    ) { () throws(AdoptionError) in
+    let open = { () throws(AdoptionError) in
       try NovaAPIDatabase(address, relativeTo: base.folder)
     }
+    let doctor = MapDoctor(
+      base: try choice.addressBase(), patience: .milliseconds(deadline),
+      notRestored: try whole(open), open: open)
     var shown: [DoctorFinding.Kind: [DoctorFinding]] = [:]
     let report: DoctorReport
     do throws(AdoptionError) {
@@ -70,6 +80,37 @@ struct DoctorCommand: ParsableCommand {
   }
 }
 
+extension DoctorCommand {
+  /// The cells that are whole whatever they look like.
+  private func whole(
+    _ open: () throws(AdoptionError) -> NovaAPIDatabase
+  ) throws(CommandFailure) -> Set<CellID> {
+    guard !notRestored.isEmpty else { return [] }
+    let rows: [NovaCellRow]
+    do throws(AdoptionError) { rows = try open().cells() } catch {
+      throw CommandFailure(error, request: .none)
+    }
+    var cells: Set<CellID> = []
+    for text in notRestored {
+      let named = rows.filter { $0.name?.string == text || CellID($0.uuid.string) == CellID(text) }
+        .compactMap { CellID($0.uuid.string) }
+      guard let cell = named.first else {
+        throw CommandFailure(
+          .unknown,
+          "Nova's API database has no cell '\(text)'; run it without --not-restored to see them.")
+      }
+      guard named.count == 1 else {
+        throw CommandFailure(
+          .refused,
+          "Several cells are named '\(text)': "
+            + named.map(\.description).joined(separator: ", ") + ". Give the UUID.")
+      }
+      cells.insert(cell)
+    }
+    return cells
+  }
+}
+
 /// How the findings of `doctor` are printed.
 enum DoctorOutput {
   static func print(
@@ -92,7 +133,7 @@ enum DoctorOutput {
       let shared = cell.sharedWith.map { "with \($0)" }
       table.add(
         cell.name?.string, cell.id.description, "\(cell.instances)",
-        cell.failure.map { "NO: \($0)" } ?? shared ?? "yes")
+        cell.failure.map { "NO: \($0)" } ?? cell.doubt.map { "yes, but \($0)" } ?? shared ?? "yes")
     }
     table.print(empty: "The API database names no cells.")
     let found = report.counts.values.reduce(0, +)
@@ -104,9 +145,15 @@ enum DoctorOutput {
       Console.print("\(report.settled) looked wrong and were right when looked at again.")
     }
     if !report.isComplete {
+      let names = report.cells.filter { $0.failure != nil }.map {
+        $0.name?.string ?? $0.id.description
+      }
+      let shown = names.prefix(3).joined(separator: ", ")
       Console.note(
-        "cellmap: Not every cell could be read; \(report.undecided) instances are undecided. Run it "
-          + "again when they are back.")
+        Console.safe(
+          "cellmap: \(shown)\(names.count > 3 ? " and \(names.count - 3) more" : "") could not be "
+            + "read; \(report.undecided) instances are undecided, and nothing is told to be taken away "
+            + "that may be there. Run it again when every cell can be read."))
     }
   }
 
@@ -143,6 +190,7 @@ enum DoctorOutput {
             "cell": .printed(cell.id), "cell_name": .printed(cell.name),
             "instances": .number(cell.instances), "shared_with": .printed(cell.sharedWith),
             "answered": .flag(cell.failure == nil), "error": .text(cell.failure),
+            "doubt": .text(cell.doubt),
           ])
         }),
     ])

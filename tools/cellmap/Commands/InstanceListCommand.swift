@@ -144,7 +144,7 @@ struct InstanceListCommand: ParsableCommand {
       Console.print(JSONValue.object(all).line)
     } else {
       Console.print("\(count)")
-      gaps.warn("not counted")
+      gaps.warn(whatIsMappedIs: "counted")
     }
   }
 }

@@ -33,6 +33,11 @@ struct PublishCommand: ParsableCommand {
       "With --nova-stopped: how long the database is watched for changes first.",
       valueName: "seconds"))
   var settle = 5
+  @Option(
+    help: ArgumentHelp(
+      "How long the API database may take for a page of rows, or for a transaction.",
+      valueName: "milliseconds"))
+  var deadline = 60_000
   @Flag(help: "Adds a request spec for each instance that has none, made of what its cell has.")
   var requestSpecs = false
   @Flag(help: "Adds the flavors that instances have and the database hasn't.") var flavors = false
@@ -50,6 +55,9 @@ struct PublishCommand: ParsableCommand {
   func validate() throws {
     guard (1...600).contains(settle) else {
       throw ValidationError("--settle must be 1 to 600 seconds.")
+    }
+    guard (1...3_600_000).contains(deadline) else {
+      throw ValidationError("--deadline must be 1 to 3600000 milliseconds.")
     }
     guard script == nil || !dryRun else {
       throw ValidationError("Give --dry-run or --emit-sql, not both.")
@@ -93,9 +101,10 @@ struct PublishCommand: ParsableCommand {
           "finished": answer.finished.map { PublishOutput.json($0) } ?? .null,
         ])
     }
+    if writes { try requireWritable(target) }
     let index = try session.caughtUpIndex()
     let gaps = try session.map().gaps()
-    gaps.warn("not published")
+    gaps.warn(whatIsMappedIs: "published")
     let registry = try session.writer()
     do throws(ProjectionError) { try index.beginSnapshot() } catch { throw CommandFailure(error) }
     let addressBase = try database.choice(base).addressBase()
@@ -110,7 +119,7 @@ struct PublishCommand: ParsableCommand {
     session.close()
     let output = PublishOutput(
       database: target.publicForm, plan: plan, globals: globals, outcome: outcome,
-      isDryRun: dryRun, script: script, gaps: gaps)
+      isDryRun: dryRun, script: script, gaps: gaps, names: try session.map().names())
     if store.json { Console.print(output.json(change.request).line) } else { output.print() }
     if plan.leftCount > 0 || !plan.unreadCells.isEmpty {
       throw ExitCode(ExitStatus.partial.rawValue)
@@ -120,8 +129,16 @@ struct PublishCommand: ParsableCommand {
   private func openTarget() throws(CommandFailure) -> PublicationTarget {
     let address = try database.choice(base).databaseAddress()
     do throws(PublicationError) {
-      return try PublicationTarget(address, relativeTo: base.folder, globals: globals)
+      return try PublicationTarget(
+        address, relativeTo: base.folder, globals: globals, isReadOnly: !writes,
+        patience: .milliseconds(deadline))
     } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  private func requireWritable(_ target: PublicationTarget) throws(CommandFailure) {
+    do throws(PublicationError) { try target.requireWritable() } catch {
       throw CommandFailure(error, request: change.request)
     }
   }

@@ -105,7 +105,8 @@ struct StatusCommand: ParsableCommand {
   /// What people look for first comes first.
   private static let order = [
     "store", "folder", "position", "root", "index", "index_position", "history", "history_position",
-    "cells", "cells_with_incomplete_coverage", "open_conflicts", "hosts", "instances",
+    "cells", "cells_with_incomplete_coverage", "open_conflicts", "open_conflicts_mapped", "hosts",
+    "instances",
     "instances_without_cell", "archived", "journal_bytes", "index_bytes", "history_bytes",
   ]
 

@@ -12,8 +12,10 @@ struct NovaTableOutcome {
 
   /// One for each table, but those that Nova itself doesn't read any more.
   static func all(of plan: RebuildPlan) -> [NovaTableOutcome] {
-    let placed = plan.rules.values.reduce(0, +) + plan.unscheduled.count
-    let hosts = plan.hosts.added + plan.hosts.changed + plan.hosts.same
+    // What the map has then, but what Nova's table can't hold; in no cell yet are those that are only
+    // written where their build request is.
+    let left = plan.withoutProject.count + plan.unscheduled.count
+    let placed = plan.instances.after - min(left, plan.instances.after)
     let isWhole = plan.isComplete && !plan.hasFindings
     let state = isWhole ? "recovered" : "partly"
     let mapped = [
@@ -21,7 +23,8 @@ struct NovaTableOutcome {
         name: "cell_mappings", state: "recovered", count: UInt64(plan.cells.count),
         effect: "nothing works"),
       NovaTableOutcome(
-        name: "host_mappings", state: state, count: hosts, effect: "no server is built or moved"),
+        name: "host_mappings", state: state, count: plan.hosts.after,
+        effect: "no server is built or moved"),
       NovaTableOutcome(
         name: "instance_mappings", state: state, count: placed, effect: "no server is found"),
       NovaTableOutcome(

@@ -11,6 +11,7 @@ struct PublishOutput {
   let isDryRun: Bool
   let script: String?
   let gaps: MapGaps
+  let names: [CellID: String]
 
   /// What holds the cells in memory, and so doesn't see what was written until it is begun anew.
   static let toRestart = [
@@ -42,8 +43,9 @@ struct PublishOutput {
     table.print(empty: "")
     for (cell, why) in plan.unreadCells.sorted(by: { $0.key < $1.key }) {
       Console.note(
-        "cellmap: cell \(cell) was not read: \(Console.safe(why)) What it has is left out; give the "
-          + "same command again.")
+        Console.safe(
+          "cellmap: cell \(names[cell] ?? cell.description) was not read: \(why) What it has is left "
+            + "out; give the same command again."))
     }
   }
 
@@ -74,7 +76,10 @@ struct PublishOutput {
   }
 
   private func conclude() {
-    if let script {
+    if let script, plan.changesNothing {
+      Console.say(
+        "Nothing to change: \(script) and \(script).undo hold no statement that changes a row.")
+    } else if let script {
       Console.say(
         "Wrote the statements into \(script), and their inverse into \(script).undo. Nothing else was "
           + "written.")
@@ -174,7 +179,7 @@ extension CommandFailure {
   init(_ error: PublicationError, request: RequestID) {
     switch error {
     case .source(let error): self.init(error, request: request)
-    case .unreadable, .unwritable: self.init(.cell, error.description)
+    case .unreadable, .unwritable, .notWritable: self.init(.cell, error.description)
     case .stillChanging, .novaRuns, .notSeenStopped, .secretsHidden:
       self.init(.refused, error.description)
     case .script: self.init(.storage, error.description)

@@ -94,8 +94,14 @@ struct RebuildOutput {
       Console.print("\(found.count) instances \(text): \(first)\(more)")
     }
     printOld()
+    if plan.waiting > 0 {
+      Console.print(
+        "\(plan.waiting) instances are in no cell yet, says the old database; they wait until every cell "
+          + "was read.")
+    }
     if plan.pending > 0 {
-      Console.print("\(plan.pending) records of cells that were not read stay as they are.")
+      Console.print(
+        "\(plan.pending) records of the map, of cells that were not read, stay as they are.")
     }
     if plan.settled > 0 { Console.print("\(plan.settled) earlier conflicts are settled.") }
     if plan.decided > 0 { Console.print("\(plan.decided) conflicts stand as they were decided.") }
@@ -103,7 +109,10 @@ struct RebuildOutput {
 
   private func printOld() {
     for (found, text) in [
-      (plan.unscheduled, "are in no cell yet, says the old database"),
+      (
+        plan.unscheduled,
+        "are in no cell yet, says the old database; 'publish' writes those that have a build request"
+      ),
       (
         plan.standIns,
         "of cells that were not read are where the old database has them, until those are read"
@@ -119,11 +128,20 @@ struct RebuildOutput {
   private func printConflicts() {
     guard plan.conflictCount > 0 else { return }
     Console.print("")
-    Console.print("\(plan.conflictCount) conflicts, which only you can decide:")
+    Console.print("\(plan.conflictCount) conflicts, which only you can decide: \(untilDecided)")
     for conflict in plan.conflicts.prefix(20) {
       ConflictOutput.print(conflict.entity, conflict.found, names)
     }
     if plan.conflictCount > 20 { Console.print("… 'conflicts list' shows all of them.") }
+  }
+
+  /// What becomes of what the conflicts are about.
+  private var untilDecided: String {
+    let without = plan.conflictCount - min(plan.conflictsMapped, plan.conflictCount)
+    return [
+      without > 0 ? "\(without) without a mapping until then" : nil,
+      plan.conflictsMapped > 0 ? "\(plan.conflictsMapped) mapped as before until then" : nil,
+    ].compactMap(\.self).joined(separator: ", ")
   }
 
   private func printNovaTables() {
@@ -150,7 +168,7 @@ struct RebuildOutput {
     func object(_ count: RebuildPlan.Count) -> JSONValue {
       .object([
         "new": .number(count.added), "changed": .number(count.changed),
-        "same": .number(count.same),
+        "same": .number(count.same), "in_map": .number(count.after),
       ])
     }
     func object(_ named: RebuildPlan.Named) -> JSONValue {
@@ -164,12 +182,13 @@ struct RebuildOutput {
       "rules": .object(
         Dictionary(uniqueKeysWithValues: plan.rules.map { ($0.key.rawValue, .number($0.value)) })),
       "conflict_count": .number(plan.conflictCount),
+      "conflicts_mapped": .number(plan.conflictsMapped),
       "conflicts": .list(
         plan.conflicts.map { ConflictOutput.json($0.entity, $0.found) }),
       "settled": .number(plan.settled), "decided": .number(plan.decided),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "in_error": object(plan.inError),
-      "pending": .number(plan.pending),
+      "pending": .number(plan.pending), "waiting": .number(plan.waiting),
       "made_cells": .list(isDryRun ? [] : cells.made.map { .printed($0) }),
       "old": .object([
         "unscheduled": object(plan.unscheduled), "owners": object(plan.ownersCompleted),

@@ -128,6 +128,9 @@ struct ReconcileOutput {
       return Console.print("A dry run: \(plan.count) findings would be mended.")
     }
     guard let outcome = result.outcome else { return Console.print("Nothing was mended.") }
+    if result.settled > 0 {
+      Console.print("\(result.settled) open conflicts are settled by it.")
+    }
     Console.say(
       "Mended \(result.instances) instances and \(result.hosts) hosts. Position \(outcome.position)."
     )
@@ -186,6 +189,7 @@ struct ReconcileOutput {
     let (plan, result) = (mended.plan, mended.result)
     return .object([
       "dry_run": .flag(result == nil), "planned": .number(plan.count),
+      "settled": .number(result?.settled ?? 0),
       "instances": .number(result?.instances ?? 0), "hosts": .number(result?.hosts ?? 0),
       "refused": .number(plan.refused + (result?.refusedCount ?? 0)),
       "not_taken": .list((result?.refused ?? []).map { .text($0) }),

@@ -26,6 +26,31 @@ struct VerificationOutput {
     for answer in verified {
       if json { Console.print(object(answer).line) } else { Console.say(sentence(answer)) }
     }
+    if !json { for step in nextSteps { Console.print(step) } }
+  }
+
+  /// What mends the findings; told once, whatever their number.
+  private var nextSteps: [String] {
+    let kinds = Set(verified.flatMap(\.findings).map(\.kind))
+    let mendable = kinds.filter { $0.isMendable && $0 != .twoCopies && $0 != .orphaned }
+    var steps: [String] = []
+    if !mendable.isEmpty {
+      let names = mendable.map(\.rawValue).sorted().joined(separator: ",")
+      steps.append(
+        "To make the map hold what the cells have, of all instances that have it so: "
+          + "cellmap reconcile --apply \(names) --reason TEXT (see it first with --dry-run).")
+    }
+    if kinds.contains(.orphaned) {
+      steps.append(
+        "A missing row is no deletion: cellmap reconcile --apply orphaned marks what its cell has archived "
+          + "(--archived-by-hand: the others too); --unmap takes it out of the map.")
+    }
+    if kinds.contains(.twoCopies) {
+      steps.append(
+        "What the cells don't decide is yours: cellmap reconcile --apply two-copies --reason TEXT, then "
+          + "cellmap conflicts resolve UUID --cell CELL --reason TEXT.")
+    }
+    return steps
   }
 
   private func sentence(_ answer: InstanceVerification) -> String {
@@ -52,26 +77,28 @@ struct VerificationOutput {
   private func sentence(_ finding: Finding) -> String {
     let mapped = finding.mapped.map(name) ?? "no cell"
     let found = finding.found.map(name) ?? "no cell"
+    // The class in words; it is also what --apply takes.
     let text =
       switch finding.kind {
-      case .missing: "not in the map, and in cell \(found)"
+      case .missing: "missing: not in the map, and in cell \(found)"
       case .orphaned:
         finding.isArchived
-          ? "mapped to cell \(mapped), which has archived it"
-          : "mapped to cell \(mapped), and no cell has a row that counts"
+          ? "orphaned: mapped to cell \(mapped), which has archived it"
+          : "orphaned: mapped to cell \(mapped), and no cell has a row that counts"
       case .wrongCell: "wrong cell: mapped to \(mapped), and in \(found)"
-      case .noCell: "mapped to no cell yet, and in cell \(found)"
+      case .noCell: "no cell: mapped to no cell yet, and in cell \(found)"
       case .twoCopies:
-        "the cells don't decide (\(finding.detail?.string ?? "")): "
+        "two copies: the cells don't decide (\(finding.detail?.string ?? "")): "
           + finding.cells.map(name).sorted().joined(separator: ", ")
-      case .hiddenCopy: "only copies that a move hides, in cell \(found)"
-      case .deletionMark: "deleted or being deleted in cell \(found), which the map doesn't say"
-      case .keptMark: "marked as deleted in the map, and not deleted in cell \(found)"
-      case .failedDelete: "its delete failed in cell \(found); the mark stays"
+      case .hiddenCopy: "hidden copy: only copies that a move hides, in cell \(found)"
+      case .deletionMark:
+        "deletion mark: deleted or being deleted in cell \(found), which the map doesn't say"
+      case .keptMark: "kept mark: marked as deleted in the map, and not deleted in cell \(found)"
+      case .failedDelete: "failed delete: it failed in cell \(found); the mark stays"
       case .owner: "owner: \(finding.detail?.string ?? "")"
       case .unknownHost, .wrongCellHost, .ghostHost, .twinHost: ""
       }
-    return "\(finding.kind.rawValue): \(text)"
+    return text
   }
 
   private func object(_ answer: InstanceVerification) -> JSONValue {

@@ -361,9 +361,22 @@ struct MapReading: MapView {
 
   /// What keeps the map from being whole.
   func gaps() throws(CommandFailure) -> MapGaps {
-    let open = try conflicts().count { $0.row.record.decision == nil }
+    let open = try conflicts().filter { $0.row.record.decision == nil }
+    var mapped = 0
+    for item in open where try isMapped(item.entity) { mapped += 1 }
     return MapGaps(
-      openConflicts: open, uncoveredCells: try cells().filter { !$0.row.record.isCovered })
+      openConflicts: open.count, mappedConflicts: mapped,
+      uncoveredCells: try cells().filter { !$0.row.record.isCovered })
+  }
+
+  private func isMapped(_ entity: EntityKey) throws(CommandFailure) -> Bool {
+    try projections { () throws(ProjectionError) in
+      switch entity {
+      case .instance(let id): try map.instance(id) != nil
+      case .host(let name): try map.host(name) != nil
+      case .cell, .store: false
+      }
+    }
   }
 
   func instance(_ id: InstanceID) throws(CommandFailure) -> InstanceRow? {
