@@ -67,6 +67,9 @@ import Testing
       try bed.done("audit", "checkpoint", "--verify", "kept")
       try bed.done("audit", "checkpoint", "--verify", "kept", "--key", key)
       try bed.done("audit", "verify", "--checkpoint", "kept", "--key", key)
+      // As it comes back by mail.
+      try bed.write(kept.replacing("\n", with: "\r\n") + "\r\n\n", to: "mailed")
+      try bed.done("audit", "checkpoint", "--verify", "mailed", "--key", key)
       let other = try #require(keys[1]["key"] as? String)
       let wrong = try bed.run("audit", "checkpoint", "--verify", "kept", "--key", other)
       #expect(wrong.status == 4 && wrong.err.contains("not signed by"), "\(wrong.err)")
@@ -80,7 +83,9 @@ import Testing
       #expect(pem.hasPrefix("-----BEGIN PUBLIC KEY-----\n"))
       // The independent checker takes it, with the proof that leads to it.
       try bed.write(try bed.done("audit", "prove", "7", "--in", size, "--json").out, to: "p")
-      #expect(try bed.check("--proof", "p", "--key", key, "--checkpoint", "kept").status == 0)
+      for file in ["kept", "mailed"] {
+        #expect(try bed.check("--proof", "p", "--key", key, "--checkpoint", file).status == 0)
+      }
       #expect(try bed.check("--proof", "p", "--key", other, "--checkpoint", "kept").status == 1)
       // Keys may be given as they were printed into a file, all of them.
       try bed.write(try bed.done("audit", "checkpoint", "--keys").out, to: "map.keys")

@@ -48,6 +48,14 @@ import Testing
         try entry(bed, "1..", "--", "instance", "list", "--count", "--cell", "alpha") == "1:5")
       #expect(try entry(bed, "5..", "--", "host", "list") == nil)
       #expect(try entry(bed, "5..", "--expect", "cell=beta", "--", "route", one) == "1:8")
+      try bed.done("instance", "delete-mark", one, "--reason", "d")
+      for value in ["yes", "true"] {
+        let expected = "queued_for_delete=\(value)"
+        #expect(
+          try entry(bed, "5..", "--expect", expected, "--", "instance", "show", one) == "1:10")
+      }
+      let json = try bed.done("audit", "bisect", "1..", "--", "route", one, "--json").object
+      #expect(json["entry"] as? String == "1:5")
       #expect(
         try entry(
           bed, "1..", "--expect", "database=sqlite:///other.sqlite", "--", "route", one) == "1:7")

@@ -5,6 +5,30 @@ import TestSupport
 import Testing
 
 @Suite(.waiting) struct CommandOutputTests {
+  @Test func `an answer that can't be written is an error, and none of the store's`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      for (shell, why) in [
+        (#""$@" > /dev/full"#, "No space left"), (#""$@" >&-"#, "Bad file descriptor"),
+      ] {
+        for words in [
+          ["status"], ["audit", "checkpoint"], ["audit", "prove", "1", "--json"],
+          ["audit", "history", "store"], ["audit", "verify"], ["cell", "list"],
+        ] {
+          let ran = try bed.run(inShell: shell, words)
+          #expect(ran.status == 6 && ran.err.contains(why), "\(words) \(shell): \(ran)")
+          #expect(ran.err.contains("standard output") && ran.err.split(separator: "\n").count == 1)
+        }
+      }
+      // What was done stays done.
+      let added = try bed.run(
+        inShell: #""$@" > /dev/full"#, ["cell", "disable", "alpha", "--reason", "why"])
+      #expect(added.status == 6)
+      #expect(try bed.done("cell", "show", "alpha", "--json").object["disabled"] as? Bool == true)
+      try bed.done("audit", "verify")
+    }
+  }
+
   @Test func `every command that reads prints JSON alone, and a table without --json`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

@@ -19,6 +19,7 @@ import Testing
       for (when, what) in [
         ("1:", "no position"), ("5w ago", "unit"), ("5 days ago", "unit"), ("x", "no moment"),
         ("-5m ago", "lies ahead"), ("-5m", "lies ahead"), ("1:2:3", "no position"),
+        ("01:59", "needs its date"), ("14:03", "needs its date"),
         ("2026-13-01T00:00:00Z", "no moment"), ("", "no moment"),
       ] {
         for words in [["route", one, "--at", when], ["audit", "diff", when]] {
@@ -34,6 +35,24 @@ import Testing
         try bed.done("audit", "history", one, "--json").objects[0]["ordered_at"] as? String)
       for when in ["0s", time, String(time.dropLast())] {
         #expect(try bed.done("route", one, "--at", when, "--json").object["past"] as? Bool == true)
+      }
+    }
+  }
+
+  @Test func `what hasn't come is refused by whoever takes a moment`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      let ahead = "2999-01-01T00:00:00Z"
+      try bed.done("backup", "create", "copy")
+      for words in [
+        ["route", one, "--at", ahead], ["audit", "diff", "1", ahead],
+        ["audit", "prove", ahead], ["audit", "export", "out", "--to", ahead],
+        ["audit", "export", "out", "--from", ahead], ["archive", "--before", ahead, "--dry-run"],
+        ["audit", "who", "--since", ahead], ["audit", "stats", "--since", ahead],
+        ["backup", "restore", "copy", "--store", "new", "--to", ahead, "--dry-run"],
+      ] {
+        let ran = try bed.run(words)
+        #expect(ran.status == 64 && ran.err.contains("in the future"), "\(words): \(ran)")
       }
     }
   }

@@ -55,6 +55,41 @@ import Testing
     }
   }
 
+  @Test func `another key for an address is no other answer, and nobody's doing`() throws {
+    try withCell { store, _ in
+      func address(_ database: String) throws -> UInt64 {
+        try store.submit(
+          .setCellAddresses(cell, AddressDraft(database: try databaseAddress(database)))
+        ).position.index
+      }
+      let first = try address("mysql://nova:first@db/nova")
+      let resealed = try #require(try store.submit(.resealCell(cell)).entries)
+      let history = try MapHistory(of: store.journal)
+      func origin(at index: UInt64) throws -> UInt64? {
+        try history.origins(of: .cell(cell), at: index).first { $0.field.name == "database" }?
+          .entry.position.index
+      }
+      #expect(try origin(at: resealed.upperBound) == first)
+      let positions = try [first, resealed.upperBound].map {
+        try #require(try store.journal.position(at: .index($0)))
+      }
+      let difference = try history.difference(from: positions[0], to: positions[1])
+      #expect(difference?.differences.isEmpty == true && difference?.unchanged == 1)
+      for question in [PastQuestion.cell(cell), .cells] {
+        #expect(
+          try history.firstChange(of: question, after: first, upTo: positions[1].index) == nil)
+      }
+      // The same words with another secret are another address, whatever key they are under.
+      let second = try address("mysql://nova:second@db/nova")
+      let later = try MapHistory(of: store.journal)
+      for question in [PastQuestion.cell(cell), .cells] {
+        let change = try later.firstChange(of: question, after: first, upTo: second)
+        #expect(change?.step.entry.position.index == second)
+        #expect(change?.changes.map(\.name) == ["database"])
+      }
+    }
+  }
+
   @Test func `a key that seals a present address is not shredded`() throws {
     try withCell { (store, address) throws in
       expectRefusal(.keyInUse(address.key, cell: cell)) { try shred(address.key, store) }

@@ -240,9 +240,13 @@ import Testing
           cell, AddressDraft(database: databaseAddress("mysql://nova:new@db/nova")))
       ).position.index
       try store.submit(.resealCell(cell))
+      let newest = try #require(try record().queue)
+      #expect(newest.key != resealed.queue?.key)
       // What it was sealed by then serves again, as long as that key is there.
       try revert(store, moved...moved)
       #expect(try record().database == resealed.database)
+      // Of two addresses only the one that was changed comes back under its old key.
+      #expect(try record().queue?.key == newest.key)
       // Keys that change after the plan was made are no surprise that it may pass over.
       let disabled = try store.submit(.disableCell(cell)).position
       let plan = try store.plan(undoing: disabled.index...disabled.index)

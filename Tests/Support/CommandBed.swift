@@ -76,6 +76,25 @@ public final class CommandBed {
       out: try text(of: names[1]), err: try text(of: names[2]))
   }
 
+  /// Runs the command by a shell, behind whose words it stands as `"$@"`: for a standard output that can't be
+  /// written, or that is closed.
+  public func run(inShell words: String, _ arguments: [String]) throws -> Ran {
+    let names = (0..<2).map { "\(folder)/.run-\(UUID().uuidString)-\($0)" }
+    defer { for name in names { unlink(name) } }
+    for name in names { try Data().write(to: URL(fileURLWithPath: name)) }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", words, "sh", CommandBed.program] + arguments
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.environment = ["CELLMAP_STORE": "store", "PATH": "/usr/bin:/bin"]
+    process.standardOutput = FileHandle(forWritingAtPath: names[0])
+    process.standardError = FileHandle(forWritingAtPath: names[1])
+    try process.run()
+    process.waitUntilExit()
+    return Ran(
+      status: process.terminationStatus, out: try text(of: names[0]), err: try text(of: names[1]))
+  }
+
   /// What a person sees on the terminal to which the command writes its standard error; it has to end
   /// with 0.
   public func watched(_ arguments: String...) throws -> String {

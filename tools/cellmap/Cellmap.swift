@@ -37,6 +37,7 @@ struct Cellmap: ParsableCommand {
   static func main() {
     signal(SIGPIPE, SIG_DFL)
     callersMask = umask(0o077)
+    holdStandardFiles()
     checkArguments()
     let arguments = storeTakenOut(of: Array(CommandLine.arguments.dropFirst()))
     let hidden = HiddenArguments(Array(CommandLine.arguments.dropFirst()))
@@ -60,6 +61,15 @@ struct Cellmap: ParsableCommand {
         Console.note(Console.safe(String(line)))
       }
       Glibc.exit(code.rawValue)
+    }
+  }
+
+  /// Where a standard file is closed nothing else may take its number: what is opened next would get what the
+  /// command prints.
+  private static func holdStandardFiles() {
+    for number in STDIN_FILENO...STDERR_FILENO where fcntl(number, F_GETFD) < 0 {
+      // The lowest free number is this one. What can't be written to says so.
+      _ = open("/dev/null", O_RDONLY)
     }
   }
 

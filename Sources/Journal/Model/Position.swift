@@ -20,7 +20,7 @@ public struct Position: Hashable, Sendable {
   public init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2,
-      parts.allSatisfy({ $0.utf8.allSatisfy { (48...57).contains($0) } }),
+      parts.allSatisfy({ $0.utf8.first != 48 && $0.utf8.allSatisfy { (48...57).contains($0) } }),
       let epoch = UInt32(parts[0]), let index = UInt64(parts[1]), epoch > 0, index > 0
     else { return nil }
     self.init(epoch: epoch, index: index)

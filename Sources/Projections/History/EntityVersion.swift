@@ -54,7 +54,7 @@ extension MapHistory {
   }
 
   /// Why a record is what it is at `index`: for each part of it the entry that made it so; empty if the
-  /// map held nothing then.
+  /// map held nothing then. Another key for the same address makes nothing so.
   ///
   /// - Throws: As `init`.
   public func origins(
@@ -67,8 +67,10 @@ extension MapHistory {
         continue
       }
       origins = fields.enumerated().map { place, field in
-        if place < origins.count, version.before?.fields[place] == field { return origins[place] }
-        return FieldOrigin(field: field, entry: version.entry)
+        guard place < origins.count,
+          version.entry.event.isResealing || version.before?.fields[place] == field
+        else { return FieldOrigin(field: field, entry: version.entry) }
+        return FieldOrigin(field: field, entry: origins[place].entry)
       }
     }
     return origins

@@ -115,6 +115,9 @@ extension Event {
     }
   }
 
+  /// Another key for the same address: nobody's answer is another one.
+  var isResealing: Bool { if case .cell(_, .addressResealed) = self { true } else { false } }
+
   /// An instance is only mapped where the map holds none: a look for it would find nothing.
   var isArrival: Bool {
     if case .instance(_, .mapped) = self { true } else { false }

@@ -3,8 +3,9 @@ public import Journal
 /// What is different of a thing: between two positions, or between the map and another one.
 public struct EntityDifference: Hashable, Sendable {
   public let entity: EntityKey
-  /// What the map held at the first; nil for nothing.
-  public let before: EntityRow?
+  /// What the map held at the first; nil for nothing. An address that has only got another key since is
+  /// under that.
+  public fileprivate(set) var before: EntityRow?
   /// What the map held at the second.
   public fileprivate(set) var after: EntityRow?
   /// The entries that did it, in order.
@@ -95,6 +96,14 @@ extension MapHistory {
       entry.event, at: entry.position.index, into: found[entity]?.after)
     found[entity]?.after = after
     found[entity]?.entries.append(entry.position)
+    guard case .cell(_, .addressResealed(let field, let from, let to)) = entry.event,
+      case .cell(var row)? = found[entity]?.before
+    else { return }
+    switch field {
+    case .database: if row.record.database == from { row.record.database = to }
+    case .queue: if row.record.queue == from { row.record.queue = to }
+    }
+    found[entity]?.before = .cell(row)
   }
 
   private static func precedes(_ left: EntityKey, _ right: EntityKey) -> Bool {

@@ -94,7 +94,7 @@ extension MapHistory {
   ) throws(ProjectionError) -> AnswerChange? {
     var found: AnswerChange?
     try forEachStep(in: range, of: entities) { step in
-      guard concerns(step) else { return .more }
+      guard !step.entry.event.isResealing, concerns(step) else { return .more }
       let changes = step.changes.filter { parts?.contains($0.name) ?? true }
       guard !changes.isEmpty else { return .more }
       found = AnswerChange(step: step, changes: changes)
@@ -112,7 +112,7 @@ extension MapHistory {
     func answer() -> [RecordField] {
       question.answer(rows).filter { parts?.contains($0.name) ?? true }
     }
-    let first = answer()
+    var first = answer()
     var last = first
     var found: AnswerChange?
     try forEachStep(in: range, of: entities) { step in
@@ -120,12 +120,26 @@ extension MapHistory {
       rows[step.entry.event.entity] = step.after
       let now = answer()
       defer { last = now }
+      if step.entry.event.isResealing {
+        first = Self.resealed(first, as: now, insteadOf: last)
+        return .more
+      }
       let isChanged = counts.map { $0(now) != $0(first) } ?? (now != first)
       guard isChanged else { return .more }
       found = AnswerChange(step: step, changes: FieldChange.between(last, now))
       return .enough
     }
     return found
+  }
+
+  /// An answer, in which what is as in `old` is as in `new`: under another key.
+  private static func resealed(
+    _ answer: [RecordField], as new: [RecordField], insteadOf old: [RecordField]
+  ) -> [RecordField] {
+    answer.map { field in
+      guard old.contains(field) else { return field }
+      return new.first { $0.name == field.name } ?? field
+    }
   }
 
   /// The things of which a single answer is made; of a route all the cells in which the instance was.

@@ -63,9 +63,7 @@ public struct ReversalPlan: Sendable {
         of: found.differences.map(\.entity), at: history.head.index)
       for difference in found.differences {
         let lastEntry = try Self.lastChange(of: difference.entity, history)
-        work.add(
-          difference, now: now[difference.entity], lastChange: lastEntry,
-          keepsAddresses: try Self.isOnlyResealed(difference.entity, in: indexes, history))
+        work.add(difference, now: now[difference.entity], lastChange: lastEntry)
       }
       let conflicts = try Self.conflicts(in: indexes, history, map)
       staying = conflicts.staying
@@ -87,21 +85,6 @@ public struct ReversalPlan: Sendable {
     of entity: EntityKey, _ history: MapHistory
   ) throws(ProjectionError) -> Position? {
     try history.entries(of: entity).last { !$0.event.isKept }?.position
-  }
-
-  /// No entry of a range has given a cell other addresses, though they may be under another key.
-  private static func isOnlyResealed(
-    _ entity: EntityKey, in indexes: ClosedRange<UInt64>, _ history: MapHistory
-  ) throws(ProjectionError) -> Bool {
-    guard entity.kind == .cell else { return false }
-    return try !history.entries(of: entity, upTo: indexes.upperBound).contains { entry in
-      guard entry.position.index >= indexes.lowerBound, case .cell(_, let event) = entry.event
-      else { return false }
-      return switch event {
-      case .added, .removed, .addressesChanged: true
-      default: false
-      }
-    }
   }
 
   /// What is decided about conflicts in a range, and the entries of which nothing can be undone.
@@ -185,10 +168,8 @@ private struct PlanWork {
   init(last: UInt64) { self.last = last }
 
   /// - Parameter difference: What became of the thing by the entries that are undone.
-  mutating func add(
-    _ difference: EntityDifference, now: EntityRow?, lastChange: Position?, keepsAddresses: Bool
-  ) {
-    let target = Self.target(difference.before, now, keepsAddresses: keepsAddresses)
+  mutating func add(_ difference: EntityDifference, now: EntityRow?, lastChange: Position?) {
+    let target = Self.target(of: difference, now)
     guard now?.content != target?.content else {
       asBefore += 1
       return
@@ -205,17 +186,17 @@ private struct PlanWork {
         entity: difference.entity, before: now, after: target, entries: difference.entries))
   }
 
-  /// What was, under the key of now; where an instance was seen stays, since nothing can make it unseen.
-  private static func target(
-    _ before: EntityRow?, _ now: EntityRow?, keepsAddresses: Bool
-  ) -> EntityRow? {
-    if keepsAddresses, case .cell(var row)? = before, let now = now?.cell {
-      row.record.addresses = now.record.addresses
+  /// What was; an address that wasn't changed stays under the key of now, and where an instance was seen
+  /// stays, since nothing can make it unseen.
+  private static func target(of difference: EntityDifference, _ now: EntityRow?) -> EntityRow? {
+    if case .cell(var row)? = difference.before, let now = now?.cell?.record {
+      let (before, after) = (row.record, difference.after?.cell?.record)
+      if before.database == after?.database { row.record.database = now.database }
+      if before.queue == after?.queue { row.record.queue = now.queue }
       return .cell(row)
     }
-    guard case .instance(var row)? = before, let seen = now?.instance?.record.lastSeen else {
-      return before
-    }
+    guard case .instance(var row)? = difference.before, let seen = now?.instance?.record.lastSeen
+    else { return difference.before }
     row.record.lastSeen = seen
     return .instance(row)
   }

@@ -101,6 +101,7 @@ struct ArchiveWorkerCommand: ParsableCommand {
   private func checkPosition(
     _ moment: PastMoment, _ session: StoreSession
   ) throws(CommandFailure) {
+    try PastWhen.checkHasCome(moment, head: session.journal.head.orderedAt)
     guard case .position(let position) = moment else { return }
     let found = try journaled { () throws(JournalError) in
       try session.journal.position(at: moment)

@@ -111,7 +111,11 @@ struct BackupRestoreCommand: ParsableCommand {
       "restore-worker", "--backup=\(backup)", "--store", store.folder, "--words", Cellmap.words,
     ]
     // An age is counted from now, once.
-    if let to { arguments.append("--to=\(try PastWhen.moment(to, "--to"))") }
+    if let to {
+      let moment = try PastWhen.moment(to, "--to")
+      try PastWhen.checkHasCome(moment)
+      arguments.append("--to=\(moment)")
+    }
     if let reason { arguments.append("--reason=\(reason)") }
     if let correlation { arguments.append("--correlation=\(correlation)") }
     if dryRun { arguments.append("--dry-run") }

@@ -2,8 +2,16 @@ import Glibc
 
 /// What the command prints: answers on standard output, everything else on standard error.
 enum Console {
-  /// Prints an answer; a reader that went away ends the process quietly.
-  static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+  /// Prints an answer. A reader that went away ends the process quietly; an answer that can't be written ends it
+  /// with `storage`, so that nobody keeps half a file for a whole one.
+  static func print(_ line: String) {
+    guard let failure = write(line + "\n", to: STDOUT_FILENO) else { return }
+    endProgress()
+    remark(
+      "The answer can't be written to standard output: \(String(cString: strerror(failure))). What the "
+        + "command has done stays done; make room, and ask again.")
+    exit(ExitStatus.storage.rawValue)
+  }
 
   /// Prints an answer for people; what might control their terminal is written out.
   static func say(_ line: String) { print(safe(line)) }
@@ -25,14 +33,17 @@ enum Console {
   /// Takes the last progress away.
   static func endProgress() { progress("") }
 
-  private static func write(_ text: String, to file: Int32) {
+  /// - Returns: The system's error, if not all was written.
+  @discardableResult
+  private static func write(_ text: String, to file: Int32) -> Int32? {
     var rest = Substring(text).utf8
     while !rest.isEmpty {
       let written = Array(rest).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
       if written < 0, errno == EINTR { continue }
-      guard written > 0 else { return }
+      guard written > 0 else { return written < 0 ? errno : ENOSPC }
       rest = rest.dropFirst(written)
     }
+    return nil
   }
 
   /// The text with everything that could control a terminal written as `\u{…}`.

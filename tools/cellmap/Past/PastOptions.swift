@@ -36,6 +36,15 @@ enum PastWhen {
     return time
   }
 
+  /// - Parameter head: The time of the last entry, whose writer's clock may have run ahead.
+  /// - Throws: `usage` for a time that hasn't come.
+  static func checkHasCome(
+    _ moment: PastMoment, head: Timestamp = .now
+  ) throws(CommandFailure) {
+    guard case .time(let time) = moment, time > max(.now, head) else { return }
+    throw CommandFailure(.usage, "\(time) is in the future; the journal can't say what comes.")
+  }
+
   static func range(_ text: String, _ what: String) throws(CommandFailure) -> PastRange {
     if let range = PastRange(text, now: .now) { return range }
     let parts = text.split(separator: "..", maxSplits: 1, omittingEmptySubsequences: false)
@@ -85,7 +94,9 @@ enum PastWhen {
       return "'\(shown)' has a unit that is none of s, m, h and d. \(forms)"
     }
     if text.contains(":"), text.allSatisfy({ ("0"..."9").contains($0) || $0 == ":" }) {
-      return "'\(shown)' is no position, which has an epoch and an index from 1 on. \(forms)"
+      return
+        "'\(shown)' is no position, which has an epoch and an index from 1 on, without zeros before them; a "
+        + "time of day needs its date. \(forms)"
     }
     return "'\(shown)' is no moment. \(forms)"
   }

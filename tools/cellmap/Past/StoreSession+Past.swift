@@ -29,9 +29,7 @@ extension StoreSession {
 
   /// The entry of the past that a moment means.
   func point(at moment: PastMoment) throws(CommandFailure) -> PastPoint {
-    if case .time(let time) = moment, time > max(.now, journal.head.orderedAt) {
-      throw CommandFailure(.usage, "\(time) is in the future; the journal can't say what comes.")
-    }
+    try PastWhen.checkHasCome(moment, head: journal.head.orderedAt)
     let (found, first): (PastPoint?, PastPoint?)
     var other: Position?
     do throws(JournalError) {

@@ -20,13 +20,23 @@ struct CheckpointFile {
     self.path = path
     given = key
     do {
-      note = try SignedNote(parsing: SmallFile.readGiven(path, limit: SignedNote.maximumBytes))
+      let bytes = try SmallFile.readGiven(path, limit: SignedNote.maximumBytes)
+      note = try SignedNote(parsing: Self.withoutTraces(ofMail: bytes))
       checkpoint = try TreeCheckpoint(of: note)
     } catch let error as NoteError {
       throw CommandFailure(.usage, "\(path): \(error)")
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
+  }
+
+  /// What mail and editors do to a text doesn't make a checkpoint another: ends of lines with a carriage return,
+  /// and empty lines behind it.
+  private static func withoutTraces(ofMail bytes: [UInt8]) -> [UInt8] {
+    var lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+      .map { $0.last == 0x0D ? $0.dropLast() : $0 }
+    while lines.last?.isEmpty == true { lines.removeLast() }
+    return Array(lines.joined(separator: [0x0A])) + [0x0A]
   }
 
   /// Checks the signature, and that a journal goes on from the checkpoint.

@@ -89,6 +89,7 @@ struct ExportOptions: ParsableArguments {
     guard let moment = PastMoment(text), case .time = moment else {
       return try OpenJournal.position(text, in: journal).index
     }
+    try PastWhen.checkHasCome(moment, head: journal.head.orderedAt)
     do throws(JournalError) {
       return try journal.firstIndex(from: moment) ?? journal.head.position.index + 1
     } catch {

@@ -15,6 +15,7 @@ enum OpenJournal {
     _ text: String, in journal: EventJournal
   ) throws(CommandFailure) -> Position {
     let moment = try PastWhen.moment(text, "POSITION")
+    try PastWhen.checkHasCome(moment, head: journal.head.orderedAt)
     do throws(JournalError) {
       if let position = try journal.position(at: moment) { return position }
     } catch {

@@ -9,6 +9,10 @@ import Router
 struct AuditBisectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bisect", abstract: "Finds the first entry after which an answer changed.",
+    usage: """
+      cellmap audit bisect <from..to> [--part <name> ...] [--expect <part=value>] -- <question> ...
+      cellmap audit bisect <from..to> --cell <uuid> [--deadline <milliseconds>]
+      """,
     discussion: """
       QUESTION is a read command as 'audit at' takes it, behind '--'. FROM and TO are entries, times or \
       ages; without TO up to now. With --part only a part of the answer counts, under the name that \
@@ -60,6 +64,9 @@ struct AuditBisectCommand: ParsableCommand {
     } catch {}
   }
 
+  /// JSON is asked for by the command, or by the question.
+  private var json: Bool { store.json || question.contains("--json") }
+
   func run() throws {
     let given = try PastWhen.range(range, "FROM..TO")
     let session = try StoreSession(store)
@@ -84,7 +91,7 @@ struct AuditBisectCommand: ParsableCommand {
         counts: expected.map { expected in { expected.holds($0) } })
     }
     let naming = CellNaming(history)
-    let output = BisectOutput(from: start, to: end, json: store.json, naming: naming)
+    let output = BisectOutput(from: start, to: end, json: json, naming: naming)
     try output.print(change.map { ($0.step, $0.changes) }, else: "The answer stayed the same")
   }
 
@@ -270,6 +277,7 @@ private struct Expectation {
     switch fields.first(where: { $0.name == part })?.value {
     case nil, .null?: value == "null"
     case .text(let text)?: text == value
+    case .flag(let flag)?: [flag ? "true" : "false", flag ? "yes" : "no"].contains(value)
     case let other?: other.line == value
     }
   }

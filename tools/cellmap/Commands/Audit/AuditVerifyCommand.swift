@@ -89,10 +89,19 @@ struct VerifyWorkerCommand: ParsableCommand {
       } catch {
         throw CommandFailure(
           error.status,
-          "\(error.message) The journal itself is whole, up to \(verified.head.position).")
+          "\(error.message) \(Self.whatIsWhole(verified))")
       }
     }
     Console.print(JSONValue.object(answer).line)
+  }
+
+  /// What can be said of the journal where the index or the history is found to be otherwise.
+  private static func whatIsWhole(_ verified: EventJournal.Verification) -> String {
+    let head = verified.head.position
+    guard verified.firstRead > 1 else { return "The journal itself is whole, up to \(head)." }
+    return
+      "Of the journal itself the entries from \(verified.firstRead) to \(head) were read, and are whole: "
+      + "'cellmap audit verify --full' reads the others, too."
   }
 
   /// Compares the index with a replay of the journal up to the index's checkpoint.

@@ -50,6 +50,7 @@ struct FilterOptions: ParsableArguments {
       // Before the first entry there is nothing to leave out.
       let moment = try PastWhen.moment(since, "--since")
       if case .time = moment {
+        try PastWhen.checkHasCome(moment, head: session.journal.head.orderedAt)
         do throws(JournalError) {
           filter.after = try session.journal.position(at: moment)?.index ?? 0
         } catch {
