@@ -146,13 +146,33 @@ public final class MapRegistry: Sendable {
     toBulk title: ByteText, under request: RequestID, in map: some MapLookup, at head: Position,
     keys: KeyRing
   ) throws(RegistryError) -> Outcome? {
-    guard let row = try RuleMap(map: map).request(request) else { return nil }
-    guard row.content == keys.digest(of: CommandContent(ofBulk: title).bytes) else {
-      throw .refused(.requestReused(request))
-    }
-    guard let finished = row.finished else { return nil }
+    let row = try earlier(CommandContent(ofBulk: title), under: request, in: map, keys)
+    guard let row, let finished = row.finished else { return nil }
     return Outcome(
       position: head, entries: row.first...row.last, isRepeated: true, finished: finished)
+  }
+
+  /// What a command of one commit was answered, without asking for it again; nil if none bears its
+  /// request id.
+  ///
+  /// - Throws: As above.
+  public static func earlierAnswer(
+    to command: Command, in map: some MapLookup, at head: Position, keys: KeyRing
+  ) throws(RegistryError) -> Outcome? {
+    precondition(command.bulk == nil, "a bulk command is known by its title")
+    let content = CommandContent(of: command)
+    let row = try earlier(content, under: command.request, in: map, keys)
+    return row.map { Outcome(position: head, entries: $0.first...$0.last, isRepeated: true) }
+  }
+
+  private static func earlier(
+    _ content: CommandContent, under request: RequestID, in map: some MapLookup, _ keys: KeyRing
+  ) throws(RegistryError) -> RequestRow? {
+    guard let row = try RuleMap(map: map).request(request) else { return nil }
+    guard row.content == keys.digest(of: content.bytes) else {
+      throw .refused(.requestReused(request))
+    }
+    return row
   }
 
   // MARK: The queue

@@ -99,6 +99,37 @@ import Testing
     }
   }
 
+  @Test func `the newest key of a living cell stays, also while it seals nothing`() throws {
+    try withCell { bed in
+      try bed.done(
+        "cell", "address", "alpha", "--database", "mysql://nova:new@db/nova", "--queue",
+        "rabbit://nova:new@q:5672/", "--reason", "t")
+      try bed.done("keys", "rotate", "alpha", "--reason", "t")
+      // Both addresses are under the first key again.
+      try bed.done("revert", "4", "--reason", "t")
+      #expect(try dataKeys(bed).map { ($0["seals"] as? [String])?.count } == [2, 0])
+      let request = UUID().uuidString.lowercased()
+      let shred = ["keys", "shred", "alpha", "--reason", "t", "--request-id", request, "--json"]
+      for words in [shred, ["keys", "shred", "alpha", "--dry-run"]] {
+        let refused = try bed.run(words)
+        #expect(refused.status == 9 && refused.err.contains("keys rotate"), "\(refused)")
+      }
+      #expect(try dataKeys(bed).map { $0["state"] as? String } == ["old", "current"])
+      let keys = try (key(bed, 0), key(bed, 1))
+      // The newest is what it is sealed by then, and the older one may go.
+      try bed.done("keys", "rotate", "alpha", "--reason", "t")
+      let done = try bed.done(shred).object
+      #expect(done["keys"] as? [String] == [keys.0])
+      #expect(try dataKeys(bed).map { $0["key"] as? String } == [keys.0, keys.1])
+      #expect(try dataKeys(bed).map { $0["state"] as? String } == ["shredded", "current"])
+      #expect(try revealed(bed) == database)
+      // Nothing can go any more; the same request has its answer all the same.
+      let again = try bed.done(shred).object
+      #expect(again["repeated"] as? Bool == true, "\(again)")
+      #expect(try bed.run("keys", "shred", "alpha", "--reason", "t").status == 9)
+    }
+  }
+
   @Test func `all keys of a removed cell can be shredded, by its name and by its UUID`() throws {
     try withCell { bed in
       let cell = try #require(try dataKeys(bed).first?["cell"] as? String)

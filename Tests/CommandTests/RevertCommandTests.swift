@@ -72,6 +72,48 @@ import Testing
     }
   }
 
+  @Test func `given again under its request it repeats its answer, whatever was changed since`()
+    throws
+  {
+    try withCommand { bed in
+      try makePast(bed)
+      // Of three things one is as before already.
+      try bed.done("instance", "remap", two, "--cell", "alpha", "--reason", "back")
+      let request = "\(UUID128.random())"
+      func words(_ range: String) -> [String] {
+        ["revert", range, "--reason", "CHG-9", "--request-id", request, "--json"]
+      }
+      let done = try bed.done(words("7..9")).object
+      #expect(done["things"] as? Int == 2 && done["as_before"] as? Int == 1, "\(done)")
+      try bed.done("instance", "delete-mark", one, "--reason", "later")
+      #expect(try bed.run("revert", "7..9", "--reason", "anew").status == 9)
+      let again = try bed.done(words("7..9")).object
+      #expect(again["repeated"] as? Bool == true && again["changed"] as? Bool == false)
+      #expect(again["entries"] as? [Int] == done["entries"] as? [Int])
+      #expect(again["things"] as? Int == 2 && again["as_before"] as? Int == 1, "\(again)")
+      let other = try bed.run(words("7..8"))
+      #expect(other.status == 9 && other.err.contains("another command"), "\(other)")
+    }
+  }
+
+  @Test func `an address whose key was shredded doesn't come back`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      try bed.done("keys", "rotate", "alpha", "--reason", "t")
+      try bed.done("keys", "shred", "alpha", "--reason", "t")
+      let position = try bed.done("status", "--json").object["position"] as? String
+      let dry = try bed.run("revert", "9", "--dry-run", "--json")
+      #expect(dry.status == 9 && dry.err.contains("'cell address"), "\(dry)")
+      #expect(try dry.objects.last?["refused"] as? Int == 1)
+      let refused = try #require(try dry.objects.first { $0["refused"] as? Bool == true })
+      #expect(refused["cell"] as? String == "\(cell(1))")
+      #expect((refused["why"] as? String)?.contains("shredded") == true, "\(refused)")
+      let ran = try bed.run("revert", "9", "--reason", "x")
+      #expect(ran.status == 9 && ran.err.contains("shredded"), "\(ran)")
+      #expect(try bed.done("status", "--json").object["position"] as? String == position)
+    }
+  }
+
   @Test func `rules stand against it too, and nonsense is usage`() throws {
     try withCommand { bed in
       try makePast(bed)
@@ -80,6 +122,7 @@ import Testing
         for end in [["--dry-run"], ["--reason", "x"]] {
           let ran = try bed.run(["revert", range] + end)
           #expect(ran.status == 9 && ran.err.contains(name), "\(range): \(ran)")
+          #expect(!ran.err.contains("--force"), "revert has none: \(ran)")
         }
       }
       for range in ["x", "9..7", "99", "1:", "..5", "7...9", "2:7..2:9", "1d ago..2d ago"] {

@@ -161,7 +161,7 @@ import Testing
       expectRefusal(
         .cantRevert(
           .cell(.number(2)),
-          why: Refusal.cellNotEmpty(.number(2), hosts: 0, instances: 1).description)
+          why: "Cell \(CellID.number(2)) has 0 hosts and 1 instance mappings. Move them first.")
       ) { try store.submit(.revert(used.commands()[0].reversal)) }
       #expect(try head(store) == before + 1)
     }

@@ -25,7 +25,9 @@ public struct ReversalPlan: Sendable {
   public let asBefore: Int
   /// Entries of which nothing can be undone, by kind: what was found out or noted stays.
   public let staying: [EventKind: UInt64]
-  /// How many things the entries changed: beyond `Rulebook.maximumPieces` it takes several commits.
+  /// How many cells, hosts and instances the entries changed, whatever is left to be done.
+  public var changedThings: Int { steps.count + refused.count + asBefore }
+  /// How many things the entries changed, conflicts among them: beyond `Rulebook.maximumPieces` it takes several commits.
   public let touched: Int
 
   private let items: [Reversal.Item]

@@ -34,7 +34,7 @@ struct ReversalRules<Map: MapLookup> {
       do throws(RegistryError) {
         events = try self.events(item, reversal, counts)
       } catch .refused(let refusal) {
-        throw .refused(.cantRevert(item.entity, why: refusal.description))
+        throw .refused(.cantRevert(item.entity, why: refusal.whyNotReverted))
       }
       if !events.isEmpty { try accept(events) }
     }
@@ -145,8 +145,18 @@ extension CellRules {
         _ = try sealer.open(address, of: id, field)
         try sealer.checkStays(address.key)
       }
+    } catch .shredded(let key, cell: _) {
+      throw .refused(.addressGone(key, cell: id))
     } catch {
       throw .keys(error)
     }
+  }
+}
+
+extension Refusal {
+  /// The rule in words, with a next step that a revert has.
+  fileprivate var whyNotReverted: String {
+    guard case .cellNotEmpty(let id, let hosts, let instances) = self else { return description }
+    return "Cell \(id) has \(hosts) hosts and \(instances) instance mappings. Move them first."
   }
 }

@@ -20,6 +20,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// A present address of the cell is sealed by the key.
   case keyInUse(KeyID, cell: CellID)
+  /// An address that is to come back was sealed by the key, which is shredded or lost.
+  case addressGone(KeyID, cell: CellID)
 
   case hostElsewhere(ByteText, cell: CellID)
   case noConflict(EntityKey)
@@ -75,6 +77,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
       "There is no conflict about \(NameRules.visible(entity)). 'conflicts list' shows them."
     case .keyInUse(let key, let id):
       "Key \(key) seals a present address of cell \(id). Give 'keys rotate \(id)' first."
+    case .addressGone(let key, let id):
+      "Its address of then was sealed by key \(key), which is shredded or lost: nobody can read it any "
+        + "more. Give the address that is wanted with 'cell address \(id)'."
     case .hostElsewhere(let host, let cell):
       "Host \(NameRules.visible(host)) is mapped to cell \(cell), and host names are unique in the "
         + "cloud. If it moved, give 'host remove' first."

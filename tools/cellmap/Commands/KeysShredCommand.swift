@@ -7,8 +7,8 @@ struct KeysShredCommand: ParsableCommand {
     commandName: "shred", abstract: "Destroys data keys for good.",
     discussion: """
       What a key has sealed can't be read by anybody any more; entries, digests and proofs stay as they \
-      are. One key by its UUID, or all of a cell that seal no present address of it; of a cell that was \
-      removed all. A key that seals a present address is refused: 'keys rotate' first. Copies of the \
+      are. One key by its UUID, or all of a cell that seal no present address of it but the newest, which \
+      seals the next one; of a cell that was removed all. A key that seals a present address is refused: 'keys rotate' first. Copies of the \
       key in backups and on other disks are out of reach; those that the store knows of are named.
 
       A project's key is named by --project, or by its UUID, in a store that was made with \
@@ -33,7 +33,10 @@ struct KeysShredCommand: ParsableCommand {
     if let shredding = try projectShredding() { return try shredding.run() }
     guard let what else { return }
     let target = try ShredTarget(what, among: StoreKeys(of: store))
-    if dryRun { return ShredOutput(target: target, outcome: nil, options: store).print(change) }
+    if dryRun {
+      if target.keys.isEmpty, let used = target.inUse { throw CommandFailure(used) }
+      return ShredOutput(target: target, outcome: nil, options: store).print(change)
+    }
     let session = try StoreSession(store)
     guard !target.keys.isEmpty else {
       try repeatAnswer(target, session)
@@ -72,6 +75,7 @@ struct KeysShredCommand: ParsableCommand {
     let outcome = try session.submit(
       .shredKeys(target.cell, named: target.named, []), change)
     session.close()
+    if !outcome.isRepeated, let used = target.inUse { throw CommandFailure(used) }
     ShredOutput(target: target, outcome: outcome, options: store, folder: session.files.keys)
       .print(change)
   }
@@ -84,6 +88,8 @@ struct ShredTarget {
   /// The key, if one was named.
   let named: KeyID?
   let keys: [StoreKeys.Key]
+  /// Why a key of the cell stays, if its keys are meant and none can go.
+  private(set) var inUse: Refusal?
 
   init(_ what: String, among all: StoreKeys) throws(CommandFailure) {
     let data = all.keys.filter { $0.use == "data" }
@@ -117,11 +123,15 @@ struct ShredTarget {
           + cells.map(\.description).sorted().joined(separator: ", ") + ". Give the UUID.")
     }
     let own = data.filter { $0.cell == cell && $0.state != "shredded" }
-    let free = own.filter { $0.fieldsText == nil }
-    if free.isEmpty, let used = own.first {
-      throw CommandFailure(Refusal.keyInUse(used.id, cell: cell))
+    // The newest seals the next address, even where it seals none now, as after a revert: without it an
+    // older one would.
+    let free = own.filter {
+      $0.fieldsText == nil && ($0.isCellRemoved || $0.state != "current")
     }
     self.init(cell: cell, label: what, named: nil, keys: free)
+    if free.isEmpty, let used = own.first(where: { $0.fieldsText != nil }) {
+      inUse = .keyInUse(used.id, cell: cell)
+    }
   }
 
   private init(cell: CellID, label: String, named: KeyID?, keys: [StoreKeys.Key]) {

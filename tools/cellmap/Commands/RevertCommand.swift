@@ -38,19 +38,34 @@ struct RevertCommand: ParsableCommand {
     let indexes = try session.entries(in: given)
     let history = try session.history(opensOwners: false)
     let plan = try plan(indexes, history, session)
-    let output = RevertOutput(plan, naming: CellNaming(history), json: store.json)
     if dryRun {
-      output.print(limit: limit)
+      let refusal = try plan.refused.isEmpty ? refusal(of: plan, session) : nil
+      RevertOutput(plan, refusal, naming: CellNaming(history), json: store.json)
+        .print(limit: limit)
       try refuseChanged(plan)
-      return try preview(plan, session)
+      if let refusal { throw CommandFailure(refusal) }
+      return
     }
-    if plan.isBulk(), let answer = try session.earlierAnswer(to: plan.title, change) {
-      return report(answer, plan)
+    if let answer = try earlierAnswer(plan, session) {
+      return report(answer, plan, try ReversalCounts(of: answer, plan, session, change.request))
     }
     try refuseChanged(plan)
     let outcome = try carryOut(plan, session)
+    // Somebody else may have carried the same request out meanwhile.
+    let counts =
+      outcome.isRepeated
+      ? try ReversalCounts(of: outcome, plan, session, change.request)
+      : ReversalCounts(of: outcome, plan)
     session.close()
-    report(outcome, plan)
+    report(outcome, plan, counts)
+  }
+
+  /// What the same request was answered: what has changed since stands against nothing then.
+  private func earlierAnswer(
+    _ plan: ReversalPlan, _ session: StoreSession
+  ) throws(CommandFailure) -> Outcome? {
+    guard !plan.isBulk() else { return try session.earlierAnswer(to: plan.title, change) }
+    return try session.earlierAnswer(to: change.command(.revert(plan.commands()[0].reversal)))
   }
 
   private func plan(
@@ -82,13 +97,18 @@ struct RevertCommand: ParsableCommand {
         + "Undo \(first.entry) first, or take fewer entries.")
   }
 
-  /// The rules, asked without writing.
-  private func preview(_ plan: ReversalPlan, _ session: StoreSession) throws(CommandFailure) {
+  /// The rule that stands against it, if one does, asked without writing.
+  private func refusal(
+    of plan: ReversalPlan, _ session: StoreSession
+  ) throws(CommandFailure) -> Refusal? {
     let map = try session.map()
     let preview = ChangePreview(
       map: map.map, head: map.head.index, keys: try session.keysForReading())
     do throws(RegistryError) {
       for command in plan.commands() { _ = try preview.events(command.reversal) }
+      return nil
+    } catch .refused(let refusal) {
+      return refusal
     } catch {
       throw CommandFailure(error)
     }
@@ -122,26 +142,67 @@ struct RevertCommand: ParsableCommand {
     return try submit(.finishRequest(counts), nil)
   }
 
-  private func report(_ outcome: Outcome, _ plan: ReversalPlan) {
-    let things = outcome.finished.map { $0.cells + $0.hosts + $0.instances } ?? outcome.changed
+  private func report(_ outcome: Outcome, _ plan: ReversalPlan, _ counts: ReversalCounts) {
     change.report(
       outcome, store,
-      done: "Undid \(RevertOutput.entries(of: plan)): \(counted(things, "thing")).",
+      done: "Undid \(RevertOutput.entries(of: plan)): \(counted(counts.things, "thing")).",
       json: [
-        "from": .printed(plan.first), "to": .printed(plan.last), "things": .number(things),
-        "as_before": .number(plan.asBefore), "dry_run": .flag(false),
+        "from": .printed(plan.first), "to": .printed(plan.last),
+        "things": .number(counts.things), "as_before": .number(counts.asBefore),
+        "dry_run": .flag(false),
       ])
+  }
+}
+
+/// What a revert changed, and what it had not to.
+private struct ReversalCounts {
+  let things: UInt64
+  let asBefore: UInt64
+
+  /// Those of an answer that is given now.
+  init(of outcome: Outcome, _ plan: ReversalPlan) {
+    things = outcome.finished.map { $0.cells + $0.hosts + $0.instances } ?? outcome.changed
+    asBefore = UInt64(plan.asBefore)
+  }
+
+  /// Those of an answer that was given before: its entries tell them, whatever was changed since.
+  init(
+    of answer: Outcome, _ plan: ReversalPlan, _ session: StoreSession, _ request: RequestID
+  ) throws(CommandFailure) {
+    guard let entries = answer.entries else {
+      preconditionFailure("an answer that was given before has entries")
+    }
+    var filter = EntryFilter()
+    filter.request = request
+    (filter.after, filter.through) = (entries.lowerBound - 1, entries.upperBound)
+    var (changed, reopened): (Set<EntityKey>, Set<EntityKey>) = ([], [])
+    do throws(JournalError) {
+      try session.journal.forEachEntry(matching: filter) { entry in
+        switch entry.event {
+        case .conflict(let entity, _): reopened.insert(entity)
+        case .store: break
+        case .cell, .host, .instance: changed.insert(entry.event.entity)
+        }
+      }
+    } catch {
+      throw CommandFailure(error)
+    }
+    things = UInt64(changed.count + reopened.count)
+    asBefore = UInt64(max(0, plan.changedThings - changed.count))
   }
 }
 
 /// How a plan of undoing is printed.
 struct RevertOutput {
   private let plan: ReversalPlan
+  private let refusal: Refusal?
   private let naming: CellNaming
   private let json: Bool
 
-  init(_ plan: ReversalPlan, naming: CellNaming, json: Bool) {
+  /// - Parameter refusal: The rule that stands against it.
+  init(_ plan: ReversalPlan, _ refusal: Refusal?, naming: CellNaming, json: Bool) {
     self.plan = plan
+    self.refusal = refusal
     self.naming = naming
     self.json = json
   }
@@ -180,12 +241,20 @@ struct RevertOutput {
       fields["changed_by"] = .printed(refused.entry)
       Console.print(JSONValue.object(fields).line)
     }
+    if let refusal {
+      var fields: [String: JSONValue] = [:]
+      if case .cantRevert(let entity, _) = refusal { fields = entity.fields }
+      fields["refused"] = .flag(true)
+      fields["changed_by"] = .null
+      fields["why"] = .printed(refusal)
+      Console.print(JSONValue.object(fields).line)
+    }
     var staying: [String: JSONValue] = [:]
     for (kind, count) in plan.staying { staying[kind.name] = .number(count) }
     let fields: [String: JSONValue] = [
       "from": .printed(plan.first), "to": .printed(plan.last), "dry_run": .flag(true),
       "changed": .flag(false), "as_before": .number(plan.asBefore),
-      "refused": .number(plan.refused.count), "stays": .object(staying),
+      "refused": .number(plan.refused.count + (refusal == nil ? 0 : 1)), "stays": .object(staying),
       "reopened": .list(plan.reopened.map { .text($0.description) }),
       "position": .printed(plan.head),
     ]

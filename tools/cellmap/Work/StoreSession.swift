@@ -258,6 +258,17 @@ final class StoreSession {
     }
   }
 
+  /// The same for a command of one commit.
+  func earlierAnswer(to command: Command) throws(CommandFailure) -> Outcome? {
+    let map = try map()
+    let keys = try keys()
+    do throws(RegistryError) {
+      return try MapRegistry.earlierAnswer(to: command, in: map.map, at: map.head, keys: keys)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
   /// The cell that a name or UUID means in a change.
   ///
   /// A change that is given again under its request id may have taken the name away, or the cell
