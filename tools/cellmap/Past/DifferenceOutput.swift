@@ -31,7 +31,8 @@ enum DifferenceOutput {
         )
         if change.from == nil { return "\(change.name) \(to)" }
         if change.to == nil { return "\(change.name) was \(from)" }
-        return from == to ? "\(change.name) (its secret)" : "\(change.name) \(from) → \(to)"
+        let isSecret = from == to && ["database", "queue"].contains(change.name)
+        return isSecret ? "\(change.name) (its secret)" : "\(change.name) \(from) → \(to)"
       }.joined(separator: ", ")
   }
 

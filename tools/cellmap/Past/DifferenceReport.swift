@@ -5,7 +5,8 @@ import Projections
 struct DifferenceReport {
   let shown: [EntityDifference]
   private let naming: CellNaming
-  private var cells: [String: Flow] = [:]
+  /// nil stands for instances in no cell.
+  private var cells: [CellID?: Flow] = [:]
   private var projects: [String: Flow] = [:]
 
   /// Instances that came to a cell or project, left it, or changed within it.
@@ -19,17 +20,16 @@ struct DifferenceReport {
     self.naming = naming
     shown = differences
     for difference in shown where difference.entity.kind == .instance {
-      Self.count(
-        difference, in: &cells, { row in row.place.map { naming.name(of: $0) } ?? "(no cell)" })
+      Self.count(difference, in: &cells, \.place)
       Self.count(
         difference, in: &projects, { $0.instance?.record.owner.project.shown ?? "(no project)" })
     }
   }
 
-  private static func count(
-    _ difference: EntityDifference, in flows: inout [String: Flow], _ name: (EntityRow) -> String
+  private static func count<Place: Hashable>(
+    _ difference: EntityDifference, in flows: inout [Place: Flow], _ place: (EntityRow) -> Place
   ) {
-    let (old, new) = (difference.before.map(name), difference.after.map(name))
+    let (old, new) = (difference.before.map(place), difference.after.map(place))
     if let old, old == new {
       flows[old, default: Flow()].changed += 1
       return
@@ -45,8 +45,8 @@ struct DifferenceReport {
   ///   - empty: What is said where nothing differs.
   ///   - limit: How many instances are shown; 0 for all.
   func print(entries: String = "ENTRIES", empty: String, limit: Int) {
-    summary("CELL", cells)
-    summary("PROJECT", projects)
+    summary("CELL", cells.map { ($0.key.map { naming.name(of: $0) } ?? "(no cell)", $0.value) })
+    summary("PROJECT", projects.map { ($0.key, $0.value) })
     var table = Table("THING", "CHANGE", "WHAT", entries)
     var instances = 0
     for difference in shown {
@@ -68,10 +68,10 @@ struct DifferenceReport {
     }
   }
 
-  private func summary(_ title: String, _ flows: [String: Flow]) {
+  private func summary(_ title: String, _ flows: [(name: String, flow: Flow)]) {
     guard !flows.isEmpty else { return }
     var table = Table(title, "CAME", "LEFT", "CHANGED")
-    for (name, flow) in flows.sorted(by: { $0.key < $1.key }) {
+    for (name, flow) in flows.sorted(by: { $0.name < $1.name }) {
       table.add(name, "\(flow.came)", "\(flow.left)", "\(flow.changed)")
     }
     table.print(empty: "")
@@ -96,8 +96,10 @@ struct DifferenceReport {
 
   /// The sums, for the last line.
   var sums: [String: JSONValue] {
-    [
-      "different": .number(shown.count), "cells": .object(cells.mapValues(Self.object)),
+    let cells = cells.map { ($0.key?.description ?? "(no cell)", Self.object($0.value)) }
+    return [
+      "different": .number(shown.count),
+      "cells": .object(Dictionary(uniqueKeysWithValues: cells)),
       "projects": .object(projects.mapValues(Self.object)),
     ]
   }

@@ -49,19 +49,56 @@ enum EntityArgument {
     return [.instance(InstanceID(uuid)), .cell(CellID(uuid)), .host(ByteText(name))]
   }
 
-  /// The cells that bear a name at the head; if none does, those that bore it once.
+  /// The cells that bear a name at the head; if none does, those that bore it once. Where a present cell
+  /// is taken for one of before, a remark names the other: what is asked about the past may mean that one.
   private static func cells(
     bearing name: ByteText, _ history: MapHistory
   ) throws(CommandFailure) -> [EntityKey] {
-    var (now, once): ([EntityKey], [EntityKey]) = ([], [])
+    var (now, once): ([EntityKey], [NameBearer]) = ([], [])
     try projections { () throws(ProjectionError) in
       for id in try history.cellsEver() {
-        let names = try history.versions(of: .cell(id)).map { $0.after?.cell?.record.name }
-        if names.last == name { now.append(.cell(id)) }
-        if names.contains(name) { once.append(.cell(id)) }
+        let bearer = NameBearer(id, of: name, try history.versions(of: .cell(id)))
+        if bearer.isNow { now.append(.cell(id)) } else if bearer.isOnce { once.append(bearer) }
       }
     }
-    return now.isEmpty ? once : now
+    guard !now.isEmpty else { return once.map { .cell($0.cell) } }
+    for bearer in once.prefix(maximumRemarks) { Console.remark(bearer.remark) }
+    if once.count > maximumRemarks {
+      Console.remark("'\(name.string)' was the name of \(once.count) other cells in all.")
+    }
+    return now
+  }
+
+  private static let maximumRemarks = 5
+}
+
+/// When a cell bore a name.
+private struct NameBearer {
+  let cell: CellID
+  private let name: ByteText
+  /// The entries that gave it the name, each with the one that took it again.
+  private var times: [(from: Position, to: Position?)] = []
+
+  init(_ cell: CellID, of name: ByteText, _ versions: [EntityVersion]) {
+    self.cell = cell
+    self.name = name
+    for version in versions {
+      let bears = version.after?.cell?.record.name == name
+      if bears, !isNow { times.append((version.entry.position, nil)) }
+      if !bears, isNow { times[times.count - 1].to = version.entry.position }
+    }
+  }
+
+  /// The cell bears the name after the last of its versions.
+  var isNow: Bool { times.last.map { $0.to == nil } ?? false }
+  var isOnce: Bool { !times.isEmpty }
+
+  var remark: String {
+    let spans = times.map { "from \($0.from) to \($0.to.map { "\($0)" } ?? "now")" }
+    // Not 'cell UUID', which a remark tells by the cell's present name.
+    return
+      "'\(name.string)' also was the name of another cell, \(cell), \(spans.joined(separator: " and ")): "
+      + "give its UUID to ask about that one."
   }
 }
 

@@ -164,6 +164,8 @@ final class CellNaming {
   /// Names are those after this entry; nil for the head.
   var upTo: UInt64?
   private var known: [CellID: [(index: UInt64, name: ByteText?)]] = [:]
+  /// The names that more than one cell of the history has borne.
+  private lazy var shared = sharedNames()
 
   init(_ history: MapHistory, upTo index: UInt64? = nil) {
     self.history = history
@@ -175,11 +177,21 @@ final class CellNaming {
     AddressKeys.isGone(key, from: history.journal.files.keys)
   }
 
-  /// The last name up to then; of a cell that came later, the first one it got.
+  /// The last name up to then; of a cell that came later, the first one it got. With the UUID where
+  /// another cell has borne that name, be it before or since.
   func name(of cell: CellID) -> String {
     let names = names(of: cell)
     let found = names.last { $0.index <= upTo ?? .max } ?? names.first
-    return found?.name?.string ?? cell.description
+    guard let name = found?.name else { return cell.description }
+    return shared.contains(name) ? "\(name.string) (\(cell))" : name.string
+  }
+
+  private func sharedNames() -> Set<ByteText> {
+    var bearers: [ByteText: Set<CellID>] = [:]
+    for cell in (try? history.cellsEver()) ?? [] {
+      for case (_, let name?) in names(of: cell) { bearers[name, default: []].insert(cell) }
+    }
+    return Set(bearers.filter { $0.value.count > 1 }.keys)
   }
 
   private func names(of cell: CellID) -> [(index: UInt64, name: ByteText?)] {

@@ -25,7 +25,7 @@ struct AuditHistoryCommand: ParsableCommand {
     let last = try moment.map { moment throws(CommandFailure) in
       try session.point(at: moment).position
     }
-    let naming = CellNaming(history, upTo: last?.index)
+    let naming = CellNaming(history)
     for (place, text) in entities.enumerated() {
       let entity = try EntityArgument.entity(text, history)
       let versions = try projections { () throws(ProjectionError) in
@@ -50,6 +50,7 @@ struct AuditHistoryCommand: ParsableCommand {
     var table = Table("POSITION", "TIME", "WHAT", "BY", "WHY")
     for version in versions {
       let entry = version.entry
+      naming.upTo = entry.position.index
       table.add(
         "\(entry.position)", "\(entry.orderedAt)", EntryOutput.sentence(entry.event, naming),
         EntryOutput.author(of: entry), entry.draft.authorship.reason?.string)
@@ -61,6 +62,7 @@ struct AuditHistoryCommand: ParsableCommand {
   private func json(
     _ version: EntityVersion, _ naming: CellNaming, upTo last: Position
   ) -> JSONValue {
+    naming.upTo = version.entry.position.index
     var fields = EntryOutput.fields(of: version.entry)
     fields.merge(version.entry.event.entity.fields) { $1 }
     fields["until"] = .printed(version.until)
