@@ -98,6 +98,8 @@ import Testing
       let places = try makePast(bed)
       let (boot, mark) = (try #require(places["boot"]), try #require(places["mark"]))
       let route = try bed.done("audit", "at", mark, "route", one, "--json").object
+      let before = try bed.done("audit", "at", mark, "--json", "--store", "store", "route", one)
+      #expect(try before.object["position"] as? String == route["position"] as? String)
       #expect(route["cell_name"] as? String == "alpha")
       #expect(route["database"] as? String == "sqlite:///alpha.sqlite")
       #expect((route["queue"] as? String)?.hasPrefix("rabbit://nova:") == true)
