@@ -29,6 +29,31 @@ import Testing
     return places
   }
 
+  @Test(.enabled(if: getuid() == 0, "mounting a file system needs root"))
+  func `a store that is mounted for reading only answers of the whole map of then`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      try bed.done(
+        "instance", "map", "\(instance(1))", "--cell", "alpha", "--project", "p", "--reason", "r")
+      let position = try bed.done("status", "--json").object["position"] as? String ?? ""
+      let disk = bed.path("disk")
+      try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+      guard mount("tmpfs", disk, "tmpfs", 0, "size=64m,mode=0700") == 0 else { return }
+      defer { umount2(disk, Int32(MNT_DETACH)) }
+      try FileManager.default.moveItem(atPath: bed.path("store"), toPath: disk + "/store")
+      #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), nil) == 0)
+      let there = ["CELLMAP_STORE": "disk/store"]
+      let counted = try bed.run(
+        ["audit", "at", position, "instance", "list", "--count", "--json"], environment: there)
+      #expect(counted.status == 0, "\(counted)")
+      #expect(try counted.object["count"] as? Int == 1)
+      for words in [["replay", "--dry-run"], ["audit", "verify"]] {
+        let ran = try bed.run(words, environment: there)
+        #expect(ran.status == 0, "\(words): \(ran)")
+      }
+    }
+  }
+
   @Test func `history tells a life, as versions that follow each other`() throws {
     try withCommand { bed in
       let places = try makePast(bed)
@@ -73,6 +98,8 @@ import Testing
       let places = try makePast(bed)
       let (boot, mark) = (try #require(places["boot"]), try #require(places["mark"]))
       let route = try bed.done("audit", "at", mark, "route", one, "--json").object
+      let before = try bed.done("audit", "at", mark, "--json", "--store", "store", "route", one)
+      #expect(try before.object["position"] as? String == route["position"] as? String)
       #expect(route["cell_name"] as? String == "alpha")
       #expect(route["database"] as? String == "sqlite:///alpha.sqlite")
       #expect((route["queue"] as? String)?.hasPrefix("rabbit://nova:") == true)

@@ -136,7 +136,15 @@ import Testing
       try bed.done("cell", "rename", "alpha", "gamma", "--reason", "t")
       try bed.write(try bed.done("audit", "checkpoint").out, to: "kept")
       try bed.done("audit", "verify")
+      let time = try #require(
+        try bed.done("audit", "history", "gamma", "--json").objects.last?["ordered_at"] as? String)
       try bed.done("backup", "restore", "b", "--reason", "undo the rename")
+      // Of that time the journal can't tell any more what the map said, and the answer says so.
+      for cell in try bed.done("audit", "at", time, "cell", "list", "--json").objects {
+        #expect(cell["left_by_epoch"] as? Int == 2, "\(cell)")
+      }
+      #expect(
+        try bed.done("cell", "list", "--json").objects.allSatisfy { $0["left_by_epoch"] == nil })
       let ran = try bed.run("audit", "checkpoint", "--verify", "kept")
       #expect(ran.status == 1 && ran.err.contains("undo the rename"), "\(ran.err)")
       // The next verification reads everything again.

@@ -45,6 +45,29 @@ import Testing
     ).object
   }
 
+  @Test func `without its keys a store doesn't say that a project has nothing`() throws {
+    try withSealed { bed, _ in
+      let id = "\(instance(1))"
+      try FileManager.default.moveItem(atPath: bed.path("store/keys"), toPath: bed.path("keys"))
+      for words in [
+        ["instance", "list", "--project", "project-1"],
+        ["instance", "list", "--count", "--user", "user-1"],
+        ["audit", "diff", "1:2", "--project", "project-1"],
+        ["audit", "bisect", "1..", "--", "instance", "list", "--count", "--project", "project-1"],
+        ["keys", "shred", "--project", "project-1", "--dry-run"],
+      ] {
+        let ran = try bed.run(words)
+        #expect(ran.status == 6 && ran.out.isEmpty, "\(words): \(ran)")
+        #expect(ran.err.contains("'keys'") && ran.err.contains("can't be told"), "\(words): \(ran)")
+      }
+      let shown = try bed.done("instance", "show", id, "--json").object
+      #expect(shown["project"] is NSNull && shown["sealed"] as? [String] == ["project", "user"])
+      #expect(try bed.done("instance", "list", "--count").out == "20\n")
+      try FileManager.default.moveItem(atPath: bed.path("keys"), toPath: bed.path("store/keys"))
+      #expect(try owners(bed, "--project", "project-1").count == 20)
+    }
+  }
+
   @Test func `an adopted map shows its owners, and no file of the store holds them`() throws {
     try withSealed { bed, _ in
       #expect(try owners(bed) == Array(repeating: ["project-1", "user-1"], count: 20))

@@ -57,9 +57,7 @@ public final class OwnerKeys: Sendable {
   /// A mark that was lost must not let owners in clear into the journal. Where the first entry can't be
   /// read, since the archive that holds it isn't there, the mark alone counts.
   func check(against journal: EventJournal) throws(KeyError) {
-    guard !seals, KeyRing.holdsKeys(directory), let first = try? journal.entry(at: 1),
-      case .store(.epochOpened(let opening)) = first.event, opening.sealsOwners
-    else { return }
+    guard !seals, KeyRing.holdsKeys(directory), journal.sealsOwners else { return }
     throw .missing(Self.markPath(in: directory))
   }
 
@@ -137,5 +135,15 @@ public final class OwnerKeys: Sendable {
       }
       value += 1
     }
+  }
+}
+
+extension EventJournal {
+  /// The first entry says that projects and users of instances are sealed; false where it can't be read, since the
+  /// archive that holds it isn't there.
+  public var sealsOwners: Bool {
+    guard let first = try? entry(at: 1), case .store(.epochOpened(let opening)) = first.event
+    else { return false }
+    return opening.sealsOwners
   }
 }

@@ -22,7 +22,7 @@ struct ComparisonOutput {
       throw CommandFailure(error)
     }
     try StoreSession.check(checkpoint, at: index.path, against: session.journal)
-    let scratch = ScratchIndex(session.index.scratchPath)
+    let scratch = ScratchIndex(for: session.index)
     _ = try IndexReplacement(session).run(
       into: scratch.path, through: checkpoint.position.index, isKept: false)
     let found = try projections { () throws(ProjectionError) in

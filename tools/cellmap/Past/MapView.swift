@@ -26,6 +26,7 @@ extension MapView {
     if let past {
       fields["past"] = .flag(true)
       fields["as_of"] = .printed(past.orderedAt)
+      if let left = past.left { fields["left_by_epoch"] = .number(UInt64(left.epoch)) }
     }
     return fields
   }

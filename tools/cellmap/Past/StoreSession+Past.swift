@@ -126,7 +126,7 @@ extension StoreSession {
   func wholeMap(_ options: PastOptions) throws(CommandFailure) -> MapReading {
     guard let moment = try options.moment() else { return try map() }
     let point = try point(at: moment)
-    let scratch = ScratchIndex(index.scratchPath)
+    let scratch = ScratchIndex(for: index)
     _ = try IndexReplacement(self).run(
       into: scratch.path, through: point.position.index, isKept: false)
     do throws(ProjectionError) {
@@ -143,7 +143,12 @@ extension StoreSession {
 final class ScratchIndex {
   let path: String
 
-  init(_ path: String) { self.path = path }
+  /// Beside the indexes of a store, where room was made for them; elsewhere if the store is mounted for reading only.
+  init(for index: IndexGenerations) {
+    path =
+      access(index.folder, W_OK) == 0
+      ? index.scratchPath : NSTemporaryDirectory() + "/cellmap-verify-\(getpid()).sqlite"
+  }
 
   deinit { for suffix in IndexGenerations.fileSuffixes { unlink(path + suffix) } }
 }

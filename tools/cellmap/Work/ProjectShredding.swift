@@ -33,6 +33,7 @@ struct ProjectShredding {
 
   func run() throws {
     let session = try StoreSession(store)
+    try OwnerOutput.checkCanTell()
     guard let keys = OwnerOutput.keys else {
       throw CommandFailure(
         .refused,

@@ -26,13 +26,24 @@ struct AuditAtCommand: ParsableCommand {
     word == "--at" || word.hasPrefix("--at=")
   }
 
+  /// The command, and behind its name the options of every command that stand before it.
+  private var command: [String] {
+    var rest = words.dropFirst()
+    var options: [String] = []
+    while let option = rest.first, option == "--json" || option.hasPrefix("--store") {
+      options.append(rest.removeFirst())
+      if option == "--store", let folder = rest.popFirst() { options.append(folder) }
+    }
+    let length = length(of: Array(rest)) ?? 0
+    return rest.prefix(length) + options + rest.dropFirst(length)
+  }
+
   // Whatever is thrown here, and not in `run`, is followed by this command's usage.
   func validate() throws {
     if words.first == "--help" || words.first == "-h" { throw CleanExit.helpRequest(self) }
     guard words.count > 1, words[0].first != "-" else {
       throw ValidationError("Give when, and a command: audit at '2h ago' route UUID.")
     }
-    let command = Array(words.dropFirst())
     guard !command.prefix(while: { $0 != "--" }).contains(where: Self.namesMoment) else {
       throw ValidationError("'audit at \(words[0].prefix(80))' has its moment: leave --at out.")
     }
@@ -44,13 +55,14 @@ struct AuditAtCommand: ParsableCommand {
 
   /// How many words are the name of the command; nil if it has no past.
   private func length(of command: [String]) -> Int? {
-    if Self.readers.contains(command[0]) { return 1 }
+    guard let first = command.first else { return nil }
+    if Self.readers.contains(first) { return 1 }
     return Self.readers.contains(command.prefix(2).joined(separator: " ")) ? 2 : nil
   }
 
   func run() throws {
     _ = try PastWhen.moment(words[0], "WHEN")
-    let command = Array(words.dropFirst())
+    let command = command
     guard let length = length(of: command) else { return }
     // Ahead of the command's own arguments, which may end with what takes all that is left.
     var reader = try Cellmap.parseAsRoot(

@@ -113,6 +113,7 @@ struct DifferenceSelection {
       }
     }
     if let project {
+      try OwnerOutput.checkCanTell()
       let kinds: Set<EventKind> = [.instanceMapped, .instanceUnmapped, .instanceOwnerChanged]
       let isThere = try isTold(history, of: kinds) { event in
         event.opened(by: OwnerOutput.keys).projects.contains {

@@ -30,8 +30,8 @@ struct AuditStatsCommand: ParsableCommand {
     guard let first = found.first, let last = found.last else {
       return Console.print("No entry is in question; read up to \(session.journal.head.position).")
     }
-    Console.print("\(counted(found.all.entries, "entry")) from \(first) to \(last).")
     let naming = CellNaming(try session.history())
+    Console.print("\(counted(found.all.entries, "entry")) from \(first) to \(last).")
     counts("EVENT", found.kinds.map { ($0.key.name, $0.value) })
     counts("ACTOR", found.actors.map { ($0.key, $0.value) })
     flows("CELL", largest(found.cells.map { (naming.name(of: $0.key), $0.value) }))

@@ -120,23 +120,16 @@ struct VerifyWorkerCommand: ParsableCommand {
     }
     do throws(JournalError) { _ = try journal.refresh() } catch { throw CommandFailure(error) }
     try StoreSession.check(checkpoint, at: reader.path, against: journal)
-    // A copy of a store may be mounted for reading only.
-    let isWritable = access(index.folder, W_OK) == 0
-    let scratch = isWritable ? index.scratchPath : Self.scratchElsewhere
-    defer { for suffix in IndexGenerations.fileSuffixes { unlink(scratch + suffix) } }
+    let scratch = ScratchIndex(for: index)
     let replayed = try ReplayRun.run(
-      journal, into: scratch, through: checkpoint.position.index)
+      journal, into: scratch.path, through: checkpoint.position.index)
     guard replayed.digest == found else {
       throw CommandFailure(
         .integrity,
         "The index \(reader.path) is not what the journal says up to \(checkpoint.position)."
-          + ComparisonOutput.firstDifference(of: reader, from: scratch)
+          + ComparisonOutput.firstDifference(of: reader, from: scratch.path)
           + " Make it again with 'cellmap replay'.")
     }
     return found
-  }
-
-  private static var scratchElsewhere: String {
-    NSTemporaryDirectory() + "/cellmap-verify-\(getpid()).sqlite"
   }
 }
