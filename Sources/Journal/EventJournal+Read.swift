@@ -272,7 +272,11 @@ public struct EntryChunk: Sendable {
         index == before + 1 && index > first ? try cursor.next() : try cursor.seek(index)
       before = index
       guard isThere, cursor.key == index else { throw .missingEntry(index: index) }
-      try take(cursor, leaf: leaves[Int((index - 1) % width)])
+      do throws(JournalError) {
+        try take(cursor, leaf: leaves[Int((index - 1) % width)])
+      } catch {
+        throw cursor.naming(error)
+      }
     }
   }
 

@@ -101,6 +101,21 @@ import Testing
     }
   }
 
+  @Test func `an entry that is damaged in a file names the file`() throws {
+    try withStore { bed in
+      try bed.done(archive)
+      let file = URL(filePath: bed.path("store/archive/entries-1-512"))
+      var bytes = try Data(contentsOf: file)
+      let entry = try #require(bytes.range(of: Data("alpha-host".utf8)))
+      bytes[entry.lowerBound] ^= 1
+      try bytes.write(to: file)
+      for words in [["audit", "history", "store"], ["audit", "export", "x"], ["audit", "stats"]] {
+        let ran = try bed.run(words)
+        #expect(ran.status == 4 && ran.err.contains("entries-1-512 is damaged: entry"), "\(ran)")
+      }
+    }
+  }
+
   @Test func `a backup restores to an archived entry, and what is left keeps its archives`() throws
   {
     try withStore { bed in

@@ -95,6 +95,31 @@ import Testing
     }
   }
 
+  @Test func `the checker says of a longer history's checkpoint that a restore left it`() throws {
+    try withCommand { bed in
+      try bed.makeStore()
+      try bed.done("backup", "create", "b")
+      for name in ["x", "y", "z"] {
+        try bed.done("cell", "rename", "\(cell(1))", name, "--reason", "t")
+      }
+      try bed.write(try bed.done("audit", "checkpoint").out, to: "kept")
+      let key = try #require(
+        try bed.done("audit", "checkpoint", "--keys", "--json").object["key"] as? String)
+      let restored = try bed.done("backup", "restore", "b", "--reason", "undo", "--json").object
+      let position = try #require(restored["position"] as? String)
+      try bed.done("audit", "export", "a")
+      let left = try bed.check("a", "--key", key, "--checkpoint", "kept")
+      #expect(left.status == 1 && left.out.contains("its entry \(position) says"), "\(left.out)")
+      // A checkpoint of what came after the restore is of this history, however long that is.
+      for name in ["u", "v", "w"] {
+        try bed.done("cell", "rename", "\(cell(1))", name, "--reason", "t")
+      }
+      try bed.write(try bed.done("audit", "checkpoint").out, to: "newer")
+      let newer = try bed.check("a", "--key", key, "--checkpoint", "newer")
+      #expect(newer.status == 2 && newer.out.contains("--consistency"), "\(newer.out)")
+    }
+  }
+
   @Test func `filters by position, time and entity`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()
@@ -222,6 +247,14 @@ import Testing
       #expect(!FileManager.default.fileExists(atPath: bed.path("n")))
       #expect(try bed.run("--store", "n", "audit", "import", "api.sqlite").status == 6)
       #expect(try bed.run("--store", "n", "audit", "import", "missing").status == 6)
+      try bed.write(text, to: "whole")
+      try FileManager.default.createDirectory(
+        atPath: bed.path("full"), withIntermediateDirectories: false)
+      try bed.write("mine", to: "full/mine")
+      for words in [["audit", "import", "whole"], ["init"]] {
+        let full = try bed.run(["--store", "full"] + words)
+        #expect(full.status == 64 && full.err.contains("such as mine"), "\(full.err)")
+      }
       let journal = URL(filePath: bed.path("store/journal.lmdb"))
       var bytes = try Data(contentsOf: journal)
       var start = bytes.startIndex

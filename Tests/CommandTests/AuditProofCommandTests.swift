@@ -79,6 +79,7 @@ import Testing
         "audit", "checkpoint", "--verify", "newer", "--key", key, "--json"
       ).object
       #expect((followed["checkpoint"] as? [String: Any])?["key"] as? String == other)
+      #expect(try bed.run("audit", "checkpoint", "--pem", "--json").status == 64)
       let pem = try bed.done("audit", "checkpoint", "--pem").out
       #expect(pem.hasPrefix("-----BEGIN PUBLIC KEY-----\n"))
       // The independent checker takes it, with the proof that leads to it.

@@ -70,6 +70,10 @@ import Testing
 
   @Test func `a shredded key takes what it sealed, and nothing else`() throws {
     try withCell { bed in
+      let mapped = try bed.done(
+        "instance", "map", "\(instance(1))", "--cell", "alpha", "--project", "p", "--test",
+        "--reason", "t", "--json"
+      ).object
       let refused = try bed.run("keys", "shred", "alpha", "--reason", "t")
       #expect(refused.status == 9 && refused.err.contains("keys rotate"), "\(refused.err)")
       try bed.done("keys", "rotate", "alpha", "--reason", "t")
@@ -86,6 +90,10 @@ import Testing
       #expect(try bed.done("audit", "history", "alpha").out.contains("(key shredded)"))
       let reveal = try bed.run("cell", "show", "alpha", "--at", "3", "--reveal")
       #expect(reveal.status == 1 && reveal.err.contains(old), "\(reveal.err)")
+      let then = ["route", "\(instance(1))", "--at", try #require(mapped["position"] as? String)]
+      #expect(try bed.done(then).out.hasPrefix("As of "))
+      let route = try bed.run(then + ["--reveal"])
+      #expect(route.status == 1 && route.out.isEmpty && route.err.contains(old), "\(route)")
       try bed.done("audit", "verify", "--full")
       try bed.done("replay")
       try bed.done("audit", "prove", "3")

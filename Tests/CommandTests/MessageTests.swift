@@ -285,7 +285,10 @@ import Testing
   @Test func `times are numbers in JSON`() throws {
     try withCommand { bed in
       try bed.makeStore()
-      for command in [["audit", "verify"], ["replay"]] {
+      for command in [
+        ["audit", "verify"], ["replay"], ["backup", "create", "b"],
+        ["backup", "restore", "b", "--reason", "t"],
+      ] {
         let seconds = try bed.done(command + ["--json"]).object["seconds"]
         #expect(seconds is NSNumber && (seconds as? Double) ?? -1 >= 0, "\(command)")
       }

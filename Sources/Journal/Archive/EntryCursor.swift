@@ -27,6 +27,12 @@ struct EntryCursor {
     archived == nil ? snapshot.file.path : snapshot.archive?.segment(ofTile: tile).path ?? ""
   }
 
+  /// An error about the entry it stands on, which names the archive's file if that has it.
+  func naming(_ error: JournalError) -> JournalError {
+    guard archived != nil, case .damagedEntry(let index, let what) = error else { return error }
+    return .archiveDamaged(path: path, what: "entry \(index) in it: \(what)")
+  }
+
   /// Moves to the entry of an index, or the first one after it; false if there is none.
   ///
   /// The last archived entry is in the journal's file as well, and is read there.

@@ -33,15 +33,15 @@ struct BackupCreateCommand: ParsableCommand {
       JournalBackup.removeAbandoned(folder)
       throw error
     }
-    let seconds = String(format: "%.3f", (ContinuousClock.now - began) / .seconds(1))
+    let time = began.duration(to: .now)
     if store.json {
-      answer["seconds"] = .text(seconds)
+      answer["seconds"] = .seconds(time)
       return Console.print(JSONValue.object(answer).line)
     }
     Console.say(
       "Made the backup \(folder): \(counted(answer.shown("entries"), "entry")) up to "
         + "\(answer.shown("position")), root \(answer.shown("root")), "
-        + "\(answer.shown("bytes")) bytes, in \(seconds) s.")
+        + "\(answer.shown("bytes")) bytes, in \(String(format: "%.3f", time / .seconds(1))) s.")
     Console.print(
       withKeys
         ? "It holds the store's keys: whoever gets it reads every address."
@@ -127,8 +127,7 @@ struct BackupRestoreCommand: ParsableCommand {
       } catch {
         Console.note("cellmap: The store is restored; its index is made later: \(error.message)")
       }
-      answer["seconds"] = .text(
-        String(format: "%.3f", (ContinuousClock.now - began) / .seconds(1)))
+      answer["seconds"] = .seconds(began.duration(to: .now))
     }
     if store.json { return Console.print(JSONValue.object(answer).line) }
     BackupOutput.say(answer, isDryRun: dryRun, backup: backup, store: store.folder)

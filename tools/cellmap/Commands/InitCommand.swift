@@ -53,9 +53,7 @@ struct InitCommand: ParsableCommand {
         by: Caller.authorship(reason: reason, correlation: correlation),
         opening: StoreCreation.Opening(sealsOwners: sealsProjects))
     } catch .journal(.notAStore(let path, let why)) {
-      throw CommandFailure(
-        .usage,
-        "No store can be made at \(path): \(why). Name a new or an empty folder with --store.")
+      throw CommandFailure(noRoomAt: path, why)
     } catch {
       throw CommandFailure(error)
     }

@@ -23,6 +23,13 @@ extension CommandFailure {
     self.init(status, error.description)
   }
 
+  /// A store can't be made in a folder, where something else is.
+  init(noRoomAt path: String, _ why: String) {
+    self.init(
+      .usage,
+      "No store can be made at \(path): \(why). Name a new or an empty folder with --store.")
+  }
+
   init(_ error: ProjectionError) {
     if case .journal(let error) = error {
       self.init(error)

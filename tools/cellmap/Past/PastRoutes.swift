@@ -21,7 +21,6 @@ final class PastRoutes {
     self.reveal = reveal
     self.json = json
     map = try session.view(at: point, session.history())
-    if !json { map.announce() }
   }
 
   func answer(_ text: String) throws(CommandFailure) {
@@ -92,8 +91,11 @@ final class PastRoutes {
       fields.text("database"), fields.text("queue"), fields.text("last_known_host"), state)
   }
 
+  /// Prints what people read, once all answers are known: an error leaves standard output empty.
   func end() {
-    if !json { table.print(empty: "Nothing was asked.") }
+    guard !json else { return }
+    map.announce()
+    table.print(empty: "Nothing was asked.")
   }
 
   /// The exit code: that of the one question, or 5 if some of many failed.

@@ -25,6 +25,9 @@ struct AuditCheckpointCommand: ParsableCommand {
     guard [verify != nil, keys, pem, rotate].filter(\.self).count <= 1 else {
       throw ValidationError("Give one of --verify, --keys, --pem and --rotate.")
     }
+    guard !pem || !store.json else {
+      throw ValidationError("--pem is text for OpenSSL: give it without --json, or --keys --json.")
+    }
     guard key == nil || verify != nil else { throw ValidationError("--key wants --verify.") }
     let isReasoned = reason?.contains { !$0.isWhitespace } == true
     guard rotate == isReasoned else {

@@ -172,6 +172,8 @@ struct ImportWorkerCommand: ParsableCommand {
     let made: JournalImport.Result
     do throws(ExportError) {
       made = try JournalImport.run(file, into: store.folder, command: words)
+    } catch .journal(.notAStore(let path, let why)) {
+      throw CommandFailure(noRoomAt: path, why)
     } catch {
       throw CommandFailure(error)
     }
