@@ -17,7 +17,7 @@ public import Journal
 /// the caller removes it (`IndexGenerations.remove`).
 public final class IndexReplay {
   /// Entries set aside in memory before they go to a file.
-  public static let defaultMemoryBytes = 48 << 20
+  public static let defaultMemoryBytes = 40 << 20
   /// Requests held before they are written.
   private static let maximumRequestsInBatch = 4_096
   /// Instances that a kept replay loads between two marks: some ten megabytes of rows.

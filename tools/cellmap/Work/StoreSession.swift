@@ -69,6 +69,8 @@ final class StoreSession {
   /// The keys by which owners of the map's instances are sealed; none where the index can't be read
   /// without making it again.
   func ownerKeys() throws(CommandFailure) -> Set<KeyID> {
+    // The entries that an index lacks are folded for it, which is not done for nothing.
+    guard journal.sealsOwners || OwnerOutput.keys != nil else { return [] }
     guard let map = mapAsItIs()?.map else { return [] }
     return try projections { () throws(ProjectionError) in
       var keys = try map.index.ownerKeys()
