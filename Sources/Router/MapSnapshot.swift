@@ -70,16 +70,6 @@ extension MapSnapshot {
     case .unusable(let error): throw error
     }
   }
-
-  /// Whether any conflict was ever found.
-  func hasConflicts() throws(ProjectionError) -> Bool {
-    if overlay.holdsConflicts { return true }
-    switch index {
-    case .open(let readers):
-      return try readers.with { reader throws(ProjectionError) in try reader.hasConflicts() }
-    case .unusable(let error): throw error
-    }
-  }
 }
 
 // MARK: - Identity

@@ -210,11 +210,6 @@ public final class IndexReader {
     }
   }
 
-  /// Whether any conflict was ever found.
-  public func hasConflicts() throws(ProjectionError) -> Bool {
-    try bucket(IndexBuckets.tableBucket(ConflictTable.number)).count > 0
-  }
-
   /// What was answered to a request; nil if no accepted command bears the id.
   ///
   /// The row is checked against its checksum. That there is none is believed only if the table's

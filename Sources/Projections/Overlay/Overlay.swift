@@ -216,9 +216,6 @@ extension Overlay {
   /// The same of a conflict.
   public func heldConflict(of entity: EntityKey) -> ConflictRow?? { conflicts[entity].map(\.row) }
 
-  /// Whether an entry in it is about a conflict.
-  public var holdsConflicts: Bool { !conflicts.isEmpty }
-
   /// How many more instances are counted than the index has: those that came, less those that went.
   public func countChange(
     over index: some MapLookup, _ isCounted: (InstanceRow) -> Bool

@@ -13,17 +13,12 @@ final class CellAsking {
   private let filter: InstanceFilter
   private let inbox = Inbox<[InstancePageRow]>()
   private let batch: Int
-  private let copies: ContestedCopies
   private var isAlone = false
   private var isHalfTimeOver = false
 
   /// - Parameter batch: How many rows a cell is asked for at a time.
-  init(
-    _ request: InstanceListRequest, batch: Int, _ copies: ContestedCopies,
-    until deadline: ContinuousClock.Instant
-  ) {
+  init(_ request: InstanceListRequest, batch: Int, until deadline: ContinuousClock.Instant) {
     self.batch = batch
-    self.copies = copies
     let now = ContinuousClock.now
     self.deadline = deadline
     halfTime = now.advanced(by: now.duration(to: deadline) / 2)
@@ -49,7 +44,7 @@ final class CellAsking {
       guard cells.contains(where: \.isWaiting) else { return true }
       let arrived = inbox.take(
         until: isHalfTimeOver ? deadline.advanced(by: lateness) : halfTime)
-      for (place, answer) in arrived { cells[place].receive(answer, copies) }
+      for (place, answer) in arrived { cells[place].receive(answer) }
       if !arrived.isEmpty { continue }
       if isHalfTimeOver {
         giveUp(&cells)
@@ -73,8 +68,7 @@ final class CellAsking {
 
   private func giveUp(_ cells: inout [LiveRows]) {
     for place in cells.indices where cells[place].isWaiting {
-      cells[place].receive(
-        .failure(.database(.deadlinePassed(cell: cells[place].target.id))), copies)
+      cells[place].receive(.failure(.database(.deadlinePassed(cell: cells[place].target.id))))
     }
   }
 
@@ -96,7 +90,7 @@ final class CellAsking {
     }
     if isAlone { return answer() }
     do throws(CellUnavailable) { try target.run(until: deadline, answer) } catch {
-      cells[place].receive(.failure(error), copies)
+      cells[place].receive(.failure(error))
     }
   }
 }

@@ -11,7 +11,6 @@ struct InstanceListing {
   private let map: MapSnapshot
   private let question: ListQuestion
   private let ask: CellAsking
-  private let copies: ContestedCopies
   /// How many rows a cell, or the map in its place, is asked for at a time.
   private let batch: Int
 
@@ -44,8 +43,7 @@ struct InstanceListing {
     begin = progress
     question = ListQuestion(request, in: map, owners: owners)
     batch = request.batching.size(limit: request.limit, cells: question.targets.count)
-    copies = ContestedCopies(in: map)
-    ask = CellAsking(request, batch: batch, copies, until: deadline)
+    ask = CellAsking(request, batch: batch, until: deadline)
     merge = ListMerge(by: request.order)
     page.reserveCapacity(request.limit)
     seen.reserveCapacity(request.limit)
@@ -92,7 +90,7 @@ struct InstanceListing {
     for place in live.indices where live[place].hasFailed { replace(place) }
     settle()
     for place in live.indices { pushLive(place) }
-    while let head = nextHead() {
+    while wanted > 0, let head = merge.popFirst() {
       progress.after = head.values
       if head.source >= Self.firstMapSource {
         put(mapRows[head.source - Self.firstMapSource].takeFirst())
@@ -104,13 +102,6 @@ struct InstanceListing {
       }
     }
     for rows in live where outcomes[rows.target.id] == nil { outcomes[rows.target.id] = .answered }
-  }
-
-  /// The next row in the order, as long as the page takes rows; after that only another copy of its last one,
-  /// which no later page could tell of.
-  private mutating func nextHead() -> ListMerge.Head? {
-    guard wanted > 0 || merge.first.map({ $0.values == progress.after }) == true else { return nil }
-    return merge.popFirst()
   }
 
   /// Sources from here on are the map's: of equal rows, a cell's own comes first.
@@ -195,14 +186,10 @@ struct InstanceListing {
       mayRepeat = true
     }
     if !seen.insert(row.id).inserted {
-      // A cell knows better than the map where an instance is: it was scheduled or moved meanwhile. Of
-      // two cells, the one that the map names.
-      guard row.isLive, let place = page.firstIndex(where: { $0.id == row.id }),
-        !page[place].isLive || copies.isNamed(row.cell?.id, for: row.id)
+      // A cell knows better than the map where an instance is: it was scheduled or moved meanwhile.
+      guard row.isLive, let place = page.firstIndex(where: { $0.id == row.id && !$0.isLive })
       else { return }
       if let cell = page.remove(at: place).cell { rows[cell.id, default: 0] -= 1 }
-    } else if wanted == 0 {
-      return
     }
     page.append(row)
     if let cell = row.cell { rows[cell.id, default: 0] += 1 }

@@ -18,9 +18,6 @@ struct ListMerge {
 
   var isEmpty: Bool { heads.isEmpty }
 
-  /// The least row; nil if there is none.
-  var first: Head? { heads.first }
-
   mutating func add(_ head: Head) {
     heads.append(head)
     var place = heads.count - 1

@@ -53,17 +53,14 @@ struct LiveRows {
 
   mutating func markReplaced() { isReplaced = true }
 
-  /// - Parameter copies: Leaves out copies of instances that the map has elsewhere.
-  mutating func receive(
-    _ answer: Result<[InstancePageRow], CellUnavailable>, _ copies: ContestedCopies
-  ) {
+  mutating func receive(_ answer: Result<[InstancePageRow], CellUnavailable>) {
     guard let asked else { return }
     self.asked = nil
     switch answer {
     case .success(let page):
       rows.removeFirst(next)
       next = 0
-      rows += page.filter { !copies.isElsewhere($0.instance.id, than: target.id) }
+      rows += page
       isRead = page.count < asked
       if let last = page.last { after = last.values }
     case .failure(let error): failure = error

@@ -321,40 +321,6 @@ import Testing
   }
 
   @Test(arguments: CellEngine.installed)
-  func `of two copies the one in the map's cell is listed`(engine: CellEngine) throws {
-    try withWorld(cells: 2, on: engine) { world in
-      try world.add(world.samples(6))
-      let (home, other, id) = (world.cells[1], world.cells[0], listed(3))
-      try other.execute(
-        "INSERT INTO instances (uuid, host, deleted, project_id, created_at) VALUES "
-          + "('\(id)', 'a', 0, 'p', '2026-01-01 00:00:03.000000')")
-      let router = try world.router()
-      func places(_ column: InstanceColumn, _ size: Int) throws -> [CellID?] {
-        try router.pages(request(.init(column))) { size }.flatMap(\.rows)
-          .filter { $0.id == id }.map { $0.cell?.id }
-      }
-      for size in [1, 2, 100] { #expect(try places(.uuid, size) == [home.id], "\(size)") }
-      #expect(try places(.host, 100) == [home.id])
-      // In an order that tells the copies apart, page by page, once it is known that there are two.
-      let conflict = ConflictEvent.found(kind: "two live", evidence: "{}")
-      try world.store.append(.conflict(.instance(id), conflict), project: false)
-      for isProjected in [false, true] {
-        if isProjected { try world.store.project() }
-        for column in [InstanceColumn.uuid, .host] {
-          for size in [1, 100] { #expect(try places(column, size) == [home.id]) }
-        }
-      }
-      let others = request { $0.filter.host = "a" }
-      #expect(try router.list(others, until: soon()).ids == [])
-      // Without its cell it is unknown, and no other copy stands in for it.
-      world.setDown([home.id])
-      let list = try router.list(request(), until: soon())
-      let row = try #require(list.rows.first { $0.id == id })
-      #expect(row.isUnknown && row.cell?.id == home.id)
-    }
-  }
-
-  @Test(arguments: CellEngine.installed)
   func `Nova's marker row is no instance, deleted or not`(engine: CellEngine) throws {
     try withWorld(cells: 2, on: engine) { world in
       try world.add(world.samples(4))

@@ -40,6 +40,12 @@ enum Console {
     while !rest.isEmpty {
       let written = Array(rest).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
       if written < 0, errno == EINTR { continue }
+      if written < 0, errno == EAGAIN {
+        // The pipe was made such that nobody waits for its reader; a slow one is no failure.
+        var ready = pollfd(fd: file, events: Int16(POLLOUT), revents: 0)
+        _ = poll(&ready, 1, -1)
+        continue
+      }
       guard written > 0 else { return written < 0 ? errno : ENOSPC }
       rest = rest.dropFirst(written)
     }
