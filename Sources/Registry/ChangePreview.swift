@@ -45,18 +45,20 @@ public final class ChangePreview {
     return events
   }
 
-  /// The events that undoing entries would take, in one commit or several.
+  /// What stands against undoing entries: a refusal for each thing, empty if nothing does. All else is taken in,
+  /// for what is asked after it.
   ///
-  /// - Throws: `refused`, `index` or `keys`.
-  public func events(_ reversal: Reversal) throws(RegistryError) -> [Event] {
-    var all: [Event] = []
+  /// - Throws: `index` or `keys`; `refused` if a thing was changed after the plan was made.
+  public func refusals(of reversal: Reversal) throws(RegistryError) -> [Refusal] {
+    var refusals: [Refusal] = []
     try rules.revert(reversal) { (cell) throws(RegistryError) in
       try map.contentCounts(of: cell)
+    } refuse: {
+      refusals.append($0)
     } accept: { (events) throws(RegistryError) in
-      all += events
       try take(events)
     }
-    return all
+    return refusals
   }
 
   /// Takes a change in as if it were made, for what is observed after it.

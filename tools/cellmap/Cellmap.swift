@@ -92,15 +92,17 @@ struct Cellmap: ParsableCommand {
 
   /// Takes `--store DIR` before the command out of the arguments, and makes it the default.
   private static func storeTakenOut(of arguments: [String]) -> [String] {
-    guard let first = arguments.first else { return arguments }
-    if first == "--store", arguments.count > 1 {
-      setenv("CELLMAP_STORE", arguments[1], 1)
-      return Array(arguments.dropFirst(2))
+    guard let first = arguments.first, first == "--store" || first.hasPrefix("--store=") else {
+      return arguments
     }
-    if first.hasPrefix("--store=") {
-      setenv("CELLMAP_STORE", String(first.dropFirst(8)), 1)
-      return Array(arguments.dropFirst())
+    let isOneWord = first != "--store"
+    let folder = isOneWord ? String(first.dropFirst(8)) : arguments.dropFirst().first ?? ""
+    // What looks like an option is no folder, as behind the command: '--store=-x' says that it is.
+    guard !folder.isEmpty, isOneWord || !folder.hasPrefix("-") else {
+      Console.remark(StoreOptions.withoutFolder)
+      Glibc.exit(ExitStatus.usage.rawValue)
     }
-    return arguments
+    setenv("CELLMAP_STORE", folder, 1)
+    return Array(arguments.dropFirst(isOneWord ? 1 : 2))
   }
 }

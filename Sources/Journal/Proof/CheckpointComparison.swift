@@ -5,6 +5,9 @@ public enum CheckpointComparison: Hashable, Sendable {
   /// An epoch was opened that says that it left entries of that history, up to the checkpoint or
   /// beyond: a restore.
   case left(EpochStart)
+  /// Of an epoch that the journal doesn't have. One that it has says that it left so many entries, and the unknown one
+  /// may have been among them; it may be another copy's as well.
+  case ofUnknownEpoch(EpochStart)
   /// The journal has other entries than it had, or fewer, and no entry of it says so.
   case rewritten(why: String)
 }
@@ -49,6 +52,9 @@ extension EventJournal {
     let own = epochs.first { $0.opening.id == checkpoint.epoch }
     let later = epochs.filter { own == nil || $0.position.epoch > own?.position.epoch ?? 0 }
     let history = try history(of: checkpoint.size, root: checkpoint.root, leftBy: later)
+    if own == nil, case .left(let start) = history, start.opening.leftRoot != checkpoint.root {
+      return .ofUnknownEpoch(start)
+    }
     guard case .continued = history else { return history }
     guard epochs.last(where: { $0.position.index <= checkpoint.size }) == own else {
       return .rewritten(why: "entry \(checkpoint.size) is of another epoch")

@@ -119,7 +119,7 @@ extension EventJournal {
     let later = try epochs().filter { $0.position.epoch > point.position.epoch }
     switch try history(of: point.position.index, root: point.root, leftBy: later) {
     case .continued: return point.position.index / UInt64(TileLayout.width)
-    case .left: return 0
+    case .left, .ofUnknownEpoch: return 0
     case .rewritten: throw .divergedFromWitness(witness: point.position)
     }
   }

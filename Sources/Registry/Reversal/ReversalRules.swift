@@ -13,9 +13,12 @@ struct ReversalRules<Map: MapLookup> {
   ///
   /// - Parameters:
   ///   - counts: The hosts and mappings of a cell, with what `accept` has taken in.
+  ///   - refuse: Told of each thing that a rule stands against; what it doesn't throw goes on with the next
+  ///     thing, without those that only lack a cell which can't come back.
   ///   - accept: Takes the events of a thing into the map; not called if it is as it shall be.
   func decide(
     _ reversal: Reversal, counts: Rulebook<Map>.Counts,
+    refuse: (Refusal) throws(RegistryError) -> Void,
     accept: ([Event]) throws(RegistryError) -> Void
   ) throws(RegistryError) {
     for item in reversal.items where try !isDone(item) {
@@ -29,12 +32,16 @@ struct ReversalRules<Map: MapLookup> {
         throw .refused(.changedSince(item.entity, entry: last, undone: reversal.last))
       }
     }
+    var lacking: Set<CellID> = []
     for item in reversal.items {
+      if let place = item.place, lacking.contains(place) { continue }
       let events: [Event]
       do throws(RegistryError) {
         events = try self.events(item, reversal, counts)
       } catch .refused(let refusal) {
-        throw .refused(.cantRevert(item.entity, why: refusal.whyNotReverted))
+        try refuse(.cantRevert(item.entity, why: refusal.whyNotReverted))
+        if case .cell(let id, _) = item, try map.cell(id) == nil { lacking.insert(id) }
+        continue
       }
       if !events.isEmpty { try accept(events) }
     }
@@ -149,6 +156,17 @@ extension CellRules {
       throw .refused(.addressGone(key, cell: id))
     } catch {
       throw .keys(error)
+    }
+  }
+}
+
+extension Reversal.Item {
+  /// The cell in which a host or an instance shall be again.
+  fileprivate var place: CellID? {
+    switch self {
+    case .host(_, let record): record?.cell
+    case .instance(_, let record): record?.cell
+    case .cell, .conflict: nil
     }
   }
 }

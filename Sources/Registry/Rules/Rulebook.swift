@@ -72,7 +72,9 @@ struct Rulebook<Map: MapLookup> {
         try accept([event], nil)
       }
     case .revert(let reversal):
-      try reversals.decide(reversal, counts: counts) { (events) throws(RegistryError) in
+      try reversals.decide(reversal, counts: counts) { (refusal) throws(RegistryError) in
+        throw .refused(refusal)
+      } accept: { (events) throws(RegistryError) in
         try accept(events, nil)
       }
     default:
@@ -86,12 +88,13 @@ struct Rulebook<Map: MapLookup> {
     return overtaken
   }
 
-  /// The events that undo entries, in order, each taken in before the next thing is decided; refused as
-  /// by `decide`.
+  /// The events that undo entries, in order, each taken in before the next thing is decided; `refuse` is told
+  /// of each thing that a rule stands against.
   func revert(
-    _ reversal: Reversal, counts: Counts, accept: ([Event]) throws(RegistryError) -> Void
+    _ reversal: Reversal, counts: Counts, refuse: (Refusal) throws(RegistryError) -> Void,
+    accept: ([Event]) throws(RegistryError) -> Void
   ) throws(RegistryError) {
-    try reversals.decide(reversal, counts: counts, accept: accept)
+    try reversals.decide(reversal, counts: counts, refuse: refuse, accept: accept)
   }
 
   /// How many hosts and instances a cell holds.

@@ -50,6 +50,7 @@ struct CellListCommand: ParsableCommand {
       }
     }
     if !store.json { table.print(empty: "There are no such cells.") }
+    map.conclude(rows: cells.count, json: store.json)
   }
 }
 
@@ -242,9 +243,10 @@ struct CellRemoveCommand: ParsableCommand {
     selection.place = .cell(id)
     let instances = try InstanceQuery(selection: selection, after: nil).count(in: map)
     guard store.json else {
-      return Console.say(
+      Console.say(
         "A dry run: removing cell \(label) would unmap \(hosts) hosts and set \(instances) mappings "
           + "to no cell.")
+      return map.conclude(json: false)
     }
     Console.print(
       JSONValue.object([

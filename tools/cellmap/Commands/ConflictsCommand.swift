@@ -32,7 +32,7 @@ struct ConflictsListCommand: ParsableCommand {
     let shown = try map.conflicts().filter { all || $0.row.record.decision == nil }
     if store.json {
       for item in shown { Console.print(item.json(map.label).line) }
-      return
+      return map.conclude(rows: shown.count, json: true)
     }
     map.announce()
     var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
@@ -42,6 +42,7 @@ struct ConflictsListCommand: ParsableCommand {
         item.row.record.decision?.string)
     }
     table.print(empty: all ? "No conflicts." : "No open conflicts.")
+    map.conclude(json: false)
   }
 }
 
@@ -88,6 +89,7 @@ struct ConflictsShowCommand: ParsableCommand {
       let next = map.past == nil ? " 'conflicts resolve' decides it." : ""
       Console.say("Open since entry \(row.record.foundAt).\(next)")
     }
+    map.conclude(json: false)
   }
 }
 

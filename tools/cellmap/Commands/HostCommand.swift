@@ -40,6 +40,7 @@ struct HostListCommand: ParsableCommand {
       }
     }
     if !store.json { table.print(empty: "There are no such hosts.") }
+    map.conclude(rows: hosts.count, json: store.json)
   }
 }
 

@@ -85,6 +85,7 @@ struct InstanceListCommand: ParsableCommand {
       return Console.print(JSONValue.object(end.merging(map.label) { $1 }).line)
     }
     table.print(empty: "There are no such instances.")
+    map.conclude(json: false)
     if let next { Console.remark("There are more: give --after \(next), or a larger --limit.") }
   }
 
@@ -145,6 +146,7 @@ struct InstanceListCommand: ParsableCommand {
     } else {
       Console.print("\(count)")
       gaps.warn(whatIsMappedIs: "counted")
+      map.conclude(json: false)
     }
   }
 }

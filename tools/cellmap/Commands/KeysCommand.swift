@@ -25,23 +25,25 @@ struct KeysListCommand: ParsableCommand {
 
   func run() throws {
     let all = try StoreKeys(of: store)
-    print(all.keys)
+    print(all)
     if let failure = all.failure { throw failure }
   }
 
-  private func print(_ keys: [StoreKeys.Key]) {
+  private func print(_ all: StoreKeys) {
     if store.json {
-      for key in keys { Console.print(JSONValue.object(key.fields).line) }
+      for key in all.keys { Console.print(JSONValue.object(key.fields).line) }
+      if all.keys.isEmpty { AnswerPosition.say(all.position) }
       return
     }
     var table = Table("KEY", "FOR", "STATE", "MADE", "CELL OR PROJECT", "SEALS NOW", "ENTRIES")
-    for key in keys {
+    for key in all.keys {
       table.add(
         key.id.description, key.use, key.stateText, key.fields.shown("made_at"),
         key.cellText ?? key.projectText,
         key.fieldsText, key.use == "data" ? key.fields.shown("entries") : nil)
     }
     table.print(empty: "The store has no keys.")
+    AnswerPosition.say(all.position)
   }
 }
 
@@ -60,11 +62,13 @@ struct KeysWorkerCommand: ParsableCommand {
       try MapHistory(of: journal).keyChanges()
     }
     let ownerKeys = try session.ownerKeys()
+    let position = journal.head.position
     do throws(KeyInventory.Failure) {
       let inventory = try KeyInventory(of: journal, changes: changes, ownerKeys: ownerKeys)
       Console.print(
         JSONValue.object([
-          "keys": .list(inventory.items.map(fields)),
+          "keys": .list(inventory.items.map { fields(of: $0, at: position) }),
+          "position": .printed(position),
           "faults": .list(inventory.faults.map { .printed($0) }),
           "without_keys": .flag(inventory.isWithoutKeys),
         ]).line)
@@ -75,7 +79,7 @@ struct KeysWorkerCommand: ParsableCommand {
     }
   }
 
-  private func fields(of item: KeyInventory.Item) -> JSONValue {
+  private func fields(of item: KeyInventory.Item, at position: Position) -> JSONValue {
     .object([
       "key": .printed(item.id), "use": .text(item.use.rawValue),
       "state": .text(item.state.rawValue), "made_at": .printed(item.madeAt),
@@ -85,6 +89,7 @@ struct KeysWorkerCommand: ParsableCommand {
       "project": .printed(item.project),
       "entries": item.use == .data ? .number(item.entries) : .null,
       "last_entry": .printed(item.lastEntry), "shredded_at": .printed(item.shreddedAt),
+      "position": .printed(position),
     ])
   }
 }

@@ -276,10 +276,15 @@ struct ReconcileCommand: ParsableCommand {
     }
     let report = try failing { () throws(RebuildError) in try reconciliation.summary() }
     let output = VerificationOutput(
-      verified: verified, report: report, names: try session.map().names())
+      verified: verified, report: report, names: try session.map().names(),
+      position: try Self.position(of: index))
     output.print(json: store.json)
     session.close()
     if let status = output.status { throw ExitCode(status.rawValue) }
+  }
+
+  private static func position(of index: IndexReader) throws(CommandFailure) -> Position {
+    try projections { () throws(ProjectionError) in try index.checkpoint().position }
   }
 
   private func listLost(
@@ -302,6 +307,7 @@ struct ReconcileCommand: ParsableCommand {
         JSONValue.object([
           "cell": .printed(cell), "mapped": .number(counts.mapped), "lost": .number(counts.lost),
           "archived": .number(counts.archived), "complete": .flag(true),
+          "position": .printed(try Self.position(of: index)),
         ]).line)
     } else {
       if counts.lost == 0 {
@@ -311,6 +317,7 @@ struct ReconcileCommand: ParsableCommand {
           "The map has \(counts.mapped) instances in the cell; \(counts.lost) of them the cell doesn't know."
         )
       }
+      AnswerPosition.say(try Self.position(of: index))
     }
     if counts.lost > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
   }

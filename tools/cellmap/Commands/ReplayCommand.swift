@@ -133,7 +133,10 @@ struct ReplayCommand: ParsableCommand {
       at: try to.map { text throws(CommandFailure) in try PastWhen.moment(text, "--to") }
         ?? .position(history.head))
     var entities: Set<EntityKey> = []
-    for text in only { entities.insert(try EntityArgument.entity(text, history)) }
+    for text in only {
+      entities.insert(
+        try EntityArgument.entity(text, history, during: 0...point.position.index))
+    }
     let made: PartialReplay.Result
     do throws(ProjectionError) {
       made = try PartialReplay.run(history, only: entities, upTo: point.position, into: path)

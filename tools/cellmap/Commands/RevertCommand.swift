@@ -39,12 +39,13 @@ struct RevertCommand: ParsableCommand {
     let history = try session.history(opensOwners: false)
     let plan = try plan(indexes, history, session)
     if dryRun {
-      let refusal = try plan.refused.isEmpty ? refusal(of: plan, session) : nil
-      RevertOutput(plan, refusal, naming: CellNaming(history), json: store.json)
+      let refusals = try refusals(of: plan, session)
+      RevertOutput(plan, refusals, naming: CellNaming(history), json: store.json)
         .print(limit: limit)
       try refuseChanged(plan)
-      if let refusal { throw CommandFailure(refusal) }
-      return
+      guard let first = refusals.first else { return }
+      let more = refusals.count > 1 ? " Rules stand against \(refusals.count) things in all." : ""
+      throw CommandFailure(.refused, CommandFailure(first).message + more)
     }
     if let answer = try earlierAnswer(plan, session) {
       return report(answer, plan, try ReversalCounts(of: answer, plan, session, change.request))
@@ -97,18 +98,19 @@ struct RevertCommand: ParsableCommand {
         + "Undo \(first.entry) first, or take fewer entries.")
   }
 
-  /// The rule that stands against it, if one does, asked without writing.
-  private func refusal(
+  /// The rules that stand against it, thing by thing, asked without writing.
+  private func refusals(
     of plan: ReversalPlan, _ session: StoreSession
-  ) throws(CommandFailure) -> Refusal? {
+  ) throws(CommandFailure) -> [Refusal] {
     let map = try session.map()
     let preview = ChangePreview(
       map: map.map, head: map.head.index, keys: try session.keysForReading())
     do throws(RegistryError) {
-      for command in plan.commands() { _ = try preview.events(command.reversal) }
-      return nil
+      var refusals: [Refusal] = []
+      for command in plan.commands() { refusals += try preview.refusals(of: command.reversal) }
+      return refusals
     } catch .refused(let refusal) {
-      return refusal
+      return [refusal]
     } catch {
       throw CommandFailure(error)
     }
@@ -195,14 +197,14 @@ private struct ReversalCounts {
 /// How a plan of undoing is printed.
 struct RevertOutput {
   private let plan: ReversalPlan
-  private let refusal: Refusal?
+  private let refusals: [Refusal]
   private let naming: CellNaming
   private let json: Bool
 
-  /// - Parameter refusal: The rule that stands against it.
-  init(_ plan: ReversalPlan, _ refusal: Refusal?, naming: CellNaming, json: Bool) {
+  /// - Parameter refusals: The rules that stand against it.
+  init(_ plan: ReversalPlan, _ refusals: [Refusal], naming: CellNaming, json: Bool) {
     self.plan = plan
-    self.refusal = refusal
+    self.refusals = refusals
     self.naming = naming
     self.json = json
   }
@@ -224,13 +226,32 @@ struct RevertOutput {
     for (kind, count) in plan.staying.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       Console.print("Stays: \(count) × \(kind.name).")
     }
-    guard !plan.refused.isEmpty else { return }
-    Console.print("\nChanged since, which stands against it:")
-    var table = Table("THING", "ENTRY")
-    for refused in plan.refused {
-      table.add(StepOutput.name(of: refused.entity, naming), "\(refused.entry)")
+    printRefusals(
+      "Changed since, which stands against it:", "ENTRY",
+      plan.refused.map { ($0.entity, "\($0.entry)") }, limit: limit)
+    printRefusals(
+      "Rules that stand against it:", "WHY",
+      refusals.map { refusal in
+        guard case .cantRevert(let entity, let why) = refusal else { return (nil, "\(refusal)") }
+        return (entity, CellNames.spoken(why))
+      }, limit: limit)
+    AnswerPosition.say(plan.head)
+  }
+
+  private func printRefusals(
+    _ title: String, _ column: String, _ refused: [(entity: EntityKey?, why: String)], limit: Int
+  ) {
+    guard !refused.isEmpty else { return }
+    Console.print("\n" + title)
+    var table = Table("THING", column)
+    let shown = limit > 0 ? limit : refused.count
+    for (entity, why) in refused.prefix(shown) {
+      table.add(entity.map { StepOutput.name(of: $0, naming) }, why)
     }
     table.print(empty: "")
+    if refused.count > shown {
+      Console.print("And \(counted(refused.count - shown, "more thing")) (--limit).")
+    }
   }
 
   private func printJSON(_ report: DifferenceReport) {
@@ -241,7 +262,7 @@ struct RevertOutput {
       fields["changed_by"] = .printed(refused.entry)
       Console.print(JSONValue.object(fields).line)
     }
-    if let refusal {
+    for refusal in refusals {
       var fields: [String: JSONValue] = [:]
       if case .cantRevert(let entity, _) = refusal { fields = entity.fields }
       fields["refused"] = .flag(true)
@@ -254,7 +275,7 @@ struct RevertOutput {
     let fields: [String: JSONValue] = [
       "from": .printed(plan.first), "to": .printed(plan.last), "dry_run": .flag(true),
       "changed": .flag(false), "as_before": .number(plan.asBefore),
-      "refused": .number(plan.refused.count + (refusal == nil ? 0 : 1)), "stays": .object(staying),
+      "refused": .number(plan.refused.count + refusals.count), "stays": .object(staying),
       "reopened": .list(plan.reopened.map { .text($0.description) }),
       "position": .printed(plan.head),
     ]

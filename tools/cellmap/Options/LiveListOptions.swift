@@ -55,10 +55,10 @@ struct LiveListOptions: ParsableArguments {
     guard marker == nil || pageToken == nil else {
       throw ValidationError("Give --marker or --page-token, not both.")
     }
-    guard pageToken == nil || changedSince.map({ Timestamp($0) != nil }) ?? true else {
+    if pageToken != nil, let changedSince, PastWhen.isAge(changedSince) {
       throw ValidationError(
-        "An age is another moment for each page: give --changed-since the time that the first page's "
-          + "'changed_since' says.")
+        "--changed-since '\(changedSince)' is an age, and another moment for each page: give the time that "
+          + "the first page's 'changed_since' says.")
     }
     guard !deleted || !deletedOnly else {
       throw ValidationError("Give --deleted or --deleted-only, not both.")

@@ -13,6 +13,12 @@ struct StoreOptions: ParsableArguments {
   @Flag(name: .long, help: "Print JSON on standard output: one object, or one a line for lists.")
   var json = false
 
+  static let withoutFolder = "'--store' wants the folder of the store: --store FOLDER."
+
+  func validate() throws {
+    if store == "" { throw ValidationError(Self.withoutFolder) }
+  }
+
   /// The folder of the store.
   var folder: String {
     if let store { return store }

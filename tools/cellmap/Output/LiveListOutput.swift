@@ -24,6 +24,7 @@ struct LiveListOutput {
     var table = Table("INSTANCE", "CELL", "NAME", "STATE", "HOST", "PROJECT", "CREATED")
     for row in list.rows { add(row, to: &table) }
     table.print(empty: list.isComplete ? "There are no such instances." : "None are known.")
+    AnswerPosition.say(list.position)
     for line in remarks { Console.remark(line) }
   }
 

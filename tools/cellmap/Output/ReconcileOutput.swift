@@ -69,6 +69,7 @@ struct ReconcileOutput {
       if let remark = cell.state.schemaRemark(name) { Console.remark(remark) }
     }
     if let mended { print(mended) }
+    if mended?.result?.outcome == nil { AnswerPosition.say(position) }
   }
 
   /// A finding as it is named among the first.

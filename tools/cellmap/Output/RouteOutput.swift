@@ -9,6 +9,8 @@ final class RouteOutput {
   private let json: Bool
   private var table = Table("INSTANCE", "CELL", "DATABASE", "QUEUE", "HOST", "STATE")
   private var worst: ExitStatus?
+  /// The positions of the first answer and the last: a later one is never of before.
+  private var positions: (first: Position, last: Position)?
 
   init(reveal: Bool, json: Bool) {
     self.reveal = reveal
@@ -27,6 +29,7 @@ final class RouteOutput {
   func print(_ route: Route, from router: CellRouter) throws(CommandFailure) {
     var answer = try answer(route, router)
     answer.fields["position"] = .printed(route.position)
+    positions = (positions?.first ?? route.position, route.position)
     if route.behind > 0 {
       answer.fields["behind"] = .number(route.behind)
       if !json {
@@ -51,7 +54,9 @@ final class RouteOutput {
   }
 
   func end() {
-    if !json { table.print(empty: "Nothing was asked.") }
+    guard !json else { return }
+    table.print(empty: "Nothing was asked.")
+    if let positions { AnswerPosition.say(positions.first, to: positions.last) }
   }
 
   /// The exit code: that of the one question, or 5 if some of many failed.

@@ -7,6 +7,8 @@ struct VerificationOutput {
   let verified: [InstanceVerification]
   let report: ReconcileReport
   let names: [CellID: String]
+  /// What the map says is that of then.
+  let position: Position
 
   private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
 
@@ -26,7 +28,9 @@ struct VerificationOutput {
     for answer in verified {
       if json { Console.print(object(answer).line) } else { Console.say(sentence(answer)) }
     }
-    if !json { for step in nextSteps { Console.print(step) } }
+    guard !json else { return }
+    for step in nextSteps { Console.print(step) }
+    AnswerPosition.say(position)
   }
 
   /// What mends the findings; told once, whatever their number.
@@ -110,6 +114,7 @@ struct VerificationOutput {
       "findings": .list(answer.findings.map { .text($0.kind.rawValue) }),
       "cell": .printed(answer.mapping?.cell), "found": .list(answer.cells.map { .printed($0) }),
       "deleted": .flag(answer.isDeleted), "complete": .flag(report.isComplete),
+      "position": .printed(position),
     ])
   }
 

@@ -9,8 +9,12 @@ enum EntityArgument {
 
   /// The thing that a text means: it is, or was once, in the map.
   ///
+  /// - Parameter indexes: The entries that the question is about; where a cell is named, another one that bore the name
+  ///   in that time may be meant.
   /// - Throws: `unknown` if the journal has no entry about it, `refused` if it may be several.
-  static func entity(_ text: String, _ history: MapHistory) throws(CommandFailure) -> EntityKey {
+  static func entity(
+    _ text: String, _ history: MapHistory, during indexes: ClosedRange<UInt64> = 0...UInt64.max
+  ) throws(CommandFailure) -> EntityKey {
     if text == "store" { return .store }
     let (kind, name) = split(text)
     var found: [EntityKey] = []
@@ -19,7 +23,9 @@ enum EntityArgument {
       }
       if !entries.isEmpty { found.append(entity) }
     }
-    if kind == nil || kind == .cell { found += try cells(bearing: ByteText(name), history) }
+    if kind == nil || kind == .cell {
+      found += try cells(bearing: ByteText(name), history, indexes)
+    }
     guard let entity = found.first else {
       throw CommandFailure(
         .unknown,
@@ -52,7 +58,7 @@ enum EntityArgument {
   /// The cells that bear a name at the head; if none does, those that bore it once. Where a present cell
   /// is taken for one of before, a remark names the other: what is asked about the past may mean that one.
   private static func cells(
-    bearing name: ByteText, _ history: MapHistory
+    bearing name: ByteText, _ history: MapHistory, _ indexes: ClosedRange<UInt64>
   ) throws(CommandFailure) -> [EntityKey] {
     var (now, once): ([EntityKey], [NameBearer]) = ([], [])
     try projections { () throws(ProjectionError) in
@@ -62,9 +68,10 @@ enum EntityArgument {
       }
     }
     guard !now.isEmpty else { return once.map { .cell($0.cell) } }
-    for bearer in once.prefix(maximumRemarks) { Console.remark(bearer.remark) }
-    if once.count > maximumRemarks {
-      Console.remark("'\(name.string)' was the name of \(once.count) other cells in all.")
+    let others = once.filter { $0.bore(during: indexes) }
+    for bearer in others.prefix(maximumRemarks) { Console.remark(bearer.remark) }
+    if others.count > maximumRemarks {
+      Console.remark("'\(name.string)' was the name of \(others.count) other cells in all.")
     }
     return now
   }
@@ -92,6 +99,14 @@ private struct NameBearer {
   /// The cell bears the name after the last of its versions.
   var isNow: Bool { times.last.map { $0.to == nil } ?? false }
   var isOnce: Bool { !times.isEmpty }
+
+  /// It bore the name after one of some entries.
+  func bore(during indexes: ClosedRange<UInt64>) -> Bool {
+    times.contains { span in
+      span.from.index <= indexes.upperBound
+        && span.to.map { $0.index > indexes.lowerBound } ?? true
+    }
+  }
 
   var remark: String {
     let spans = times.map { "from \($0.from) to \($0.to.map { "\($0)" } ?? "now")" }

@@ -30,8 +30,7 @@ enum PastWhen {
     guard case .time(let time)? = PastMoment(text, now: .now) else {
       throw CommandFailure(
         .usage,
-        "\(what) \(complaint(about: text, asking: "Give a time (2026-01-31T14:03:00Z), or \(ages)."))"
-      )
+        "\(what) \(complaint(about: text, asking: timeForms))")
     }
     return time
   }
@@ -64,8 +63,22 @@ enum PastWhen {
 
   /// What is said where a word of the command line looks like an option, and is an age with a sign.
   static func complaint(aboutNegativeIn words: [String]) -> String? {
-    words.first { isNegative($0) }.map { complaint(about: $0) }
+    guard let place = words.firstIndex(where: isNegative) else { return nil }
+    guard place > 0, words[place - 1] == "--changed-since" else {
+      return complaint(about: words[place])
+    }
+    return "--changed-since \(complaint(about: words[place], asking: timeForms))"
   }
+
+  /// A moment counted back from now, and so another one a moment later.
+  static func isAge(_ text: String) -> Bool {
+    guard case .time(let early)? = PastMoment(text, now: Timestamp(microseconds: 0)),
+      case .time(let late)? = PastMoment(text, now: Timestamp(microseconds: 1))
+    else { return false }
+    return early != late
+  }
+
+  private static let timeForms = "Give a time (2026-01-31T14:03:00Z), or \(ages)."
 
   private static let ages = "an age ('90s ago', '15m ago', '2h ago', '3d ago')"
 

@@ -11,6 +11,7 @@ final class PastRoutes {
   private let json: Bool
   private var table = Table("INSTANCE", "CELL", "DATABASE", "QUEUE", "LAST KNOWN HOST", "STATE")
   private var cells: [CellID: CellRow?] = [:]
+  private var whole: [CellID: Result<[String: String], CommandFailure>] = [:]
   private var worst: ExitStatus?
 
   init(
@@ -20,6 +21,7 @@ final class PastRoutes {
     self.base = base
     self.reveal = reveal
     self.json = json
+    if reveal { _ = try base.addressBase() }
     map = try session.view(at: point, session.history())
   }
 
@@ -30,6 +32,14 @@ final class PastRoutes {
         ["instance": .text(shown)], outcome: "not_a_uuid", state: nil,
         error: CommandFailure(.usage, UUIDArgument.complaint(about: text)))
     }
+    do throws(CommandFailure) { try answer(id) } catch {
+      // The others can be answered all the same.
+      show(
+        ["instance": .printed(id)], outcome: "unreadable", state: "can't be read", error: error)
+    }
+  }
+
+  private func answer(_ id: InstanceID) throws(CommandFailure) {
     guard let row = try map.instance(id) else {
       return show(
         ["instance": .printed(id)], outcome: "unknown", state: "unknown then",
@@ -46,8 +56,10 @@ final class PastRoutes {
       if let found = try self.cell(cell) {
         for (name, address) in CellOutput.publicAddresses(found) { fields[name] = .text(address) }
         if reveal {
-          for (name, address) in try CellOutput.revealed(cell, found, session, base) {
-            fields[name] = .text(address)
+          switch revealed(cell, found) {
+          case .success(let addresses):
+            for (name, address) in addresses { fields[name] = .text(address) }
+          case .failure(let failure): error = failure
           }
         }
       } else {
@@ -70,6 +82,20 @@ final class PastRoutes {
     return row
   }
 
+  private func revealed(
+    _ id: CellID, _ row: CellRow
+  ) -> Result<[String: String], CommandFailure> {
+    if let known = whole[id] { return known }
+    let result: Result<[String: String], CommandFailure>
+    do throws(CommandFailure) {
+      result = .success(try CellOutput.revealed(id, row, session, base))
+    } catch {
+      result = .failure(error)
+    }
+    whole[id] = result
+    return result
+  }
+
   private func show(
     _ known: [String: JSONValue], outcome: String, state: String?, error: CommandFailure?
   ) {
@@ -81,7 +107,7 @@ final class PastRoutes {
     fields.merge(known) { $1 }
     fields.merge(map.label) { $1 }
     if let error {
-      worst = worst ?? error.status
+      worst = worst == .integrity || error.status == .integrity ? .integrity : worst ?? error.status
       fields["error"] = .text(CellNames.spoken(error.message))
       if !json { Console.remark(error.message) }
     }
@@ -98,6 +124,9 @@ final class PastRoutes {
     table.print(empty: "Nothing was asked.")
   }
 
-  /// The exit code: that of the one question, or 5 if some of many failed.
-  func status(isBatch: Bool) -> ExitStatus? { worst == nil ? nil : (isBatch ? .partial : worst) }
+  /// The exit code: that of the one question, or 5 if some of many failed; 4 if it is the journal that did.
+  func status(isBatch: Bool) -> ExitStatus? {
+    guard isBatch, let worst, worst != .integrity else { return worst }
+    return .partial
+  }
 }

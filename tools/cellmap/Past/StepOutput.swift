@@ -20,7 +20,7 @@ struct StepOutput {
     let history = try session.history()
     let range = try session.entries(in: PastRange(first ?? .index(1), last))
     var entities: Set<EntityKey> = []
-    for text in only { entities.insert(try EntityArgument.entity(text, history)) }
+    for text in only { entities.insert(try EntityArgument.entity(text, history, during: range)) }
     let naming = CellNaming(history)
     var shown = 0
     try projections { () throws(ProjectionError) in
@@ -34,6 +34,7 @@ struct StepOutput {
     if !json, shown == 0 {
       Console.print("No entry from \(range.lowerBound) to \(range.upperBound).")
     }
+    if !json || shown == 0 { AnswerPosition.say(history.head) }
   }
 
   private func print(_ step: EntryStep, _ naming: CellNaming) {

@@ -69,6 +69,14 @@ struct CheckpointFile {
           + "\(start.opening.commonIndex) of the checkpoint's \(checkpoint.size) entries, by "
           + "\(start.authorship.actor) at \(start.authorship.observedAt): "
           + "\(start.authorship.reason?.string ?? "no reason given"). The journal is whole.")
+    case .ofUnknownEpoch(let start):
+      throw CommandFailure(
+        .finding,
+        "\(path) is of epoch \(checkpoint.epoch), which this journal does not have. \(start.position), opened "
+          + "by \(start.authorship.actor) at \(start.authorship.observedAt) "
+          + "(\(start.authorship.reason?.string ?? "no reason given")), keeps \(start.opening.commonIndex) of "
+          + "\(start.opening.leftIndex) entries and left the others: the epoch may have been among them, or be that "
+          + "of another copy of this store. Compare a checkpoint of an epoch that the journal has.")
     case .rewritten(let why):
       throw CommandFailure(
         .integrity,

@@ -37,15 +37,20 @@ struct StoreKeys {
   }
 
   let keys: [Key]
+  /// The last entry that was read.
+  let position: Position
   /// What is wrong with keys that can't be listed.
   private let faults: [String]
   private let isWithoutKeys: Bool
 
   init(of store: StoreOptions) throws(CommandFailure) {
     let answer = try ChildWork.answer(to: ["keys-worker", "--store", store.folder])
-    guard case .list(let list)? = answer["keys"] else {
+    guard case .list(let list)? = answer["keys"],
+      let position = answer["position"]?.string.flatMap({ Position($0) })
+    else {
       throw CommandFailure(.integrity, "The child process answered without keys.")
     }
+    self.position = position
     keys = list.compactMap { value in
       guard case .object(let fields) = value, let id = fields["key"]?.string.flatMap({ KeyID($0) })
       else { return nil }

@@ -49,7 +49,9 @@ struct AuditDiffCommand: ParsableCommand {
     }
     var selection = DifferenceSelection(host: host, project: project)
     if let cell {
-      guard case .cell(let id) = try EntityArgument.entity("cell:" + cell, history) else { return }
+      let indexes = first.position.index...second.position.index
+      guard case .cell(let id) = try EntityArgument.entity("cell:" + cell, history, during: indexes)
+      else { return }
       selection.cell = id
     }
     let shown = difference.differences.filter { selection.holds($0) }

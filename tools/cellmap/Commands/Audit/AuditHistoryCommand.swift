@@ -27,7 +27,8 @@ struct AuditHistoryCommand: ParsableCommand {
     }
     let naming = CellNaming(history)
     for (place, text) in entities.enumerated() {
-      let entity = try EntityArgument.entity(text, history)
+      let entity = try EntityArgument.entity(
+        text, history, during: 0...(last ?? history.head).index)
       let versions = try projections { () throws(ProjectionError) in
         try history.versions(of: entity, upTo: last?.index)
       }
