@@ -184,7 +184,7 @@ import Testing
       #expect(ids == all.compactMap { $0["instance"] as? String })
       let cut = try bed.done("instance", "list", "--limit", "19")
       #expect(cut.err.contains("There are more: give --after \(instance(18))"), "\(cut.err)")
-      #expect(try bed.done("instance", "list", "--limit", "20").err.isEmpty)
+      #expect(try !bed.done("instance", "list", "--limit", "20").err.contains("more"))
     }
   }
 
