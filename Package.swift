@@ -101,7 +101,7 @@ let package = Package(
       exclude: ["CSlowNames"],
       swiftSettings: common),
     .target(
-      name: "TestSupport", dependencies: ["Journal", "Projections", "TestServers"],
+      name: "TestSupport", dependencies: ["Journal", "Projections", "TestServers", crypto],
       path: "Tests/Support",
       swiftSettings: common),
     .testTarget(

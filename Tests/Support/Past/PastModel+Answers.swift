@@ -56,6 +56,20 @@ extension PastModel {
     return origins
   }
 
+  /// The parts that a thing's record has, whether or not they are there.
+  public static func parts(of entity: EntityKey) -> [String] {
+    let own: [String] =
+      switch entity {
+      case .store: []
+      case .cell:
+        ["cell_name", "database", "queue", "options", "disabled", "being_removed", "coverage"]
+      case .host: ["cell"]
+      case .instance:
+        ["cell", "project", "user", "queued_for_delete", "last_known_host", "last_known_host_at"]
+      }
+    return own + ["row", "created_at"]
+  }
+
   /// Things that differ between two entries, and how many were touched and don't.
   public func difference(
     from first: UInt64, to last: UInt64

@@ -22,6 +22,7 @@ public struct PastModel {
   private var cells: [CellID: ModelCell] = [:]
   private var hosts: [ByteText: CellID] = [:]
   private var records: [InstanceID: ModelInstance] = [:]
+  private var conflicts: Set<InstanceID> = []
   private var random: SplitMix
   private var clock: Int64 = 1_767_225_600_000_000
   private var request = RequestMark(id: .none)
@@ -69,8 +70,13 @@ public struct PastModel {
     case 12..<14: append(.store(.requestFinished(counts: ChangeCounts(instances: 3))), nil)
     case 14..<15 where !instances.isEmpty:
       let id = instances[number(below: instances.count)]
+      let isDecided = !conflicts.insert(id).inserted && number(below: 2) == 0
       append(
-        .conflict(.instance(id), .found(kind: "two cells", evidence: "[]")), records[id]?.state)
+        .conflict(
+          .instance(id),
+          isDecided
+            ? .resolved(kind: "two cells", decision: ByteText("keep \(number(below: 9))"))
+            : .found(kind: "two cells", evidence: "[]")), records[id]?.state)
     case 15..<30: boot()
     default: instanceStep()
     }
@@ -104,7 +110,7 @@ public struct PastModel {
   }
 
   private mutating func cellStep() {
-    let id = Self.cell(1 + number(below: 6))
+    let id = Self.cell(1 + number(below: 9))
     guard var cell = cells[id] else { return }
     let before = cell
     let event: CellEvent
@@ -132,7 +138,11 @@ public struct PastModel {
       event = .rowRecorded(from: before.record.row, to: cell.record.row)
     case 6: event = .probed(ProbeOutcome(passed: true, report: "{}"))
     default:
-      event = .identityRecorded(CellIdentity(services: [random.uuid()], computeNodes: []))
+      event = .identityRecorded(
+        CellIdentity(
+          services: [random.uuid()], computeNodes: [random.uuid()],
+          server: [nil, "server 1", "server 2"][number(below: 3)],
+          replacesEarlier: number(below: 4) == 0))
     }
     cells[id] = cell
     append(.cell(id, event), cell.state)
@@ -207,8 +217,11 @@ public struct PastModel {
       request = RequestMark(
         id: RequestID(random.uuid()),
         content: Digest(words: (random.next(), random.next(), random.next(), random.next())))
+      if number(below: 9) == 0 {
+        request.chunk = KeyRange(kind: .host, first: Self.host(1), last: Self.host(2))
+      }
     } else {
-      request.content = nil
+      (request.content, request.chunk) = (nil, nil)
     }
     let author = number(below: 4)
     let authorship = Authorship(
@@ -287,22 +300,4 @@ private struct ModelInstance {
     state["row"] = row.map { "\($0)" }
     return state
   }
-}
-
-/// A generator of random numbers that gives the same ones for the same seed (SplitMix64).
-public struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  public init(seed: UInt64) { state = seed }
-
-  public mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-    return word ^ (word >> 31)
-  }
-
-  public mutating func number(below bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-  public mutating func uuid() -> UUID128 { UUID128(high: next(), low: next()) }
 }

@@ -1,0 +1,19 @@
+public import Journal
+
+/// A generator of random numbers that gives the same ones for the same seed (SplitMix64).
+public struct SplitMix: RandomNumberGenerator {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var word = state
+    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+    return word ^ (word >> 31)
+  }
+
+  public mutating func number(below bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
+  public mutating func uuid() -> UUID128 { UUID128(high: next(), low: next()) }
+}
