@@ -120,6 +120,17 @@ import Testing
         return
       }
       #expect(start.position == Position(epoch: 2, index: 13))
+      // An epoch that the journal doesn't have may be another copy's, but where it ends with what was left.
+      let unknown = { (size: UInt64, root: Digest) in
+        TreeCheckpoint(
+          store: journal.store, epoch: EpochID(.random()), size: size, root: root)
+      }
+      guard case .ofUnknownEpoch = try journal.compare(with: unknown(15, TreeHash.leaf([2]))),
+        case .left = try journal.compare(with: unknown(20, other))
+      else {
+        Issue.record("an unknown epoch is told as left")
+        return
+      }
       for (size, root) in [(20, head.root), (21, other), (12, other), (5, other)] {
         guard case .rewritten = try journal.compare(with: checkpoint(UInt64(size), root)) else {
           Issue.record("\(size) is not rewritten")
