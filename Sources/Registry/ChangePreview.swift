@@ -45,18 +45,25 @@ public final class ChangePreview {
     return events
   }
 
-  /// What stands against undoing entries: a refusal for each thing, empty if nothing does. All else is taken in,
-  /// for what is asked after it.
+  /// The rules that stand against undoing entries: a refusal for each thing, empty if nothing does; hosts and
+  /// instances that only lack a cell which can't come back have none. All else is taken in.
   ///
-  /// - Throws: `index` or `keys`; `refused` if a thing was changed after the plan was made.
-  public func refusals(of reversal: Reversal) throws(RegistryError) -> [Refusal] {
+  /// - Parameter size: Things in a commit.
+  /// - Throws: `index` or `keys`.
+  public func refusals(
+    of plan: ReversalPlan, size: Int = ReversalPlan.thingsOfOneCommit
+  ) throws(RegistryError) -> [Refusal] {
     var refusals: [Refusal] = []
-    try rules.revert(reversal) { (cell) throws(RegistryError) in
-      try map.contentCounts(of: cell)
-    } refuse: {
-      refusals.append($0)
-    } accept: { (events) throws(RegistryError) in
-      try take(events)
+    var lacking = plan.lacking
+    for (reversal, _) in plan.commands(size: size) {
+      do throws(RegistryError) {
+        try rules.revert(
+          reversal, counts: { (cell) throws(RegistryError) in try map.contentCounts(of: cell) },
+          lacking: &lacking, refuse: { refusals.append($0) },
+          accept: { (events) throws(RegistryError) in try take(events) })
+      } catch .refused(let refusal) {
+        refusals.append(refusal)
+      }
     }
     return refusals
   }

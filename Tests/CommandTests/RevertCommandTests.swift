@@ -114,6 +114,24 @@ import Testing
     }
   }
 
+  @Test func `of several commits none is made if a rule stands against the last`() throws {
+    try withCommand { bed in
+      let api = try bed.makeCloud(instances: 0)
+      try api.addInstances(0..<10_001, cell: { _ in 2 }, uuid: { "\(instance($0))" })
+      try bed.done("init", "--cell0", "sqlite:///cell0.sqlite")
+      let adopted = try bed.done("adopt", "sqlite:///api.sqlite", "--reason", "t", "--json").object
+      let last = try #require((adopted["entries"] as? [Int])?.last)
+      try bed.done("host", "add", "another", "--cell", "alpha", "--reason", "t")
+      let ran = try bed.run("revert", "3..\(last)", "--reason", "undo")
+      #expect(ran.status == 9 && ran.err.contains("alpha has 1 hosts"), "\(ran)")
+      #expect(
+        try bed.done("status", "--json").object["position"] as? String == "1:\(last + 1)")
+      try bed.done("host", "remove", "another", "--force", "--reason", "t")
+      try bed.done("revert", "3..\(last)", "--reason", "undo")
+      #expect(try bed.done("instance", "list", "--count").out == "0\n")
+    }
+  }
+
   @Test func `rules stand against it too, and nonsense is usage`() throws {
     try withCommand { bed in
       try makePast(bed)

@@ -139,10 +139,16 @@ private struct RandomCommands {
   ) throws -> ClosedRange<UInt64>? {
     let plan = try store.plan(undoing: indexes)
     #expect(plan.refused.isEmpty, note)
+    let refusals = try store.refusals(of: plan)
     let head = store.journal.head.position
     do {
-      return try store.submit(.revert(plan.commands()[0].reversal)).entries
-    } catch RegistryError.refused(.cantRevert(_, let why)) {
+      let entries = try store.submit(.revert(plan.commands()[0].reversal)).entries
+      #expect(refusals == [], note)
+      return entries
+    } catch RegistryError.refused(let refusal) {
+      // Asked beforehand, it was the first.
+      #expect(refusals.first == refusal, note)
+      guard case .cantRevert(_, let why) = refusal else { throw RegistryError.refused(refusal) }
       // A cell that is on its way out takes nothing, though it had something once.
       #expect(why.contains("being removed"), note)
       #expect(store.journal.head.position == head, note)

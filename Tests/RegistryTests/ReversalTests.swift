@@ -167,6 +167,45 @@ import Testing
     }
   }
 
+  @Test(arguments: [100, 2])
+  func `what only lacks a cell that can't come back isn't named beside it, in however many commits`(
+    size: Int
+  ) throws {
+    try withStore { store in
+      let cell = CellID.number(1)
+      try store.addCell(cell, "one")
+      for host in ["a", "b", "c"] as [ByteText] { try store.submit(.mapHost(host, to: cell)) }
+      for number in 1...3 as ClosedRange<UInt64> { try store.map(.number(number), to: cell) }
+      let start = try head(store) + 1
+      for host in ["a", "b", "c"] as [ByteText] { try store.submit(.unmapHost(host)) }
+      for number in 1...3 as ClosedRange<UInt64> {
+        try store.submit(.unmapInstance(.number(number)))
+      }
+      try store.submit(.removeCell(cell))
+      let end = try head(store)
+      try store.addCell(.number(2), "one")
+      let plan = try store.plan(undoing: start...end)
+      #expect(plan.commands(size: size).count == (size == 2 ? 5 : 1))
+      let taken = Refusal.cantRevert(
+        .cell(cell), why: Refusal.cellNameTaken("one", by: .number(2)).description)
+      #expect(try store.refusals(of: plan, size: size) == [taken])
+      // What was changed after the plan was made refuses its commit, beside what was found before.
+      let later = try store.map(.number(3), to: .number(2)).position.index
+      let changedSince = Refusal.changedSince(
+        .instance(.number(3)), entry: later, undone: plan.last)
+      #expect(
+        try store.refusals(of: plan, size: size)
+          == (size == 2 ? [taken, changedSince] : [changedSince]))
+      // The same where it can't come back since it came, and went, later.
+      try store.addCell(cell, "other")
+      try store.submit(.removeCell(cell))
+      let changed = try store.plan(undoing: start...end)
+      #expect(changed.refused.map(\.entity) == [.cell(cell), .instance(.number(3))])
+      #expect(changed.steps.count == 5)
+      #expect(try store.refusals(of: changed, size: size) == [])
+    }
+  }
+
   @Test func `many things take several commits, each with its range of keys`() throws {
     try withStore { store in
       try store.addCell(.number(1))
@@ -297,5 +336,14 @@ extension TestStore {
     let map = LiveMap(over: try caughtUpIndex())
     _ = try map.readHead(of: journal)
     return try #require(try ReversalPlan(of: indexes, history, map: map))
+  }
+
+  /// The rules that stand against a plan.
+  func refusals(
+    of plan: ReversalPlan, size: Int = ReversalPlan.thingsOfOneCommit
+  ) throws -> [Refusal] {
+    let map = LiveMap(over: try caughtUpIndex())
+    let head = try map.readHead(of: journal).position.index
+    return try ChangePreview(map: map, head: head, keys: keys).refusals(of: plan, size: size)
   }
 }

@@ -30,6 +30,8 @@ public struct ReversalPlan: Sendable {
   /// How many things the entries changed, conflicts among them: beyond `Rulebook.maximumPieces` it takes several commits.
   public let touched: Int
 
+  /// Cells that the map lacks, and that were changed since.
+  let lacking: Set<CellID>
   private let items: [Reversal.Item]
   private let rekeyed: [CellID: UInt64]
 
@@ -72,6 +74,7 @@ public struct ReversalPlan: Sendable {
       reopened = conflicts.reopened.map(\.entity)
       steps = work.steps
       refused = work.refused
+      lacking = work.lacking
       asBefore = work.asBefore
       touched = found.differences.count + conflicts.reopened.count
       rekeyed = work.rekeyed
@@ -163,6 +166,8 @@ private struct PlanWork {
   let last: UInt64
   private(set) var steps: [EntityDifference] = []
   private(set) var refused: [ReversalPlan.ChangedSince] = []
+  /// As `ReversalPlan.lacking`.
+  private(set) var lacking: Set<CellID> = []
   private(set) var asBefore = 0
   /// As `Reversal.rekeyed`.
   private(set) var rekeyed: [CellID: UInt64] = [:]
@@ -178,6 +183,7 @@ private struct PlanWork {
     }
     if let lastChange, lastChange.index > last {
       refused.append(ReversalPlan.ChangedSince(entity: difference.entity, entry: lastChange))
+      if case .cell(let id) = difference.entity, now == nil { lacking.insert(id) }
       return
     }
     if case .cell(let id) = difference.entity, let changedAt = now?.changedAt, changedAt > last {

@@ -13,11 +13,13 @@ struct ReversalRules<Map: MapLookup> {
   ///
   /// - Parameters:
   ///   - counts: The hosts and mappings of a cell, with what `accept` has taken in.
+  ///   - lacking: Cells that can't come back, those of earlier commands among them: what shall be in one is
+  ///     passed over.
   ///   - refuse: Told of each thing that a rule stands against; what it doesn't throw goes on with the next
-  ///     thing, without those that only lack a cell which can't come back.
+  ///     thing.
   ///   - accept: Takes the events of a thing into the map; not called if it is as it shall be.
   func decide(
-    _ reversal: Reversal, counts: Rulebook<Map>.Counts,
+    _ reversal: Reversal, counts: Rulebook<Map>.Counts, lacking: inout Set<CellID>,
     refuse: (Refusal) throws(RegistryError) -> Void,
     accept: ([Event]) throws(RegistryError) -> Void
   ) throws(RegistryError) {
@@ -32,7 +34,6 @@ struct ReversalRules<Map: MapLookup> {
         throw .refused(.changedSince(item.entity, entry: last, undone: reversal.last))
       }
     }
-    var lacking: Set<CellID> = []
     for item in reversal.items {
       if let place = item.place, lacking.contains(place) { continue }
       let events: [Event]

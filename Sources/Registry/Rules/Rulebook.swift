@@ -72,7 +72,8 @@ struct Rulebook<Map: MapLookup> {
         try accept([event], nil)
       }
     case .revert(let reversal):
-      try reversals.decide(reversal, counts: counts) { (refusal) throws(RegistryError) in
+      var lacking: Set<CellID> = []
+      try revert(reversal, counts: counts, lacking: &lacking) { (refusal) throws(RegistryError) in
         throw .refused(refusal)
       } accept: { (events) throws(RegistryError) in
         try accept(events, nil)
@@ -89,12 +90,14 @@ struct Rulebook<Map: MapLookup> {
   }
 
   /// The events that undo entries, in order, each taken in before the next thing is decided; `refuse` is told
-  /// of each thing that a rule stands against.
+  /// of each thing that a rule stands against, but for what only lacks one of the cells that can't come back.
   func revert(
-    _ reversal: Reversal, counts: Counts, refuse: (Refusal) throws(RegistryError) -> Void,
+    _ reversal: Reversal, counts: Counts, lacking: inout Set<CellID>,
+    refuse: (Refusal) throws(RegistryError) -> Void,
     accept: ([Event]) throws(RegistryError) -> Void
   ) throws(RegistryError) {
-    try reversals.decide(reversal, counts: counts, refuse: refuse, accept: accept)
+    try reversals.decide(
+      reversal, counts: counts, lacking: &lacking, refuse: refuse, accept: accept)
   }
 
   /// How many hosts and instances a cell holds.

@@ -37,20 +37,20 @@ struct RevertCommand: ParsableCommand {
     let session = try StoreSession(store)
     let indexes = try session.entries(in: given)
     let history = try session.history(opensOwners: false)
-    let plan = try plan(indexes, history, session)
-    if dryRun {
-      let refusals = try refusals(of: plan, session)
-      RevertOutput(plan, refusals, naming: CellNaming(history), json: store.json)
-        .print(limit: limit)
-      try refuseChanged(plan)
-      guard let first = refusals.first else { return }
-      let more = refusals.count > 1 ? " Rules stand against \(refusals.count) things in all." : ""
-      throw CommandFailure(.refused, CommandFailure(first).message + more)
-    }
-    if let answer = try earlierAnswer(plan, session) {
+    let map = try session.map()
+    let plan = try plan(indexes, history, map)
+    if !dryRun, let answer = try earlierAnswer(plan, session) {
       return report(answer, plan, try ReversalCounts(of: answer, plan, session, change.request))
     }
+    // Ahead of the first of several commits, too: nothing is done if one of them would be refused.
+    let refusals = try refusals(of: plan, map, session)
+    if dryRun {
+      RevertOutput(plan, refusals, naming: CellNaming(history), json: store.json)
+        .print(limit: limit)
+    }
     try refuseChanged(plan)
+    try refuse(refusals)
+    if dryRun { return }
     let outcome = try carryOut(plan, session)
     // Somebody else may have carried the same request out meanwhile.
     let counts =
@@ -70,9 +70,8 @@ struct RevertCommand: ParsableCommand {
   }
 
   private func plan(
-    _ indexes: ClosedRange<UInt64>, _ history: MapHistory, _ session: StoreSession
+    _ indexes: ClosedRange<UInt64>, _ history: MapHistory, _ map: MapReading
   ) throws(CommandFailure) -> ReversalPlan {
-    let map = try session.map()
     let made: ReversalPlan?
     do throws(RegistryError) {
       made = try ReversalPlan(of: indexes, history, map: map.map)
@@ -98,20 +97,22 @@ struct RevertCommand: ParsableCommand {
         + "Undo \(first.entry) first, or take fewer entries.")
   }
 
+  private func refuse(_ refusals: [Refusal]) throws(CommandFailure) {
+    guard let first = refusals.first else { return }
+    let more =
+      refusals.count > 1
+      ? " Rules stand against \(refusals.count) things in all\(dryRun ? "" : " ('--dry-run')")."
+      : ""
+    throw CommandFailure(.refused, CommandFailure(first).message + more)
+  }
+
   /// The rules that stand against it, thing by thing, asked without writing.
   private func refusals(
-    of plan: ReversalPlan, _ session: StoreSession
+    of plan: ReversalPlan, _ map: MapReading, _ session: StoreSession
   ) throws(CommandFailure) -> [Refusal] {
-    let map = try session.map()
     let preview = ChangePreview(
       map: map.map, head: map.head.index, keys: try session.keysForReading())
-    do throws(RegistryError) {
-      var refusals: [Refusal] = []
-      for command in plan.commands() { refusals += try preview.refusals(of: command.reversal) }
-      return refusals
-    } catch .refused(let refusal) {
-      return [refusal]
-    } catch {
+    do throws(RegistryError) { return try preview.refusals(of: plan) } catch {
       throw CommandFailure(error)
     }
   }
