@@ -9,8 +9,8 @@ enum EntityArgument {
 
   /// The thing that a text means: it is, or was once, in the map.
   ///
-  /// - Parameter indexes: The entries that the question is about; where a cell is named, another one that bore the name
-  ///   in that time may be meant.
+  /// - Parameter indexes: Between which the map is in question, from the one before its first change on; where a cell
+  ///   is named, another one that bore the name in that time may be meant.
   /// - Throws: `unknown` if the journal has no entry about it, `refused` if it may be several.
   static func entity(
     _ text: String, _ history: MapHistory, during indexes: ClosedRange<UInt64> = 0...UInt64.max
@@ -39,6 +39,18 @@ enum EntityArgument {
           + "'host:' or 'instance:' before it, or the cell's UUID.")
     }
     return entity
+  }
+
+  /// The cell that a name or UUID means.
+  ///
+  /// - Throws: As `entity`.
+  static func cell(
+    _ text: String, _ history: MapHistory, during indexes: ClosedRange<UInt64>
+  ) throws(CommandFailure) -> CellID {
+    guard case .cell(let id) = try entity("cell:" + text, history, during: indexes) else {
+      preconditionFailure("a cell was asked for")
+    }
+    return id
   }
 
   private static func split(_ text: String) -> (kind: EntityKey.Kind?, name: String) {
@@ -100,7 +112,7 @@ private struct NameBearer {
   var isNow: Bool { times.last.map { $0.to == nil } ?? false }
   var isOnce: Bool { !times.isEmpty }
 
-  /// It bore the name after one of some entries.
+  /// It bore the name after one of these entries.
   func bore(during indexes: ClosedRange<UInt64>) -> Bool {
     times.contains { span in
       span.from.index <= indexes.upperBound

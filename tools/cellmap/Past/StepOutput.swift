@@ -20,7 +20,11 @@ struct StepOutput {
     let history = try session.history()
     let range = try session.entries(in: PastRange(first ?? .index(1), last))
     var entities: Set<EntityKey> = []
-    for text in only { entities.insert(try EntityArgument.entity(text, history, during: range)) }
+    for text in only {
+      entities.insert(
+        try EntityArgument.entity(
+          text, history, during: range.lowerBound - 1...range.upperBound))
+    }
     let naming = CellNaming(history)
     var shown = 0
     try projections { () throws(ProjectionError) in
@@ -32,7 +36,8 @@ struct StepOutput {
       }
     }
     if !json, shown == 0 {
-      Console.print("No entry from \(range.lowerBound) to \(range.upperBound).")
+      Console.print(
+        "No entry from \(range.lowerBound) to \(range.upperBound) is about that.")
     }
     if !json || shown == 0 { AnswerPosition.say(history.head) }
   }

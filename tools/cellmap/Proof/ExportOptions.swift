@@ -30,36 +30,26 @@ struct ExportOptions: ParsableArguments {
   private var isAboutEverything: Bool { cell.isEmpty && host.isEmpty && instance.isEmpty }
 
   /// The words for the hidden half, with cells by their UUIDs.
+  ///
+  /// - Throws: `unknown` for a thing of which the journal has no entry at all.
   func words(_ session: StoreSession) throws(CommandFailure) -> [String] {
     var words: [String] = []
     // An age is told once, as the time that it is.
     if let from { words.append("--from=\(try PastWhen.moment(from, "--from"))") }
     if let to { words.append("--to=\(try PastWhen.moment(to, "--to"))") }
-    if !cell.isEmpty {
-      let history = try session.history()
-      // One that is gone, or has another name by now, is found under the name that it bore.
-      for text in cell {
-        guard case .cell(let id) = try EntityArgument.entity("cell:" + text, history) else {
-          continue
-        }
-        words.append("--cell=\(id)")
-      }
-    }
-    words += host.map { "--host=\($0)" } + instance.map { "--instance=\($0)" }
-    return words
-  }
-
-  /// - Throws: `unknown` for a thing of which the journal has no entry at all.
-  func checkKnown(_ session: StoreSession) throws(CommandFailure) {
-    guard !isAboutEverything else { return }
+    guard !isAboutEverything else { return words }
+    let indexes = try selection(in: session.journal).indexes
     let history = try session.history()
-    for text in host.map({ "host:\($0)" }) + instance.map({ "instance:\($0)" })
-      + cell.map({
-        "cell:\($0)"
-      })
-    {
+    for text in host.map({ "host:\($0)" }) + instance.map({ "instance:\($0)" }) {
       _ = try EntityArgument.entity(text, history)
     }
+    // A cell that is gone, or has another name by now, is found under the name that it bore.
+    for text in cell {
+      let id = try EntityArgument.cell(
+        text, history, during: indexes.lowerBound - 1...indexes.upperBound)
+      words.append("--cell=\(id)")
+    }
+    return words + host.map { "--host=\($0)" } + instance.map { "--instance=\($0)" }
   }
 
   /// The entries, in a journal that knows its head.

@@ -80,10 +80,12 @@ struct AuditBisectCommand: ParsableCommand {
     }
     if let cell { return try bisect(cell, from: start, to: end, history, session) }
     guard let asked else { return }
-    let question = try asked.question(history, PastMap(history, at: end.position), end)
+    let indexes = start.position.index...end.position.index
+    let view = try session.view(at: end, history)
+    let question = try asked.question(history, view, during: indexes)
     let parts = try checkedParts(of: question)
     let expected = try expect.map { text throws(CommandFailure) in
-      try Expectation(text, history)
+      try Expectation(text, history, during: indexes)
     }
     let change = try projections { () throws(ProjectionError) in
       try history.firstChange(
@@ -187,26 +189,26 @@ struct BisectQuestion {
   ///
   /// - Throws: `unknown` for what the journal never had.
   func question(
-    _ history: MapHistory, _ map: PastMap, _ end: PastPoint
+    _ history: MapHistory, _ view: PastReading, during indexes: ClosedRange<UInt64>
   ) throws -> PastQuestion {
+    func cell(_ text: String) throws(CommandFailure) -> CellID {
+      try EntityArgument.cell(text, history, during: indexes)
+    }
     switch command {
     case let route as RouteCommand:
       return .route(try Self.instance(route.instances[0], history))
     case let show as InstanceShowCommand:
       return .instance(try Self.instance(show.argument.instance, history))
-    case let show as CellShowCommand: return .cell(try Self.cell(show.cell, history))
-    case let list as HostListCommand:
-      return .hosts(in: try list.cell.map { try Self.cell($0, history) })
+    case let show as CellShowCommand: return .cell(try cell(show.cell))
+    case let list as HostListCommand: return .hosts(in: try list.cell.map { try cell($0) })
     case let list as InstanceListCommand:
       guard list.after == nil else {
         throw CommandFailure(.usage, "--after is for pages of a list: leave it out.")
       }
-      guard let cell = list.cell, cell != "none" else {
-        let view = PastReading(map: map, past: end)
+      guard let name = list.cell, name != "none" else {
         return .instances(try list.selection(view), isCounted: list.count)
       }
-      let place = InstanceSelection.Place.cell(try Self.cell(cell, history))
-      return .instances(try list.selection(in: place), isCounted: list.count)
+      return .instances(try list.selection(in: .cell(try cell(name))), isCounted: list.count)
     default: return .cells
     }
   }
@@ -218,13 +220,6 @@ struct BisectQuestion {
       throw CommandFailure(.usage, UUIDArgument.complaint(about: text))
     }
     _ = try EntityArgument.entity("instance:\(id)", history)
-    return id
-  }
-
-  private static func cell(_ text: String, _ history: MapHistory) throws(CommandFailure) -> CellID {
-    guard case .cell(let id) = try EntityArgument.entity("cell:" + text, history) else {
-      preconditionFailure("a cell was asked for")
-    }
     return id
   }
 }
@@ -260,13 +255,13 @@ private struct Expectation {
   private let value: String
 
   /// `PART=VALUE`; a cell is named by its name or UUID.
-  init(_ text: String, _ history: MapHistory) throws(CommandFailure) {
+  init(
+    _ text: String, _ history: MapHistory, during indexes: ClosedRange<UInt64>
+  ) throws(CommandFailure) {
     part = String(text.prefix { $0 != "=" })
     let value = String(text.dropFirst(part.count + 1))
-    if part == "cell", value != "null",
-      case .cell(let id) = try EntityArgument.entity("cell:" + value, history)
-    {
-      self.value = id.description
+    if part == "cell", value != "null" {
+      self.value = try EntityArgument.cell(value, history, during: indexes).description
     } else {
       self.value = value
     }

@@ -49,10 +49,8 @@ struct AuditDiffCommand: ParsableCommand {
     }
     var selection = DifferenceSelection(host: host, project: project)
     if let cell {
-      let indexes = first.position.index...second.position.index
-      guard case .cell(let id) = try EntityArgument.entity("cell:" + cell, history, during: indexes)
-      else { return }
-      selection.cell = id
+      selection.cell = try EntityArgument.cell(
+        cell, history, during: first.position.index...second.position.index)
     }
     let shown = difference.differences.filter { selection.holds($0) }
     if shown.isEmpty { try selection.checkKnown(to: history) }

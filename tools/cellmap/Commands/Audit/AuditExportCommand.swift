@@ -60,7 +60,6 @@ struct AuditExportCommand: ParsableCommand {
     } else if proofs {
       Console.note("cellmap: The store has no keys: the checkpoint is left out.")
     }
-    try entries.checkKnown(session)
     var arguments = ["export-worker", "--store", store.folder, "--file=\(file)"]
     arguments += try entries.words(session)
     if format == .cloudevents { arguments.append("--cloudevents") }

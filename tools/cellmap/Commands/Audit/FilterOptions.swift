@@ -38,13 +38,6 @@ struct FilterOptions: ParsableArguments {
     filter.correlation = correlation
     filter.request = request.flatMap { RequestID($0) }
     filter.kinds = Set(event.compactMap { Self.kind($0) })
-    if let cell {
-      if let id = CellID(cell) {
-        filter.cell = id
-      } else if case .cell(let id) = try EntityArgument.entity("cell:" + cell, session.history()) {
-        filter.cell = id
-      }
-    }
     try checkOrder()
     if let since {
       // Before the first entry there is nothing to leave out.
@@ -69,6 +62,13 @@ struct FilterOptions: ParsableArguments {
         .usage,
         "--since is later than --until: entry \(filter.after) comes after entry \(end). Give the earlier "
           + "one as --since.")
+    }
+    if let cell {
+      filter.cell =
+        if let id = CellID(cell) { id } else {
+          try EntityArgument.cell(
+            cell, session.history(), during: filter.after...(filter.through ?? .max))
+        }
     }
     return filter
   }
