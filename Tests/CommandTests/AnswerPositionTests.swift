@@ -4,6 +4,17 @@ import TestSupport
 import Testing
 
 @Suite(.waiting) struct AnswerPositionTests {
+  private let one = "\(instance(1))"
+  private let two = "\(instance(2))"
+
+  /// A store with instance 1 in alpha (entry 1:5) and instance 2 in beta (1:6).
+  private func makeMap(_ bed: CommandBed) throws {
+    try bed.makeStore()
+    for (id, cell) in [(one, "alpha"), (two, "beta")] {
+      try bed.done("instance", "map", id, "--cell", cell, "--project", "p", "--reason", "t")
+    }
+  }
+
   @Test
   func
     `each answer names its position, where standard output has no place for it on standard error`()
@@ -71,11 +82,7 @@ import Testing
 
   @Test func `a dry run of a revert names all that rules stand against`() throws {
     try withCommand { bed in
-      try bed.makeStore()
-      try bed.done(
-        "instance", "map", "\(instance(1))", "--cell", "alpha", "--project", "p", "--reason", "t")
-      try bed.done(
-        "instance", "map", "\(instance(2))", "--cell", "beta", "--project", "p", "--reason", "t")
+      try makeMap(bed)
       let ran = try bed.run("revert", "3..4", "--dry-run", "--json")
       let refused = try ran.objects.filter { $0["refused"] as? Bool == true }
       #expect(ran.status == 9 && refused.count == 2, "\(ran)")
@@ -83,26 +90,97 @@ import Testing
       #expect(try ran.objects.last?["refused"] as? Int == 2)
       let told = try bed.run("revert", "3..4", "--dry-run", "--limit", "1")
       #expect(
-        told.out.contains("And 1 more thing") && told.err.contains("2 things in all"), "\(told)")
+        told.out.contains("And 1 more thing") && told.err.contains("2 things in all."), "\(told)")
+      let done = try bed.run("revert", "3..4", "--reason", "t")
+      #expect(
+        done.status == 9 && done.err.contains("2 things in all ('--dry-run')."), "\(done)")
     }
   }
 
   @Test func `a past route that can't be revealed keeps no other from its answer`() throws {
     try withCommand { bed in
-      try bed.makeStore()
-      try bed.done(
-        "instance", "map", "\(instance(1))", "--cell", "alpha", "--project", "p", "--reason", "t")
-      try bed.done(
-        "instance", "map", "\(instance(2))", "--cell", "beta", "--project", "p", "--reason", "t")
+      try makeMap(bed)
       try bed.done("keys", "rotate", "alpha", "--reason", "t")
       try bed.done("keys", "shred", "alpha", "--reason", "t")
-      let ids = ["\(instance(1))", "\(instance(2))"]
-      let ran = try bed.run(["route"] + ids + ["--at", "1:6", "--reveal", "--json"])
+      let ran = try bed.run("route", one, two, "--at", "1:6", "--reveal", "--json")
       let answers = try ran.objects
       #expect(ran.status == 5 && answers.count == 2, "\(ran)")
       #expect((answers.first?["error"] as? String)?.contains("shredded") == true)
       #expect(answers.last?["error"] == nil)
       #expect((answers.last?["queue"] as? String)?.contains("nova:pw@beta") == true)
+    }
+  }
+
+  @Test func `past routes of which one can't be read are answered, and end with 4`() throws {
+    try withCommand { bed in
+      _ = try bed.makeCloud(instances: 600)
+      try bed.done("init")
+      try bed.done("adopt", "sqlite:///api.sqlite", "--reason", "t")
+      // What the history has is not read again to find entries.
+      try bed.done("replay", "--history")
+      let journal = URL(filePath: bed.path("store/journal.lmdb"))
+      var bytes = try Data(contentsOf: journal)
+      let id = instance(5).uuid
+      let places = bytes.ranges(
+        of: Data(
+          [id.high, id.low].flatMap { half in withUnsafeBytes(of: half.bigEndian) { Array($0) } }))
+      #expect(!places.isEmpty)
+      for place in places { bytes[place.lowerBound] ^= 1 }
+      try bytes.write(to: journal)
+      let ids = ["\(instance(5))", "\(instance(500))", "no UUID"]
+      let ran = try bed.run(["route"] + ids + ["--at", "1:600", "--json"])
+      let answers = try ran.objects
+      #expect(ran.status == 4 && answers.count == 3, "\(ran)")
+      #expect(
+        answers.map { $0["outcome"] as? String } == ["unreadable", "mapped", "not_a_uuid"])
+      #expect(answers.allSatisfy { $0["position"] as? String == "1:600" })
+      #expect(try bed.run("route", ids[0], "--at", "1:600").status == 4)
+      try bed.done("route", ids[1], "--at", "1:600")
+      let lines = " \(ids[1])\r\n\n\(ids[1])\n"
+      let listed = try bed.done("route", "-", "--at", "1:600", "--json", input: lines)
+      #expect(try listed.objects.map { $0["outcome"] as? String } == ["mapped", "mapped"])
+    }
+  }
+
+  @Test func `a route of what is no UUID names the position, as the others do`() throws {
+    try withCommand { bed in
+      try makeMap(bed)
+      for words in [["no UUID"], ["no UUID", one], [two, "no UUID"]] {
+        let ran = try bed.run(["route"] + words + ["--json"])
+        #expect(try ran.objects.map { $0["position"] as? String } == words.map { _ in "1:6" })
+      }
+    }
+  }
+
+  @Test func `a dry run names the position of the map that it looked at`() throws {
+    try withCommand { bed in
+      let api = try bed.makeCloud()
+      try api.execute(
+        "CREATE TABLE build_requests (id INTEGER NOT NULL PRIMARY KEY, instance_uuid VARCHAR(36))")
+      try bed.done("init")
+      try bed.done("adopt", "sqlite:///api.sqlite", "--reason", "t")
+      let used = try bed.run("keys", "shred", "alpha", "--dry-run")
+      #expect(used.status == 9 && used.err.contains("cell alpha"), "\(used)")
+      try bed.done("keys", "rotate", "alpha", "--reason", "t")
+      let position = try #require(
+        try bed.done("status", "--json").object["position"] as? String)
+      for words in [
+        ["adopt", "sqlite:///api.sqlite"], ["publish", "sqlite:///api.sqlite"], ["rebuild"],
+        ["host", "discover"], ["keys", "shred", "alpha"],
+      ] {
+        let told = try bed.run(words + ["--dry-run"])
+        #expect(
+          told.err.contains("cellmap: True at \(position).\n") && told.out.contains("A dry run"),
+          "\(words): \(told)")
+        let json = try bed.run(words + ["--dry-run", "--json"])
+        #expect(try json.object["position"] as? String == position, "\(words): \(json)")
+      }
+      // There is no map where the store of a trial goes again.
+      try bed.done("cell", "export", "cells", "--reveal")
+      let trial = ["--store", "none", "rebuild", "--cells", "cells", "--dry-run"]
+      let ran = try bed.run(trial)
+      #expect(ran.out.contains("A dry run") && !ran.err.contains("True at"), "\(ran)")
+      #expect(try bed.run(trial + ["--json"]).object["position"] is NSNull)
     }
   }
 }

@@ -69,7 +69,7 @@ struct AdoptCommand: ParsableCommand {
       options: options)
     let (plan, outcome) = try work(adoption, session)
     session.close()
-    report(plan, outcome, source, at: session.journal.head.position)
+    report(plan, outcome, source)
     if dryRun, let refusal = plan.refusal(pruning: prune) {
       throw CommandFailure(refusal, request: change.request)
     }
@@ -110,9 +110,9 @@ struct AdoptCommand: ParsableCommand {
   }
 
   private func report(
-    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase, at head: Position
+    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase
   ) {
-    if store.json { return Console.print(json(plan, outcome, source, at: head).line) }
+    if store.json { return Console.print(json(plan, outcome, source).line) }
     var table = Table("RECORDS", "ROWS", "NEW", "CHANGED", "AS IN THE MAP", "ONLY IN THE MAP")
     for (name, count) in [
       ("cells", plan.cells), ("hosts", plan.hosts), ("instances", plan.instances),
@@ -160,11 +160,12 @@ struct AdoptCommand: ParsableCommand {
       Console.say("Adopted \(source.publicForm). Position \(outcome.position).")
     } else {
       Console.print(dryRun ? "A dry run: nothing was written." : "Nothing to change.")
+      AnswerPosition.say(plan.position)
     }
   }
 
   private func json(
-    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase, at head: Position
+    _ plan: AdoptionPlan, _ outcome: Outcome?, _ source: NovaAPIDatabase
   ) -> JSONValue {
     func object(_ count: AdoptionPlan.Count) -> JSONValue {
       .object([
@@ -199,7 +200,7 @@ struct AdoptCommand: ParsableCommand {
             ($0.key.description, .text(CellNames.spoken($0.value)))
           })),
       "changed": .flag(outcome != nil), "repeated": .flag(false),
-      "position": .printed(outcome?.position ?? head),
+      "position": .printed(outcome?.position ?? plan.position),
       "entries": outcome?.entries.map {
         .list([.number($0.lowerBound), .number($0.upperBound)])
       } ?? .null,

@@ -99,7 +99,7 @@ struct HostDiscoverCommand: ParsableCommand {
     let names = Dictionary(
       uniqueKeysWithValues: try session.map().cells().map { ($0.id, $0.row.record.name) })
     func name(_ cell: CellID) -> String { names[cell]??.string ?? cell.description }
-    if store.json { return Console.print(json(discovery, outcome, at: session.journal.head).line) }
+    if store.json { return Console.print(json(discovery, outcome).line) }
     var table = Table("HOST", "CELL", "")
     for (host, cell) in discovery.new {
       table.add(host.string, name(cell), dryRun ? "would be mapped" : "mapped")
@@ -122,11 +122,12 @@ struct HostDiscoverCommand: ParsableCommand {
       Console.say("Mapped \(outcome.finished?.hosts ?? 0) hosts. Position \(outcome.position).")
     } else {
       Console.print(dryRun ? "A dry run: nothing was written." : "Nothing to change.")
+      AnswerPosition.say(discovery.basis)
     }
   }
 
   private func json(
-    _ discovery: HostDiscovery, _ outcome: Outcome?, at head: EventJournal.Head
+    _ discovery: HostDiscovery, _ outcome: Outcome?
   ) -> JSONValue {
     .object([
       "new": .list(
@@ -161,7 +162,7 @@ struct HostDiscoverCommand: ParsableCommand {
       "entries": outcome?.entries.map {
         .list([.number($0.lowerBound), .number($0.upperBound)])
       } ?? .null,
-      "position": .printed(outcome?.position ?? head.position),
+      "position": .printed(outcome?.position ?? discovery.basis),
       "request": .printed(change.request),
     ])
   }

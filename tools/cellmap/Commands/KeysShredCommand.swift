@@ -32,10 +32,12 @@ struct KeysShredCommand: ParsableCommand {
   func run() throws {
     if let shredding = try projectShredding() { return try shredding.run() }
     guard let what else { return }
-    let target = try ShredTarget(what, among: StoreKeys(of: store))
+    let all = try StoreKeys(of: store)
+    let target = try ShredTarget(what, among: all)
     if dryRun {
       if target.keys.isEmpty, let used = target.inUse { throw CommandFailure(used) }
-      return ShredOutput(target: target, outcome: nil, options: store).print(change)
+      return ShredOutput(target: target, outcome: nil, options: store, position: all.position)
+        .print(change)
     }
     let session = try StoreSession(store)
     guard !target.keys.isEmpty else {
@@ -53,8 +55,14 @@ struct KeysShredCommand: ParsableCommand {
       throw CommandFailure(error, request: change.request)
     }
     session.close()
-    ShredOutput(target: target, outcome: outcome, options: store, folder: session.files.keys)
-      .print(change)
+    print(target, outcome, session)
+  }
+
+  private func print(_ target: ShredTarget, _ outcome: Outcome, _ session: StoreSession) {
+    ShredOutput(
+      target: target, outcome: outcome, options: store, position: outcome.position,
+      folder: session.files.keys
+    ).print(change)
   }
 
   /// What is to be done if a project is meant; nil if not.
@@ -76,8 +84,7 @@ struct KeysShredCommand: ParsableCommand {
       .shredKeys(target.cell, named: target.named, []), change)
     session.close()
     if !outcome.isRepeated, let used = target.inUse { throw CommandFailure(used) }
-    ShredOutput(target: target, outcome: outcome, options: store, folder: session.files.keys)
-      .print(change)
+    print(target, outcome, session)
   }
 }
 

@@ -103,9 +103,10 @@ struct RebuildCommand: ParsableCommand {
     session.close()
     let output = RebuildOutput(
       plan: plan, outcome: outcome, cells: cells,
-      names: cells.names(beside: try session.map().names()), isDryRun: dryRun)
+      names: cells.names(beside: try session.map().names()), isDryRun: dryRun,
+      position: place.isThrownAway ? nil : outcome?.position ?? plan.position)
     if store.json {
-      Console.print(output.json(request: change.request, at: session.journal.head.position).line)
+      Console.print(output.json(request: change.request).line)
     } else {
       output.print()
     }

@@ -193,6 +193,7 @@ struct ReconcileCommand: ParsableCommand {
         try reconciliation.summary().foundAtFirst
       })
     let index = try session.caughtUpIndex()
+    let position = session.journal.head.position
     let builds = try openAPI()
     try failing { () throws(RebuildError) in
       try reconciliation.lookAgain(on: index, builds: builds, time: time) {
@@ -206,7 +207,7 @@ struct ReconcileCommand: ParsableCommand {
     session.close()
     let output = ReconcileOutput(
       report: report, mended: mended, names: try session.map().names(),
-      position: session.journal.head.position, request: change.request)
+      position: mended?.result?.outcome?.position ?? position, request: change.request)
     if store.json {
       try failing { () throws(RebuildError) in
         try reconciliation.forEachFinding { Console.print(output.json($0).line) }
@@ -270,28 +271,33 @@ struct ReconcileCommand: ParsableCommand {
   private func verify(
     _ ids: [InstanceID], _ reconciliation: MapReconciliation, _ session: StoreSession
   ) throws {
-    let index = try session.caughtUpIndex()
+    let (index, position) = try snapshot(session)
     let verified = try failing { () throws(RebuildError) in
       try reconciliation.verify(ids, on: index, time: time)
     }
     let report = try failing { () throws(RebuildError) in try reconciliation.summary() }
     let output = VerificationOutput(
-      verified: verified, report: report, names: try session.map().names(),
-      position: try Self.position(of: index))
+      verified: verified, report: report, names: try session.map().names(), position: position)
     output.print(json: store.json)
     session.close()
     if let status = output.status { throw ExitCode(status.rawValue) }
   }
 
-  private static func position(of index: IndexReader) throws(CommandFailure) -> Position {
-    try projections { () throws(ProjectionError) in try index.checkpoint().position }
+  /// The map as it is now, whatever comes while cells are asked.
+  private func snapshot(
+    _ session: StoreSession
+  ) throws(CommandFailure) -> (index: IndexReader, position: Position) {
+    let index = try session.caughtUpIndex()
+    return (
+      index, try projections { () throws(ProjectionError) in try index.beginSnapshot() }.position
+    )
   }
 
   private func listLost(
     _ name: String, _ reconciliation: MapReconciliation, _ session: StoreSession
   ) throws {
     let (cell, _) = try session.map().cell(named: name)
-    let index = try session.caughtUpIndex()
+    let (index, position) = try snapshot(session)
     let counts = try failing { () throws(RebuildError) in
       try reconciliation.forEachLost(in: cell, on: index, time: time) { item in
         if store.json {
@@ -307,7 +313,7 @@ struct ReconcileCommand: ParsableCommand {
         JSONValue.object([
           "cell": .printed(cell), "mapped": .number(counts.mapped), "lost": .number(counts.lost),
           "archived": .number(counts.archived), "complete": .flag(true),
-          "position": .printed(try Self.position(of: index)),
+          "position": .printed(position),
         ]).line)
     } else {
       if counts.lost == 0 {
@@ -317,7 +323,7 @@ struct ReconcileCommand: ParsableCommand {
           "The map has \(counts.mapped) instances in the cell; \(counts.lost) of them the cell doesn't know."
         )
       }
-      AnswerPosition.say(try Self.position(of: index))
+      AnswerPosition.say(position)
     }
     if counts.lost > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
   }

@@ -58,8 +58,8 @@ struct RouteCommand: ParsableCommand {
       session, at: session.point(at: moment), base, reveal: reveal, json: store.json)
     let isStream = instances == ["-"]
     if isStream {
-      while let line = readLine() {
-        if !line.allSatisfy(\.isWhitespace) { try routes.answer(line) }
+      while let line = try StandardInput.line() {
+        if let text = Self.question(line) { try routes.answer(text) }
       }
     } else {
       for text in instances { try routes.answer(text) }
@@ -74,12 +74,16 @@ struct RouteCommand: ParsableCommand {
     while true {
       let lines = try StandardInput.lines(limit: RouteCommand.batch)
       if lines.isEmpty { return }
-      // What isn't UTF-8 is no UUID either.
-      let questions = lines.map { line in
-        String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-      }.filter { !$0.isEmpty }
+      let questions = lines.compactMap { Self.question($0) }
       if !questions.isEmpty { try answer(questions, asking, printer) }
     }
+  }
+
+  /// What a line of standard input asks for; nil for a blank one. What isn't UTF-8 is no UUID either.
+  private static func question(_ line: [UInt8]) -> String? {
+    let text = String(decoding: line, as: UTF8.self).trimmingCharacters(
+      in: .whitespacesAndNewlines)
+    return text.isEmpty ? nil : text
   }
 
   /// Answers in the order of the questions, malformed ones among them.
@@ -88,13 +92,14 @@ struct RouteCommand: ParsableCommand {
   ) throws {
     let ids = texts.map { InstanceID($0) }
     let deadline = Duration.milliseconds(deadline)
-    let (routes, router) = try asking.answer { router throws(RouterError) in
-      try router.routes(for: ids.compactMap(\.self), until: .now + deadline)
+    let ((position, routes), router) = try asking.answer { router throws(RouterError) in
+      let position = try router.position()
+      return (position, try router.routes(for: ids.compactMap(\.self), until: .now + deadline))
     }
     var next = routes.makeIterator()
     for (text, id) in zip(texts, ids) {
       if id == nil {
-        printer.refuse(text)
+        printer.refuse(text, at: position)
       } else if let route = next.next() {
         try printer.print(route, from: router)
       }

@@ -22,7 +22,8 @@ enum ArchiveOutput {
     }
     if answer["dry_run"] == .flag(true) {
       return Console.say(
-        "A dry run: would archive the \(answer.shown("entries")) entries \(first) to \(last).")
+        "A dry run: would archive the \(answer.shown("entries")) entries \(first) to \(last). "
+          + "Position \(answer.shown("position")).")
     }
     Console.say(
       "Archived the \(answer.shown("entries")) entries \(first) to \(last) into "

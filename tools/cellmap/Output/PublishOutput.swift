@@ -73,6 +73,7 @@ struct PublishOutput {
       Console.print("Passed over \(plan.markers) of Nova's own marker rows, which map nothing.")
     }
     conclude()
+    if outcome == nil { AnswerPosition.say(plan.position) }
   }
 
   private func conclude() {

@@ -10,6 +10,8 @@ struct RebuildOutput {
   let cells: RebuildCells
   let names: [CellID: String]
   let isDryRun: Bool
+  /// nil for a trial without a store.
+  let position: Position?
 
   private func name(_ cell: CellID) -> String { names[cell] ?? cell.description }
 
@@ -53,6 +55,7 @@ struct RebuildOutput {
       }
     } else if isDryRun {
       Console.print("A dry run: the map is as it was.")
+      if let position { AnswerPosition.say(position) }
     }
   }
 
@@ -164,7 +167,7 @@ struct RebuildOutput {
 
   // MARK: JSON
 
-  func json(request: RequestID, at head: Position) -> JSONValue {
+  func json(request: RequestID) -> JSONValue {
     func object(_ count: RebuildPlan.Count) -> JSONValue {
       .object([
         "new": .number(count.added), "changed": .number(count.changed),
@@ -209,7 +212,7 @@ struct RebuildOutput {
       "entries": outcome?.entries.map {
         .list([.number($0.lowerBound), .number($0.upperBound)])
       } ?? .null,
-      "position": .printed(outcome?.position ?? head), "request": .printed(request),
+      "position": .printed(position), "request": .printed(request),
     ])
   }
 

@@ -45,11 +45,12 @@ final class RouteOutput {
   }
 
   /// A question that names no instance.
-  func refuse(_ text: String) {
+  func refuse(_ text: String, at position: Position) {
     let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
     show(
       Answer(
-        fields: ["instance": .text(shown)], outcome: "not_a_uuid", state: nil,
+        fields: ["instance": .text(shown), "position": .printed(position)],
+        outcome: "not_a_uuid", state: nil,
         error: (.usage, UUIDArgument.complaint(about: text))))
   }
 

@@ -7,6 +7,8 @@ struct ShredOutput {
   /// nil for a dry run.
   let outcome: Outcome?
   let options: StoreOptions
+  /// The last entry that was read.
+  let position: Position
   var folder: String?
 
   private var keys: [KeyID] { target.keys.map(\.id) }
@@ -21,13 +23,15 @@ struct ShredOutput {
     guard let outcome else {
       if options.json {
         json["changed"] = .flag(false)
+        json["position"] = .printed(position)
         return Console.print(JSONValue.object(json).line)
       }
-      return Console.say(
+      Console.say(
         keys.isEmpty
           ? "Nothing to shred: the key is shredded already."
           : "A dry run: would destroy \(ids) of cell \(target.label), by which addresses in "
             + "\(entries) entries are sealed.")
+      return AnswerPosition.say(position)
     }
     let copies = KeptCopies(of: keys, in: folder)
     json["copies"] = copies.json

@@ -110,13 +110,15 @@ struct ProjectShredding {
     guard let outcome else {
       if store.json {
         json["changed"] = .flag(false)
+        json["position"] = .printed(session.journal.head.position)
         return Console.print(JSONValue.object(json).line)
       }
-      return Console.say(
+      Console.say(
         key.map {
           "A dry run: would destroy \($0); whose \(found) of the map are could not be read any more."
         }
           ?? "Nothing to shred: the key is shredded already.")
+      return AnswerPosition.say(session.journal.head.position)
     }
     let copies = key.map { KeptCopies(of: [$0], in: session.files.keys) }
     json["copies"] = copies?.json ?? .list([])

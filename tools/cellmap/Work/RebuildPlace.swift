@@ -11,6 +11,8 @@ struct RebuildPlace {
   let takesCells: Bool
   let authorship: Authorship
   private let scratch: String?
+  /// The store goes again, and no position of it means anything.
+  var isThrownAway: Bool { scratch != nil }
 
   init(
     _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,

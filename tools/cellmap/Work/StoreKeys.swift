@@ -44,6 +44,7 @@ struct StoreKeys {
   private let isWithoutKeys: Bool
 
   init(of store: StoreOptions) throws(CommandFailure) {
+    CellNames.options = store
     let answer = try ChildWork.answer(to: ["keys-worker", "--store", store.folder])
     guard case .list(let list)? = answer["keys"],
       let position = answer["position"]?.string.flatMap({ Position($0) })
