@@ -12,7 +12,7 @@ struct RevertCommand: ParsableCommand {
       before FROM; nothing is taken out of the journal. It is refused (9) for things that a later \
       entry changed, each named with that entry, and where a rule stands against it; then nothing is \
       done. What was found out or noted stays: sightings, evidence, probes, scans, epochs. A revert can \
-      itself be reverted. --dry-run shows what would be done.
+      itself be reverted. --dry-run shows what would be done, and all that stands against it.
 
         cellmap revert 1:120..1:188 --dry-run
         cellmap revert 1:120..1:188 --reason 'remapped by mistake, CHG-9'
