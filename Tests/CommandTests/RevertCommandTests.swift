@@ -1,5 +1,7 @@
 import Foundation
 import Journal
+import Projections
+import Registry
 import TestSupport
 import Testing
 
@@ -66,6 +68,7 @@ import Testing
       #expect(refused["instance"] as? String == two && refused["changed_by"] as? String == "1:10")
       let ran = try bed.run("revert", "7..8", "--reason", "undo")
       #expect(ran.status == 9 && ran.err.contains(two) && ran.err.contains("1:10"), "\(ran)")
+      #expect(ran.err.hasSuffix("Nothing was done.\n"), "\(ran)")
       #expect(try bed.done("status", "--json").object["position"] as? String == "1:10")
       try bed.done("revert", "7", "--reason", "the one alone")
       #expect(try route(bed, one)["cell_name"] as? String == "alpha")
@@ -122,13 +125,71 @@ import Testing
       let adopted = try bed.done("adopt", "sqlite:///api.sqlite", "--reason", "t", "--json").object
       let last = try #require((adopted["entries"] as? [Int])?.last)
       try bed.done("host", "add", "another", "--cell", "alpha", "--reason", "t")
-      let ran = try bed.run("revert", "3..\(last)", "--reason", "undo")
+      let request = "\(UUID128.random())"
+      let words = ["revert", "3..\(last)", "--reason", "undo", "--request-id", request]
+      let ran = try bed.run(words)
       #expect(ran.status == 9 && ran.err.contains("alpha has 1 hosts"), "\(ran)")
+      #expect(ran.err.hasSuffix("Nothing was done.\n"), "\(ran)")
       #expect(
         try bed.done("status", "--json").object["position"] as? String == "1:\(last + 1)")
+      // The same where the host had come between two commits.
+      let position = try commitHalf(of: 3...UInt64(last), bed, request)
+      let half = try bed.run(words)
+      #expect(half.status == 9 && half.err.contains("alpha has 1 hosts"), "\(half)")
+      #expect(!half.err.contains("othing was done"), "\(half)")
+      #expect(
+        half.err.contains(
+          "Undone already: 10003 things, up to \(position). When that is mended, give the same command "
+            + "again with '--request-id \(request)'."), "\(half)")
       try bed.done("host", "remove", "another", "--force", "--reason", "t")
-      try bed.done("revert", "3..\(last)", "--reason", "undo")
+      try damageIndex(bed)
+      let done = try bed.done(words)
+      #expect(done.err.contains("Making it again now."), "\(done)")
       #expect(try bed.done("instance", "list", "--count").out == "0\n")
+      #expect(try bed.done(words).out.contains("Done before"))
+    }
+  }
+
+  /// Undoes what became of cell0, the hosts and the first instances, as the command does under the request;
+  /// gives the last entry.
+  private func commitHalf(
+    of indexes: ClosedRange<UInt64>, _ bed: CommandBed, _ request: String
+  ) throws -> Position {
+    let journal = try EventJournal.open(bed.path("store"))
+    let index = IndexGenerations(folder: bed.path("store"))
+    let map = LiveMap(over: try index.open(store: journal.store).reader)
+    _ = try map.readHead(of: journal)
+    let plan = try #require(try ReversalPlan(of: indexes, MapHistory(of: journal), map: map))
+    let registry = MapRegistry(
+      journal: journal, lock: journal.lock, command: "test", index: index,
+      keys: try KeyRing.open(of: journal))
+    let author = Authorship(actor: "a", program: "t", reason: "undo", observedAt: .now)
+    for (reversal, chunk) in plan.commands().prefix(3) {
+      var command = Command(
+        .revert(reversal), by: author, request: try #require(RequestID(request)))
+      command.bulk = BulkMark(title: plan.title, chunk: chunk)
+      _ = try registry.submit(command)
+    }
+    try registry.close()
+    return journal.head.position
+  }
+
+  /// Makes all instances of the index other ones than their checksums say.
+  private func damageIndex(_ bed: CommandBed) throws {
+    let name = try #require(try bed.done("status", "--json").object["index"] as? String)
+    try SQLiteConnection(path: bed.path("store/\(name)"), mode: .readWrite)
+      .execute("UPDATE instance SET nova_number = 4711")
+  }
+
+  @Test func `a damaged index is made again first`() throws {
+    try withCommand { bed in
+      try makePast(bed)
+      for end in [["--dry-run"], ["--reason", "t"]] {
+        try damageIndex(bed)
+        let done = try bed.done(["revert", "7..9"] + end)
+        #expect(done.err.contains("Making it again now."), "\(done)")
+      }
+      #expect(try route(bed, one)["cell_name"] as? String == "alpha")
     }
   }
 

@@ -100,9 +100,9 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
           + "Look at it and decide again."
     case .changedSince(let entity, let entry, let undone):
       "\(NameRules.visible(entity)) was changed by entry \(entry), after \(undone). Undo that first, or "
-        + "take fewer entries; nothing was done."
+        + "take fewer entries."
     case .cantRevert(let entity, let why):
-      "\(NameRules.visible(entity)) can't become again what it was; nothing was done. \(why)"
+      "\(NameRules.visible(entity)) can't become again what it was. \(why)"
     case .notAPosition(let given, nil, let head):
       "The position \(given) is not one of this store, whose journal ends at \(head). "
         + "Read again, and decide on what you find."

@@ -11,7 +11,8 @@ struct RevertCommand: ParsableCommand {
       What the entries from FROM to TO changed of cells, hosts and instances becomes again what it was \
       before FROM; nothing is taken out of the journal. It is refused (9) for things that a later \
       entry changed, each named with that entry, and where a rule stands against it; then nothing is \
-      done. What was found out or noted stays: sightings, evidence, probes, scans, epochs. A revert can \
+      done. More than \(ReversalPlan.thingsOfOneCommit) things take several commits: what is changed \
+      between them can stop it half-way, and the message says how much is undone already. What was found out or noted stays: sightings, evidence, probes, scans, epochs. A revert can \
       itself be reverted. --dry-run shows what would be done, and all that stands against it.
 
         cellmap revert 1:120..1:188 --dry-run
@@ -25,7 +26,7 @@ struct RevertCommand: ParsableCommand {
       valueName: "from..to"))
   var range: String
   @Flag(help: "Shows what would be done; the map stays as it is.") var dryRun = false
-  @Option(help: "How many instances are shown to people; 0 for all.") var limit = 100
+  @Option(help: "How many things are shown to people; 0 for all.") var limit = 100
 
   func validate() throws {
     guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
@@ -42,16 +43,21 @@ struct RevertCommand: ParsableCommand {
     if !dryRun, let answer = try earlierAnswer(plan, session) {
       return report(answer, plan, try ReversalCounts(of: answer, plan, session, change.request))
     }
-    // Ahead of the first of several commits, too: nothing is done if one of them would be refused.
-    let refusals = try refusals(of: plan, map, session)
     if dryRun {
+      let refusals = try refusals(of: plan, map, session)
       RevertOutput(plan, refusals, naming: CellNaming(history), json: store.json)
         .print(limit: limit)
+      try refuseChanged(plan)
+      return try refuse(refusals)
     }
-    try refuseChanged(plan)
-    try refuse(refusals)
-    if dryRun { return }
-    let outcome = try carryOut(plan, session)
+    let outcome: Outcome
+    do throws(CommandFailure) {
+      try refuseChanged(plan)
+      outcome = try carryOut(plan, map, session)
+    } catch {
+      guard error.status == .refused else { throw error }
+      throw CommandFailure(.refused, "\(error.message) \(try whatIsDone(of: plan, session))")
+    }
     // Somebody else may have carried the same request out meanwhile.
     let counts =
       outcome.isRepeated
@@ -93,7 +99,7 @@ struct RevertCommand: ParsableCommand {
     let more = plan.refused.count > 5 ? " and \(plan.refused.count - 5) more ('--dry-run')" : ""
     throw CommandFailure(
       .refused,
-      "Changed since \(plan.last): \(named.joined(separator: ", "))\(more). Nothing was done. "
+      "Changed since \(plan.last): \(named.joined(separator: ", "))\(more). "
         + "Undo \(first.entry) first, or take fewer entries.")
   }
 
@@ -107,22 +113,45 @@ struct RevertCommand: ParsableCommand {
   }
 
   /// The rules that stand against it, thing by thing, asked without writing.
+  ///
+  /// - Parameter mends: A damaged index is made again first.
   private func refusals(
-    of plan: ReversalPlan, _ map: MapReading, _ session: StoreSession
+    of plan: ReversalPlan, _ map: MapReading, _ session: StoreSession, mends: Bool = true
   ) throws(CommandFailure) -> [Refusal] {
     let preview = ChangePreview(
       map: map.map, head: map.head.index, keys: try session.keysForReading())
     do throws(RegistryError) { return try preview.refusals(of: plan) } catch {
-      throw CommandFailure(error)
+      guard mends, case .index(.damaged(let path, let what)) = error else {
+        throw CommandFailure(error)
+      }
+      try session.replaceDamagedIndex(.damaged(path: path, what: what))
+      return try refusals(of: plan, session.map(), session, mends: false)
     }
   }
 
-  private func carryOut(
-    _ plan: ReversalPlan, _ session: StoreSession
-  ) throws(CommandFailure) -> Outcome {
-    guard plan.isBulk() else {
-      return try session.submit(.revert(plan.commands()[0].reversal), change)
+  /// How far a command came that is refused.
+  private func whatIsDone(
+    of plan: ReversalPlan, _ session: StoreSession
+  ) throws(CommandFailure) -> String {
+    let map = try session.map().map
+    let done = try projections { () throws(ProjectionError) in
+      try map.request(change.request).map { row throws(ProjectionError) in
+        (entries: row.first...row.last, last: try map.position(of: row.last))
+      }
     }
+    guard plan.isBulk(), let (entries, last) = done, let last else { return "Nothing was done." }
+    let counts = try ReversalCounts(of: entries, plan, session, change.request)
+    return
+      "Undone already: \(counted(counts.things, "thing")), up to \(last). When that is mended, "
+      + "give the same command again with '--request-id \(change.request)'."
+  }
+
+  private func carryOut(
+    _ plan: ReversalPlan, _ map: MapReading, _ session: StoreSession
+  ) throws(CommandFailure) -> Outcome {
+    guard plan.isBulk() else { return try carryOutAtOnce(plan, session) }
+    // Ahead of the first of several commits: nothing is done if one of them would be refused.
+    try refuse(refusals(of: plan, map, session))
     let registry = try session.writer()
     func submit(_ made: Change, _ chunk: KeyRange?) throws(CommandFailure) -> Outcome {
       var command = change.command(made)
@@ -143,6 +172,20 @@ struct RevertCommand: ParsableCommand {
     }
     Console.endProgress()
     return try submit(.finishRequest(counts), nil)
+  }
+
+  /// In one commit, which is done as a whole or not at all.
+  private func carryOutAtOnce(
+    _ plan: ReversalPlan, _ session: StoreSession
+  ) throws(CommandFailure) -> Outcome {
+    do throws(CommandFailure) {
+      return try session.submit(.revert(plan.commands()[0].reversal), change)
+    } catch {
+      guard error.status == .refused else { throw error }
+      // The commit was refused for the first thing; how many there are is worth a word.
+      try refuse(refusals(of: plan, session.map(), session))
+      throw error
+    }
   }
 
   private func report(_ outcome: Outcome, _ plan: ReversalPlan, _ counts: ReversalCounts) {
@@ -168,13 +211,21 @@ private struct ReversalCounts {
     asBefore = UInt64(plan.asBefore)
   }
 
-  /// Those of an answer that was given before: its entries tell them, whatever was changed since.
+  /// Those of an answer that was given before.
   init(
     of answer: Outcome, _ plan: ReversalPlan, _ session: StoreSession, _ request: RequestID
   ) throws(CommandFailure) {
     guard let entries = answer.entries else {
       preconditionFailure("an answer that was given before has entries")
     }
+    try self.init(of: entries, plan, session, request)
+  }
+
+  /// Those of a request's entries, which tell them, whatever was changed since.
+  init(
+    of entries: ClosedRange<UInt64>, _ plan: ReversalPlan, _ session: StoreSession,
+    _ request: RequestID
+  ) throws(CommandFailure) {
     var filter = EntryFilter()
     filter.request = request
     (filter.after, filter.through) = (entries.lowerBound - 1, entries.upperBound)
