@@ -7,6 +7,7 @@ public import Projections
 public final class ChangePreview {
   private let map: LiveMap
   private let rules: Rulebook<LiveMap>
+  private var contents: CellContents
   private var nextIndex: UInt64
 
   /// - Parameters:
@@ -14,6 +15,7 @@ public final class ChangePreview {
   ///   - head: The last entry in it.
   public init(map: LiveMap, head: UInt64, keys: KeyRing) {
     self.map = map
+    contents = CellContents(of: map)
     rules = Rulebook(
       map: map, sealer: PreviewSealer(keys: keys),
       owners: OwnerRules(keys: keys.owners, makesKeys: false))
@@ -58,7 +60,7 @@ public final class ChangePreview {
     for (reversal, _) in plan.commands(size: size) {
       do throws(RegistryError) {
         try rules.revert(
-          reversal, counts: { (cell) throws(RegistryError) in try map.contentCounts(of: cell) },
+          reversal, counts: { (cell) throws(RegistryError) in try contents.counts(of: cell) },
           lacking: &lacking, refuse: { refusals.append($0) },
           accept: { (events) throws(RegistryError) in try take(events) })
       } catch .refused(let refusal) {
@@ -87,6 +89,7 @@ public final class ChangePreview {
         position: Position(epoch: 1, index: nextIndex), request: RequestMark(id: .none),
         event: event)
       do throws(ProjectionError) { try map.apply(change) } catch { throw .index(error) }
+      contents.note(event)
       nextIndex += 1
     }
   }

@@ -69,11 +69,12 @@ struct GroupSession {
       try self.finding(about: cell, in: map, after: head, of: journal)
     }
     var changed: UInt64 = 0
+    var contents = CellContents(of: map)
     let leftBefore = rules.owners.left
     let overtaken = try rules.decide(
       command, after: earlier, positions: positions, finding: finding
     ) { (cell) throws(RegistryError) in
-      try map.contentCounts(of: cell)
+      try contents.counts(of: cell)
     } accept: { (events, evidence) throws(RegistryError) in
       drafts.reserveCapacity(draftCount + command.change.pieceCount)
       changed += 1
@@ -83,6 +84,7 @@ struct GroupSession {
           position: Position(epoch: event.openedEpoch ?? head.epoch, index: index),
           request: request, event: event)
         do throws(ProjectionError) { try map.apply(change) } catch { throw .index(error) }
+        contents.note(event)
         drafts.append(
           EntryDraft(
             event: event, authorship: command.authorship, request: request, evidence: evidence))

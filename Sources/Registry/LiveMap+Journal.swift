@@ -45,31 +45,6 @@ extension LiveMap {
   }
 }
 
-extension LiveMap {
-  /// How many hosts and instances the map has in a cell, with what a command has done so far.
-  ///
-  /// Looks at each entry that the index has not reached.
-  func contentCounts(
-    of cell: CellID
-  ) throws(RegistryError) -> (hosts: UInt64, instances: UInt64) {
-    let indexed = try index.contentCounts(of: cell)
-    var (hosts, instances) = (Int(indexed.hosts), Int(indexed.instances))
-    do throws(ProjectionError) {
-      for (name, row) in overlay.changedHosts {
-        if try index.host(name)?.record.cell == cell { hosts -= 1 }
-        if row?.record.cell == cell { hosts += 1 }
-      }
-      for (id, row) in overlay.changedInstances {
-        if try index.instance(id)?.record.cell == cell { instances -= 1 }
-        if row?.record.cell == cell { instances += 1 }
-      }
-    } catch {
-      throw .index(error)
-    }
-    return (UInt64(max(0, hosts)), UInt64(max(0, instances)))
-  }
-}
-
 extension IndexReader {
   /// How many hosts and instances the index has in a cell.
   func contentCounts(

@@ -4,6 +4,24 @@ import Registry
 import Testing
 
 @Suite struct MappingRulesTests {
+  @Test func `what cells hold is counted anew behind each thing that one command changes`() throws {
+    try withStore { store in
+      for number in 1...3 as ClosedRange<UInt64> { try store.addCell(.number(number)) }
+      try store.submit(.mapHost("host", to: .number(2)))
+      try store.map(.number(9), to: .number(3))
+      try store.take(
+        .cell(.number(1), nil), .host("host", nil), .cell(.number(2), nil),
+        .instance(.number(9), nil), .cell(.number(3), nil))
+      #expect(try store.caughtUpIndex().allCells().keys.sorted() == [.cell0])
+      for number in 1...2 as ClosedRange<UInt64> { try store.addCell(.number(number)) }
+      expectRefusal(.cellNotEmpty(.number(1), hosts: 1, instances: 0)) {
+        try store.take(
+          .cell(.number(2), nil), .host("host", HostRecord(cell: .number(1))),
+          .cell(.number(1), nil))
+      }
+    }
+  }
+
   @Test func `refuses a host name of another cell, and says which`() throws {
     try withStore { store in
       try store.addCell(.number(1))
