@@ -111,6 +111,29 @@ import Testing
     }
   }
 
+  @Test func `of a damaged key the past route is masked, and the end is 4`() throws {
+    try withCommand { bed in
+      try makeMap(bed)
+      let id = try #require(
+        try bed.done("keys", "list", "--json").objects.first {
+          $0["cell_name"] as? String == "alpha"
+        }?[
+          "key"] as? String)
+      let key = URL(filePath: bed.path("store/keys/data-\(id)"))
+      var bytes = try Data(contentsOf: key)
+      bytes[80] ^= 1
+      try bytes.write(to: key)
+      let words = ["route", one, two, "--at", "1:6", "--json"]
+      let ran = try bed.run(words + ["--reveal"])
+      let answers = try ran.objects
+      #expect(ran.status == 4 && answers.map { $0["outcome"] as? String } == ["mapped", "mapped"])
+      #expect((answers.first?["error"] as? String)?.contains("does not open") == true, "\(ran)")
+      #expect((answers.first?["queue"] as? String)?.contains("nova:pw@") == false, "\(ran)")
+      #expect((answers.last?["queue"] as? String)?.contains("nova:pw@beta") == true, "\(ran)")
+      try bed.done(words)
+    }
+  }
+
   @Test func `past routes of which one can't be read are answered, and end with 4`() throws {
     try withCommand { bed in
       _ = try bed.makeCloud(instances: 600)
@@ -148,6 +171,8 @@ import Testing
       for words in [["no UUID"], ["no UUID", one], [two, "no UUID"]] {
         let ran = try bed.run(["route"] + words + ["--json"])
         #expect(try ran.objects.map { $0["position"] as? String } == words.map { _ in "1:6" })
+        let told = try bed.run(["route"] + words).err
+        #expect(told.hasSuffix("cellmap: True at 1:6.\n"), "\(told)")
       }
     }
   }

@@ -59,10 +59,10 @@ struct RouteCommand: ParsableCommand {
     let isStream = instances == ["-"]
     if isStream {
       while let line = try StandardInput.line() {
-        if let text = Self.question(line) { try routes.answer(text) }
+        if let text = Self.question(line) { routes.answer(text) }
       }
     } else {
-      for text in instances { try routes.answer(text) }
+      for text in instances { routes.answer(text) }
     }
     routes.end()
     if let status = routes.status(isBatch: instances.count > 1 || isStream) {

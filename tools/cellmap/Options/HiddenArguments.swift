@@ -61,6 +61,11 @@ struct HiddenArguments {
     text.contains("://") || text.contains("@") && text.contains(":")
   }
 
+  /// The beginning of an argument, or a mark where it might be an address.
+  static func shown(_ text: String) -> String {
+    looksLikeAddress(text) ? "…" : String(text.prefix(80))
+  }
+
   private func replacing(in message: String, where isHidden: (String) -> Bool) -> String {
     var pieces: [String] = []
     for argument in arguments {

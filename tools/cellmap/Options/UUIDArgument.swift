@@ -2,7 +2,7 @@
 enum UUIDArgument {
   /// - Parameter what: The argument, if it isn't the instance itself: `--after`.
   static func complaint(about text: String, _ what: String = "") -> String {
-    let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
+    let shown = HiddenArguments.shown(text)
     let prefix = what.isEmpty ? "" : what + " "
     guard text.count == 32, text.allSatisfy(\.isHexDigit) else {
       return "\(prefix)\(shown) is not a UUID of 36 characters. Write it as 8-4-4-4-12 digits."

@@ -46,10 +46,10 @@ final class RouteOutput {
 
   /// A question that names no instance.
   func refuse(_ text: String, at position: Position) {
-    let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
+    positions = positions ?? (position, position)
     show(
       Answer(
-        fields: ["instance": .text(shown), "position": .printed(position)],
+        fields: ["instance": .text(HiddenArguments.shown(text)), "position": .printed(position)],
         outcome: "not_a_uuid", state: nil,
         error: (.usage, UUIDArgument.complaint(about: text))))
   }

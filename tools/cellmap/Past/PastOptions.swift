@@ -97,7 +97,7 @@ enum PastWhen {
     asking forms: String =
       "Give an entry (42 or 1:42), a time (2026-01-31T14:03:00Z), or \(ages)."
   ) -> String {
-    let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
+    let shown = HiddenArguments.shown(text)
     if isNegative(text) {
       return "'\(shown)' lies ahead: an age counts back from now, without a sign. \(forms)"
     }

@@ -25,11 +25,10 @@ final class PastRoutes {
     map = try session.view(at: point, session.history())
   }
 
-  func answer(_ text: String) throws(CommandFailure) {
+  func answer(_ text: String) {
     guard let id = InstanceID(text) else {
-      let shown = HiddenArguments.looksLikeAddress(text) ? "…" : String(text.prefix(80))
       return show(
-        ["instance": .text(shown)], outcome: "not_a_uuid", state: nil,
+        ["instance": .text(HiddenArguments.shown(text))], outcome: "not_a_uuid", state: nil,
         error: CommandFailure(.usage, UUIDArgument.complaint(about: text)))
     }
     do throws(CommandFailure) { try answer(id) } catch {
@@ -117,14 +116,14 @@ final class PastRoutes {
       fields.text("database"), fields.text("queue"), fields.text("last_known_host"), state)
   }
 
-  /// Prints what people read, once all answers are known: an error leaves standard output empty.
+  /// Prints what people read, once all answers are known.
   func end() {
     guard !json else { return }
     map.announce()
     table.print(empty: "Nothing was asked.")
   }
 
-  /// The exit code: that of the one question, or 5 if some of many failed; 4 if it is the journal that did.
+  /// The exit code: that of the one question, or 5 if some of many failed; 4 if the journal or the keys are damaged.
   func status(isBatch: Bool) -> ExitStatus? {
     guard isBatch, let worst, worst != .integrity else { return worst }
     return .partial
