@@ -152,7 +152,8 @@ import Testing
       let plan = try store.plan(undoing: removed.position.index...free)
       expectRefusal(
         .cantRevert(
-          .cell(.number(1)), why: Refusal.cellNameTaken("one", by: .number(2)).description)
+          .cell(.number(1)),
+          why: "The name one is that of cell \(CellID.number(2)). Rename that cell first.")
       ) { try store.submit(.revert(plan.commands()[0].reversal)) }
       // A cell that is used can't go again.
       let added = before
@@ -187,7 +188,8 @@ import Testing
       let plan = try store.plan(undoing: start...end)
       #expect(plan.commands(size: size).count == (size == 2 ? 5 : 1))
       let taken = Refusal.cantRevert(
-        .cell(cell), why: Refusal.cellNameTaken("one", by: .number(2)).description)
+        .cell(cell),
+        why: "The name one is that of cell \(CellID.number(2)). Rename that cell first.")
       #expect(try store.refusals(of: plan, size: size) == [taken])
       // What was changed after the plan was made refuses its commit, beside what was found before.
       let later = try store.map(.number(3), to: .number(2)).position.index

@@ -175,7 +175,12 @@ extension Reversal.Item {
 extension Refusal {
   /// The rule in words, with a next step that a revert has.
   fileprivate var whyNotReverted: String {
-    guard case .cellNotEmpty(let id, let hosts, let instances) = self else { return description }
-    return "Cell \(id) has \(hosts) hosts and \(instances) instance mappings. Move them first."
+    switch self {
+    case .cellNotEmpty(let id, let hosts, let instances):
+      "Cell \(id) has \(hosts) hosts and \(instances) instance mappings. Move them first."
+    case .cellNameTaken(let name, let id):
+      "The name \(NameRules.visible(name)) is that of cell \(id). Rename that cell first."
+    default: description
+    }
   }
 }
