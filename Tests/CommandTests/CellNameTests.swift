@@ -47,8 +47,8 @@ import Testing
         ["audit", "bisect", "5..", "--", "cell", "show", "alpha"],
         ["audit", "who", "--cell", "alpha", "--since", "6"],
         ["audit", "stats", "--cell", "alpha", "--until", "3"],
-        ["audit", "export", "all", "--cell", "alpha", "--from", "7"],
-        ["replay", "--follow", "--only", "cell:alpha"],
+        ["audit", "export", "all", "--cell", "alpha", "--cell", "alpha", "--from", "7"],
+        ["replay", "--follow", "--only", "cell:alpha", "alpha"],
         // The entry that takes the name away is about that cell.
         ["replay", "--follow", "--from", "7", "--only", "cell:alpha"],
       ]
@@ -71,7 +71,7 @@ import Testing
         #expect(!ran.err.contains("also was"), "\(words): \(ran.err)")
       }
       let still = try bed.run("audit", "bisect", "7..", "--", "cell", "show", "alpha")
-      #expect(!still.err.contains("also was"), "\(still)")
+      #expect(still.status == 0 && !still.err.contains("also was"), "\(still)")
       for name in ["beta", "\(cell(1))", "cell0"] {
         let ran = try bed.done("audit", "history", name)
         #expect(!ran.err.contains("also was"), "\(ran.err)")

@@ -81,14 +81,22 @@ enum EntityArgument {
     }
     guard !now.isEmpty else { return once.map { .cell($0.cell) } }
     let others = once.filter { $0.bore(during: indexes) }
-    for bearer in others.prefix(maximumRemarks) { Console.remark(bearer.remark) }
+    for bearer in others.prefix(maximumRemarks) { tell(bearer.remark) }
     if others.count > maximumRemarks {
-      Console.remark("'\(name.string)' was the name of \(others.count) other cells in all.")
+      tell("'\(name.string)' was the name of \(others.count) other cells in all.")
     }
     return now
   }
 
   private static let maximumRemarks = 5
+
+  /// A name that is given twice is told about once.
+  private static func tell(_ remark: String) {
+    if told.insert(remark).inserted { Console.remark(remark) }
+  }
+
+  // The command line is read by one thread.
+  nonisolated(unsafe) private static var told: Set<String> = []
 }
 
 /// When a cell bore a name.
