@@ -46,6 +46,10 @@ import Testing
       #expect(objects[1]["complete"] as? Bool == true)
       #expect(objects[1]["count"] as? Int == 1)
       #expect((objects[1]["cells"] as? [Any])?.count == 3)
+      let position = objects[1]["position"] as? String
+      #expect(
+        try position != nil
+          && bed.done("status", "--json").object["position"] as? String == position)
     }
   }
 

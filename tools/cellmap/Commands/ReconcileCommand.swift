@@ -192,8 +192,7 @@ struct ReconcileCommand: ParsableCommand {
       for: try failing { () throws(RebuildError) in
         try reconciliation.summary().foundAtFirst
       })
-    let index = try session.caughtUpIndex()
-    let position = session.journal.head.position
+    let (index, position) = try snapshot(session)
     let builds = try openAPI()
     try failing { () throws(RebuildError) in
       try reconciliation.lookAgain(on: index, builds: builds, time: time) {
@@ -202,7 +201,11 @@ struct ReconcileCommand: ParsableCommand {
     }
     Console.endProgress()
     var mended: ReconcileOutput.Mended?
-    if !apply.isEmpty { mended = try mend(reconciliation, session, index, trusted) }
+    if !apply.isEmpty {
+      // Mending sees what is written meanwhile.
+      try projections { () throws(ProjectionError) in try index.endSnapshot() }
+      mended = try mend(reconciliation, session, index, trusted)
+    }
     let report = try failing { () throws(RebuildError) in try reconciliation.summary() }
     session.close()
     let output = ReconcileOutput(
