@@ -226,6 +226,6 @@ public final class AddressKeys: Sendable {
       }
     }
     let path = DataKey.path(of: id, in: directory)
-    throw .damaged("\(path): it is under another master")
+    throw .damaged("\(path), under another master,")
   }
 }

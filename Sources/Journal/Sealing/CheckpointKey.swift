@@ -84,7 +84,7 @@ public struct CheckpointKey: Hashable, Sendable {
     for (key, note) in notes.values {
       guard let previous = key.previous else { continue }
       guard notes[previous]?.key.keyVerifier.verifies(note) == true else {
-        throw .damaged("\(folder)/\(prefix)\(key.id): it isn't signed by the key before it")
+        throw .damaged("\(folder)/\(prefix)\(key.id), not signed by the key before it,")
       }
     }
     return notes.values.map(\.key).sorted { $0.id < $1.id }

@@ -86,7 +86,7 @@ public enum MasterRotation {
     do throws(FileError) { names = try SmallFile.names(in: folder) } catch { throw .file(error) }
     func master(_ id: KeyID, of path: String) throws(KeyError) -> StoredKey {
       guard let master = masters.first(where: { $0.id == id }) else {
-        throw .damaged("\(path): it is under another master")
+        throw .damaged("\(path), under another master,")
       }
       return master
     }

@@ -106,7 +106,7 @@ extension OwnerKeys {
         return try wrapped.opened(by: master, of: store)
       }
     }
-    throw .damaged("\(OwnerKey.path(of: id, in: directory)): it is under another master")
+    throw .damaged("\(OwnerKey.path(of: id, in: directory)), under another master,")
   }
 
   private func master(_ id: KeyID) throws(KeyError) -> StoredKey? {

@@ -41,7 +41,13 @@ import Testing
       #expect(try ring.open(addresses[0], of: cell(0), .database) == secret)
       try old.write(to: URL(fileURLWithPath: folder + "/master"))
       let stale = try KeyRing.open(in: folder, store: store)
-      #expect(throws: KeyError.self) { try stale.open(addresses[0], of: cell(0), .database) }
+      let error = #expect(throws: KeyError.self) {
+        try stale.open(addresses[0], of: cell(0), .database)
+      }
+      let key = "\(folder)/data-\(addresses[0].key)"
+      let told = try #require(error).description
+      #expect(
+        told.hasPrefix("\(key), under another master, does not open: it was changed"), "\(told)")
     }
   }
 
