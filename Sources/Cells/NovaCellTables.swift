@@ -21,11 +21,18 @@ struct NovaCellTables: Sendable {
   let hasHidden: Bool
 
   private static let placementColumns = "host, vm_state, task_state, deleted"
-  private static let furtherColumns =
-    "node, display_name, project_id, user_id, created_at, updated_at, deleted_at, launched_at"
+  private static let ownerAndTimes =
+    "project_id, user_id, created_at, updated_at, deleted_at, launched_at"
 
   /// What `CellInstance(_:in:)` reads.
-  var instanceColumns: String { "\(Self.placementColumns), \(hidden), \(Self.furtherColumns)" }
+  var instanceColumns: String {
+    "\(Self.placementColumns), \(hidden), node, display_name, \(Self.ownerAndTimes)"
+  }
+
+  /// The same for a scan, in the same places: of names it wants none.
+  var scannedColumns: String {
+    "\(Self.placementColumns), \(hidden), NULL, NULL, \(Self.ownerAndTimes)"
+  }
 
   private var hidden: String { hasHidden ? "hidden" : "0 AS hidden" }
 

@@ -87,16 +87,19 @@ extension ProjectionError: CustomStringConvertible {
     }
   }
 
-  /// Both projections meet the same faults: the file's name tells which one it is.
-  private static func isHistory(_ path: String) -> Bool {
-    path.split(separator: "/").last?.hasPrefix("history-") == true
+  /// All files meet the same faults: the name tells which one it is.
+  private static func role(_ path: String) -> (kind: String, remedy: String) {
+    let name = path.split(separator: "/").last ?? ""
+    if name.hasPrefix("history-") {
+      return ("history", "Make it again with 'cellmap replay --history'.")
+    }
+    if name.hasPrefix("scan-") || name.hasPrefix("reconcile-") {
+      return ("scan", "Remove it and give the same command again: the cells are read anew then.")
+    }
+    return ("index", "Make it again with 'cellmap replay'.")
   }
 
-  private static func kind(_ path: String) -> String {
-    "\(isHistory(path) ? "history" : "index") \(path)"
-  }
+  private static func kind(_ path: String) -> String { "\(role(path).kind) \(path)" }
 
-  private static func remedy(_ path: String) -> String {
-    "Make it again with 'cellmap replay\(isHistory(path) ? " --history" : "")'."
-  }
+  private static func remedy(_ path: String) -> String { role(path).remedy }
 }

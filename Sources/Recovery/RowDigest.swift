@@ -5,7 +5,18 @@ extension KeyRing {
   func rowDigest(_ add: (inout RowText) -> Void) -> Digest {
     var row = RowText()
     add(&row)
-    return digest(of: row.bytes)
+    return digest(of: row)
+  }
+
+  func digest(of row: RowText) -> Digest { digest(of: row.bytes) }
+
+  /// The digest over the rows of a cell so far, and one more, given by its own.
+  func digest(_ before: Digest, followedBy row: Digest) -> Digest {
+    var both: [UInt8] = []
+    both.reserveCapacity(64)
+    before.append(to: &both)
+    row.append(to: &both)
+    return digest(of: both)
   }
 }
 
@@ -14,11 +25,14 @@ struct RowText {
   fileprivate private(set) var bytes: [UInt8] = []
   /// A column whose length isn't known before it is written.
   private var column: [UInt8] = []
+  private var day = Timestamp.DayText()
 
-  fileprivate init() {
+  init() {
     bytes.reserveCapacity(512)
     column.reserveCapacity(36)
   }
+
+  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
   mutating func add(_ text: ByteText?) {
     guard let text else { return add() }
@@ -35,7 +49,9 @@ struct RowText {
 
   mutating func add(_ time: Timestamp?) {
     guard let time else { return add() }
-    add { time.append(to: &$0) }
+    column.removeAll(keepingCapacity: true)
+    time.append(to: &column, by: &day)
+    addColumn()
   }
 
   mutating func add(_ flag: Bool) {
@@ -56,6 +72,10 @@ struct RowText {
   private mutating func add(_ write: (inout [UInt8]) -> Void) {
     column.removeAll(keepingCapacity: true)
     write(&column)
+    addColumn()
+  }
+
+  private mutating func addColumn() {
     begin(column.count)
     bytes.append(contentsOf: column)
   }

@@ -1,19 +1,21 @@
-public import Journal
+internal import Journal
 internal import Projections
-internal import Synchronization
 
 /// Brings instances into a map that has none yet: decided by the same rules and appended as the same
-/// entries as every change, in large commits, and without a look into the index for each. The index is
-/// made of the journal at the end, by the replay, and not entry by entry.
+/// entries as every change, in large commits, and without a look into the index for each. A new index is
+/// made on the way, on a thread of its own, of what was appended.
 ///
 /// Decisions rest on the map as it was at the beginning, so all end with the first entry of another
-/// writer: what is appended expects the head that it was decided on. `events` belongs to one thread;
-/// `append` may run on another meanwhile.
+/// writer: what is appended expects the head that it was decided on. `decide` belongs to one thread; what it
+/// decided before may be appended on another meanwhile.
 public final class MapLoad: @unchecked Sendable {
-  /// What is decided and not appended yet.
-  public struct Piece: Sendable {
-    fileprivate let event: Event
-    fileprivate let evidence: Evidence?
+  /// What becomes of a command's observations.
+  public struct Decided: Sendable {
+    /// Instances that the map is to have.
+    public fileprivate(set) var added: UInt64 = 0
+    /// What the rules refused, and why; all else is appended.
+    public fileprivate(set) var refused: [(observation: Observation, why: Refusal)] = []
+    fileprivate var drafts: [EntryDraft] = []
   }
 
   private let journal: EventJournal
@@ -21,146 +23,165 @@ public final class MapLoad: @unchecked Sendable {
   private let words: String
   private let generations: IndexGenerations
   private let keys: KeyRing
-  private let makeGeneration: (@Sendable (UInt64) -> Bool)?
-  // Both are the deciding thread's alone; all else doesn't change, or is behind a lock.
   private let rules: Rulebook<EmptyMap>
-  private var last: InstanceID?
-  private let head: Mutex<Position>
+  // These are the appending thread's.
+  private var head: Position
+  private let new: HeldGeneration
+  private var index: IndexLoad?
+  /// What was appended, on its way into the index.
+  private var indexing: OwnWork<Void, ProjectionError>?
 
-  /// The most entries that may have come since the observations' basis.
-  private static let maximumTail: UInt64 = 20_000
+  /// The most entries that the journal may have: each is looked at.
+  private static let maximumEntries: UInt64 = 200_000
 
-  /// - Parameters:
-  ///   - basis: What the observations rest on: no entry after it may be about an instance.
   /// - Returns: nil if the map isn't so that a load is right; the registry's other road is then.
   init?(
     journal: EventJournal, lock: StoreLock, words: String, generations: IndexGenerations,
-    keys: KeyRing, after basis: Position, makeGeneration: (@Sendable (UInt64) -> Bool)? = nil
+    keys: KeyRing
   ) throws(RegistryError) {
-    self.makeGeneration = makeGeneration
     self.journal = journal
     self.lock = lock
     self.words = words
     self.generations = generations
     self.keys = keys
     let map: LiveMap
-    let isEmpty: Bool
     do throws(ProjectionError) {
-      let reader = try generations.open(store: journal.store).reader
-      let conflicts = try reader.conflicts()
-      isEmpty =
-        try reader.instances(limit: 1).isEmpty
-        && !conflicts.contains { $0.entity.kind == .instance }
-      // "None" is believed only of an index that is whole.
-      if isEmpty { _ = try reader.checkIndex() }
-      map = LiveMap(over: reader)
+      map = LiveMap(over: try generations.open(store: journal.store).reader)
     } catch {
       throw .index(error)
     }
-    let position = try map.readHead(of: journal).position
-    head = Mutex(position)
+    head = try map.readHead(of: journal).position
     rules = Rulebook(
       map: EmptyMap(rest: map), sealer: PreviewSealer(keys: keys),
       owners: OwnerRules(keys: keys.owners, makesKeys: true))
-    guard isEmpty, try Self.isSilent(journal, after: basis.index, upTo: position.index) else {
-      return nil
+    guard try Self.hasNoInstances(journal, upTo: head.index) else { return nil }
+    do throws(ProjectionError) {
+      new = try generations.reserveNew()
+      index = try IndexLoad(of: journal, into: generations.path(of: new.number))
+    } catch {
+      throw .index(error)
     }
   }
 
-  /// Whether no entry of a range is about an instance.
-  private static func isSilent(
-    _ journal: EventJournal, after basis: UInt64, upTo head: UInt64
+  deinit { _ = giveUp() }
+
+  /// Whether no entry is about an instance; not found out of a long journal.
+  private static func hasNoInstances(
+    _ journal: EventJournal, upTo head: UInt64
   ) throws(RegistryError) -> Bool {
-    guard basis <= head, head - basis <= maximumTail else { return false }
-    var isSilent = true
+    guard head <= maximumEntries else { return false }
+    var hasNone = true
     do throws(JournalError) {
-      try journal.forEachEntry(after: basis, limit: Int(head - basis)) { (header, _, _) in
-        if header.entityKind == .instance { isSilent = false }
+      try journal.forEachEntry(after: 0, limit: Int(head)) { (header, _, _) in
+        if header.entityKind == .instance { hasNone = false }
       }
     } catch {
       throw .journal(error)
     }
-    return isSilent
+    return hasNone
   }
 
-  /// Decides what is observed of an instance; after all of those whose UUIDs are less.
+  /// Decides what was observed.
   ///
-  /// - Returns: What is to be appended; the map's rules take it.
-  /// - Throws: `refused`.
-  // Hot path: 1 µs, no look into the index.
-  public func events(_ observation: Observation) throws(RegistryError) -> [Event] {
-    guard case .instance(let id) = observation.entity else {
-      preconditionFailure("a load is of instances")
+  /// - Parameter command: A bulk command; its observations are of instances, in the order of their UUIDs and behind
+  ///   those of the command before.
+  // Hot path: at most 1 µs an instance.
+  public func decide(_ command: Command) throws(RegistryError) -> Decided {
+    guard let bulk = command.bulk, case .take(let observations) = command.change else {
+      preconditionFailure("a load is a bulk command of observations")
     }
-    if let last { precondition(last <= id, "instances are loaded in the order of their UUIDs") }
-    last = id
-    var events: [Event] = []
-    let holds = try rules.take(observation, into: &events, beside: [:]) { (_) in (0, 0) }
-    precondition(holds, "no later entry is about an instance")
-    return events
-  }
-
-  /// What `append` takes of an observation.
-  public static func pieces(_ events: [Event], of observation: Observation) -> [Piece] {
-    events.map { Piece(event: $0, evidence: observation.evidence) }
-  }
-
-  /// Appends what was decided, as one commit of a bulk command, and returns once it is on disk.
-  ///
-  /// - Parameter command: Says who, why, and under which request; its change is what the pieces were
-  ///   decided of.
-  /// - Returns: False if the load has ended, and nothing was appended: another writer came in between,
-  ///   or an entry can't hold a piece. The registry is to be given the same observations then.
-  /// - Throws: `journal`, as `MapRegistry.submit`.
-  public func append(_ pieces: [Piece], of command: Command) throws(RegistryError) -> Bool {
-    guard let bulk = command.bulk else { preconditionFailure("a load is a bulk command") }
     let content = keys.digest(of: CommandContent(ofBulk: bulk.title).bytes)
     var request = RequestMark(id: command.request, content: content, chunk: bulk.chunk)
-    var drafts: [EntryDraft] = []
-    drafts.reserveCapacity(pieces.count)
-    for piece in pieces {
-      drafts.append(
-        EntryDraft(
-          event: piece.event, authorship: command.authorship, request: request,
-          evidence: piece.evidence))
-      request.content = nil
-      request.chunk = nil
+    var decided = Decided()
+    decided.drafts.reserveCapacity(observations.count)
+    var events: [Event] = []
+    for observation in observations {
+      events.removeAll(keepingCapacity: true)
+      do throws(RegistryError) {
+        let holds = try rules.take(observation, into: &events, beside: [:]) { (_) in (0, 0) }
+        precondition(holds, "no later entry is about an instance")
+      } catch .refused(let why) {
+        decided.refused.append((observation, why))
+        continue
+      }
+      if case .instance = observation.state, !events.isEmpty { decided.added += 1 }
+      events.reverse()
+      while let event = events.popLast() {
+        decided.drafts.append(
+          EntryDraft(
+            event: event, authorship: command.authorship, request: request,
+            evidence: observation.evidence))
+        request.content = nil
+        request.chunk = nil
+      }
     }
+    return decided
+  }
+
+  /// Appends what was decided of a command, as one commit, and returns once it is on disk.
+  ///
+  /// - Returns: False if the load has ended, and nothing was appended: another writer came in between,
+  ///   or an entry can't hold what was decided. The registry is to be given the same observations then.
+  /// - Throws: `journal`, as `MapRegistry.submit`; `index` for a full or failing disk, after which the next
+  ///   writer projects what was appended.
+  // Hot path: at most 3 µs an instance.
+  public func append(_ decided: Decided) throws(RegistryError) -> Bool {
+    guard index != nil else { return false }
+    if decided.drafts.isEmpty { return true }
+    let first = head.index + 1
     do throws(JournalError) {
       let lease = try lock.acquire(command: words)
       defer { lease.release() }
-      let expected = head.withLock { $0 }
-      guard try journal.refresh().position == expected else { return false }
-      let reached = try journal.append(drafts, expecting: expected, under: lease).position
-      head.withLock { $0 = reached }
-      return true
+      guard try journal.refresh().position == head else { return giveUp() }
+      head = try journal.append(decided.drafts, expecting: head, under: lease).position
     } catch .staleHead {
-      return false
+      return giveUp()
     } catch .invalidDraft {
-      return false
+      return giveUp()
     } catch {
       throw .journal(error)
     }
+    try waitForIndex()
+    let (index, place) = (index, Position(epoch: head.epoch, index: first))
+    indexing = OwnWork { () throws(ProjectionError) in
+      try index?.add(decided.drafts, from: place)
+    }
+    return true
   }
 
-  /// Makes the index of the journal, and lets it serve; the one before stays beside it.
+  private func waitForIndex() throws(RegistryError) {
+    do throws(ProjectionError) { try indexing?.result() } catch { throw .index(error) }
+    indexing = nil
+  }
+
+  /// Lets the index that was made serve; the one before stays beside it.
   ///
   /// - Throws: `index`, `journal`; what was appended is in the journal, and the next writer projects
   ///   it.
   public func finish() throws(RegistryError) {
+    try waitForIndex()
+    let root: Digest
+    do throws(JournalError) { root = try journal.root(at: head.index) } catch {
+      throw .journal(error)
+    }
     do throws(ProjectionError) {
-      let new = try generations.reserve()
-      try withExtendedLifetime(new) { () throws(ProjectionError) in
-        // Elsewhere it has memory of its own, and damage in the journal ends that alone.
-        if makeGeneration?(new.number) != true {
-          try? generations.discard(new.number)
-          try generations.make(new.number, from: journal)
-        }
-        try generations.serve(new, with: journal, under: lock, command: words)
-      }
+      try index?.finish(root: root)
+      index = nil
+      try generations.serve(new, with: journal, under: lock, command: words)
     } catch {
       throw .index(error)
     }
+  }
+
+  /// Takes away what was made of the index.
+  ///
+  /// - Returns: False: nothing more is appended.
+  private func giveUp() -> Bool {
+    guard index != nil else { return false }
+    indexing?.wait()
+    (index, indexing) = (nil, nil)
+    try? generations.discard(new.number)
+    return false
   }
 }
 

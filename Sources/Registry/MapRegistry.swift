@@ -31,19 +31,14 @@ public final class MapRegistry: Sendable {
   private let command: String
   private let index: IndexGenerations
   private let keys: KeyRing
-  private let makeGeneration: (@Sendable (UInt64) -> Bool)?
 
   /// Makes a store ready for writing; the lease is taken only when a command comes.
   ///
-  /// - Parameters:
-  ///   - command: What this process does, for those who wait for the lease.
-  ///   - makeGeneration: Makes an index of the journal elsewhere than in this process, as a generation
-  ///     of the number that it is given; false if that failed. nil makes it in this one.
+  /// - Parameter command: What this process does, for those who wait for the lease.
   public init(
     journal: EventJournal, lock: StoreLock, command: String, index: IndexGenerations,
-    keys: KeyRing, makeGeneration: (@Sendable (UInt64) -> Bool)? = nil
+    keys: KeyRing
   ) {
-    self.makeGeneration = makeGeneration
     self.journal = journal
     self.lock = lock
     self.command = command
@@ -107,13 +102,12 @@ public final class MapRegistry: Sendable {
   /// Begins to bring instances into a map that has none, past the index; other commands may come all
   /// the same, and end it.
   ///
-  /// - Parameter basis: What is observed rests on it.
-  /// - Returns: nil if the map has instances, or had some since then.
-  public func beginLoad(after basis: Position) throws(RegistryError) -> MapLoad? {
+  /// - Returns: nil if the map has instances, or ever had some; or if its journal is long, although it has
+  ///   none.
+  public func beginLoad() throws(RegistryError) -> MapLoad? {
     try projectTail()
     return try MapLoad(
-      journal: journal, lock: lock, words: command, generations: index, keys: keys, after: basis,
-      makeGeneration: makeGeneration)
+      journal: journal, lock: lock, words: command, generations: index, keys: keys)
   }
 
   /// Lets waiting commands finish, projects what is left, syncs HEAD and gives the lease back.

@@ -32,10 +32,6 @@ import Testing
       bulk: BulkMark(title: Self.title, chunk: range))
   }
 
-  private func pieces(_ observations: [Observation], _ load: MapLoad) throws -> [MapLoad.Piece] {
-    try observations.flatMap { MapLoad.pieces(try load.events($0), of: $0) }
-  }
-
   /// What an entry says, but for its place.
   private func content(_ entry: Entry) -> String {
     let request = entry.draft.request
@@ -60,9 +56,11 @@ import Testing
         if name == "registry" {
           for part in parts { _ = try store.registry.submit(command(part, request)) }
         } else {
-          let load = try #require(try store.registry.beginLoad(after: basis))
+          let load = try #require(try store.registry.beginLoad())
           for part in parts {
-            let isTaken = try load.append(try pieces(part, load), of: command(part, request))
+            let decided = try load.decide(command(part, request))
+            #expect(decided.added == UInt64(part.count))
+            let isTaken = try load.append(decided)
             #expect(isTaken)
           }
           try load.finish()
@@ -88,17 +86,17 @@ import Testing
       let store = try makeStore(folder)
       try store.addCell(Self.cell, "one")
       let basis = store.journal.head.position
-      let load = try #require(try store.registry.beginLoad(after: basis))
+      let load = try #require(try store.registry.beginLoad())
       let first = [observation(1, after: basis)]
-      let isTaken = try load.append(try pieces(first, load), of: command(first, .fresh()))
+      let isTaken = try load.append(try load.decide(command(first, .fresh())))
       #expect(isTaken)
       let second = [observation(2, after: basis)]
-      let decided = try pieces(second, load)
+      let decided = try load.decide(command(second, .fresh()))
       let other = try TestStore(opening: folder)
       try other.map(InstanceID(UUID128(high: 2 << 32, low: 1)), to: .cell0)
       try other.registry.close()
       let head = try store.journal.refresh().position
-      let isTakenToo = try load.append(decided, of: command(second, .fresh()))
+      let isTakenToo = try load.append(decided)
       #expect(!isTakenToo)
       #expect(try store.journal.refresh().position == head)
       // What the other decided stands.
@@ -109,26 +107,52 @@ import Testing
     }
   }
 
-  @Test func `isn't begun where the map has an instance, or had one since the basis`() throws {
+  @Test func `isn't begun where the map has an instance, or ever had one`() throws {
     try withStore { store in
       try store.addCell(Self.cell, "one")
-      let basis = store.journal.head.position
       let id = InstanceID(UUID128(high: 7, low: 7))
       try store.map(id, to: Self.cell)
-      #expect(try store.registry.beginLoad(after: store.journal.head.position) == nil)
+      #expect(try store.registry.beginLoad() == nil)
       try store.submit(.unmapInstance(id))
-      #expect(try store.registry.beginLoad(after: basis) == nil)
-      #expect(try store.registry.beginLoad(after: store.journal.head.position) != nil)
+      #expect(try store.registry.beginLoad() == nil)
     }
   }
 
-  @Test func `what the rules refuse is refused`() throws {
+  @Test func `what the rules refuse is named, and all else is taken`() throws {
     try withStore { store in
+      try store.addCell(Self.cell, "one")
       let basis = store.journal.head.position
-      let load = try #require(try store.registry.beginLoad(after: basis))
-      #expect(throws: RegistryError.refused(.unknownCell(Self.cell))) {
-        try load.events(observation(1, after: basis))
+      let load = try #require(try store.registry.beginLoad())
+      let missing = CellID.number(9)
+      let found = [
+        observation(1, after: basis), observation(2, in: missing, after: basis),
+        observation(3, after: basis),
+      ]
+      let decided = try load.decide(command(found, .fresh()))
+      #expect(decided.added == 2 && decided.refused.map(\.why) == [.unknownCell(missing)])
+      #expect(decided.refused.first?.observation.entity == found[1].entity)
+      let isTaken = try load.append(decided)
+      try load.finish()
+      #expect(isTaken)
+      try store.expectIndexEqualsReplay()
+      #expect(try store.caughtUpIndex().instances(limit: 9).count == 2)
+    }
+  }
+
+  @Test func `an index that was given up leaves nothing behind`() throws {
+    try withStoreFolder { folder in
+      let store = try makeStore(folder)
+      try store.addCell(Self.cell, "one")
+      let place = store.journal.files.directory
+      let names = try FileManager.default.contentsOfDirectory(atPath: place).sorted()
+      do {
+        let load = try #require(try store.registry.beginLoad())
+        let made = try FileManager.default.contentsOfDirectory(atPath: place).sorted()
+        #expect(made != names)
+        withExtendedLifetime(load) {}
       }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: place).sorted() == names)
+      try store.registry.close()
     }
   }
 }

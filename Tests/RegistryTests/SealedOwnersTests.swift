@@ -231,18 +231,17 @@ import Testing
   @Test func `a load seals as the registry does`() throws {
     try withCell { store in
       let basis = store.journal.head.position
-      let load = try #require(try store.registry.beginLoad(after: basis))
+      let load = try #require(try store.registry.beginLoad())
       let ids = (1...3).map { InstanceID(UUID128(high: UInt64($0) << 32, low: 1)) }
       let observations = ids.map {
         Observation(
           .instance($0, InstanceRecord(cell: cell, owner: owner)), evidence: nil, basis: basis)
       }
-      let pieces = try observations.flatMap { MapLoad.pieces(try load.events($0), of: $0) }
       let range = KeyRange(.instance(ids[0]), through: .instance(ids[2]))
       let command = Command(
         .take(observations), by: TestStore.author, request: .fresh(),
         bulk: BulkMark(title: "load", chunk: range))
-      #expect(try load.append(pieces, of: command))
+      #expect(try load.append(try load.decide(command)))
       try load.finish()
       let reader = try store.caughtUpIndex()
       let filter = try store.keys.owners.filter(project: "project-Canary", user: "user-Canary")

@@ -128,8 +128,8 @@ enum RebuildBenches {
 
   /// The columns that a scan reads, in the order in which it does.
   private static let columns = """
-    SELECT host, vm_state, task_state, deleted, hidden, node, display_name, project_id, user_id,
-      created_at, updated_at, deleted_at, launched_at, uuid, id FROM instances ORDER BY id
+    SELECT host, vm_state, task_state, deleted, hidden, project_id, user_id, created_at, updated_at,
+      deleted_at, launched_at, uuid, id FROM instances ORDER BY id
     """
 
   private static func scan(_ path: String) throws {
@@ -137,7 +137,7 @@ enum RebuildBenches {
     let rows = try connection.prepare(columns)
     var bytes = 0
     while sqlite3_step(rows.handle) == SQLITE_ROW {
-      for column: Int32 in 0..<15 {
+      for column: Int32 in 0..<13 {
         _ = sqlite3_column_text(rows.handle, column)
         bytes += Int(sqlite3_column_bytes(rows.handle, column))
       }

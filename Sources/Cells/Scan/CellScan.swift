@@ -1,6 +1,7 @@
 public import Journal
 
-/// An instance's row with the number that a scan pages by.
+/// An instance's row with the number that a scan pages by; a page of a scan has neither its node nor its
+/// name, of which nothing is decided.
 public struct ScannedInstance: Hashable, Sendable {
   public let rowID: Int64
   public let instance: CellInstance
@@ -64,7 +65,7 @@ extension CellConnection {
     afterRow last: Int64?, changedSince since: Timestamp? = nil, limit: Int
   ) throws(CellError) -> ScanPage<ScannedInstance> {
     var query = SQLQuery(
-      dialect, on: .instances, "SELECT \(tables.instanceColumns), uuid, id FROM instances")
+      dialect, on: .instances, "SELECT \(tables.scannedColumns), uuid, id FROM instances")
     var conditions: [String] = []
     if let last { conditions.append("id > " + query.bind(.integer(last))) }
     if let since {

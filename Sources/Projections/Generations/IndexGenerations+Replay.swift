@@ -19,6 +19,11 @@ extension IndexGenerations {
         return HeldGeneration(number: number, mark: mark)
       }
     }
+    return try reserveNew()
+  }
+
+  /// The same, always of one whose file isn't there yet.
+  public func reserveNew() throws(ProjectionError) -> HeldGeneration {
     var number = try nextNumber()
     while true {
       let path = markPath(of: number)

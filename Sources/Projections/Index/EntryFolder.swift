@@ -48,7 +48,8 @@ struct EntryFolder {
     }
   }
 
-  private mutating func foldRequest(
+  /// Folds the request of an entry in, and nothing else of it.
+  mutating func foldRequest(
     _ change: EntryChange, on writer: IndexWriter
   ) throws(ProjectionError) {
     let request = change.request.id

@@ -26,7 +26,7 @@ public final class IndexReplay {
   private let connection: SQLiteConnection
   private let writer: IndexWriter
   private var folder = EntryFolder()
-  private var partitions: ReplayPartitions
+  private var partitions: KeyPartitions
   private var position = Position.start
   private var batchCount = 0
   /// The request to which the entries before belong, and the last of them.
@@ -58,7 +58,7 @@ public final class IndexReplay {
   ) throws(ProjectionError) {
     connection = try IndexFile.create(at: path, store: store, isIndexed: false)
     writer = try IndexWriter(connection)
-    partitions = ReplayPartitions(
+    partitions = KeyPartitions(
       entries: entries, folder: folder, memoryBytes: memoryBytes)
     marks = nil
     try writer.begin()
@@ -69,7 +69,7 @@ public final class IndexReplay {
   init(
     keeping store: StoreID, into path: String, entries: UInt64, memoryBytes: Int
   ) throws(ProjectionError) {
-    partitions = try ReplayPartitions(
+    partitions = try KeyPartitions(
       entries: entries, keptAt: ReplayFiles.spillPath(of: path), memoryBytes: memoryBytes)
     connection = try IndexFile.create(at: path, store: store, isIndexed: false)
     try connection.execute(IndexSchema.keptLoadSettings + ReplayMarkTable.table)
@@ -85,7 +85,7 @@ public final class IndexReplay {
     goingOnWith connection: SQLiteConnection, from mark: StoredRow<ReplayMark>, memoryBytes: Int
   ) throws(ProjectionError) {
     self.connection = connection
-    partitions = try ReplayPartitions(
+    partitions = try KeyPartitions(
       mark.row, keptAt: ReplayFiles.spillPath(of: connection.path), memoryBytes: memoryBytes)
     writer = try IndexWriter(connection)
     marks = try TableWriter(connection)
@@ -147,7 +147,9 @@ public final class IndexReplay {
         try folder.foldRequest(of: outline, on: writer)
         currentRequest = outline.header.request
       }
-      try partitions.add(outline, of: bytes)
+      try partitions.add(under: outline.header.entityKey.high) {
+        outline.appendChange(of: bytes, to: &$0)
+      }
     } else {
       try catchUpRequest()
       try folder.fold(try Self.change(bytes, at: start, position.index), on: writer)
@@ -187,7 +189,7 @@ public final class IndexReplay {
     try catchUpRequest()
     try folder.write(to: writer)
     try load(progress)
-    try connection.execute(IndexSchema.indexes)
+    try connection.execute(IndexSchema.sortSettings + IndexSchema.indexes)
     let checkpoint = IndexCheckpoint(
       position: position, root: position.index == 0 ? IndexCheckpoint.start.root : root)
     _ = try writer.commit(checkpoint)

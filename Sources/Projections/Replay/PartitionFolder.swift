@@ -12,13 +12,13 @@ final class PartitionFolder: @unchecked Sendable {
     let lastIndex: UInt64
   }
 
-  private var partitions: ReplayPartitions
+  private var partitions: KeyPartitions
   private var partition: Int
   private var bytes: [UInt8] = []
   private var places: [EventPlace] = []
 
   /// - Parameter first: Those before it are loaded already.
-  init(_ partitions: ReplayPartitions, from first: Int = 0) {
+  init(_ partitions: KeyPartitions, from first: Int = 0) {
     self.partitions = partitions
     partition = first
   }

@@ -8,7 +8,8 @@ struct CopyRules {
   let hostCells: [ByteText: Set<CellID>]
 
   enum Verdict {
-    case mapped(StagedInstance, by: RebuildPlan.Rule)
+    /// The copy at this place counts.
+    case mapped(at: Int, by: RebuildPlan.Rule)
     case conflict(ConflictKind, [StagedInstance], [(cell: CellID, move: CrossCellMove)])
     /// Only copies that a move hides; they prove no mapping.
     case hidden([StagedInstance])
@@ -22,24 +23,38 @@ struct CopyRules {
   func verdict<Failure: Error>(
     on copies: [StagedInstance], moves: () throws(Failure) -> Moves
   ) throws(Failure) -> Verdict {
+    if copies.count == 1 {
+      return copies[0].isHidden ? .hidden(copies) : .mapped(at: 0, by: .onlyCopy)
+    }
+    func mapped(_ copy: StagedInstance, by rule: RebuildPlan.Rule) -> Verdict {
+      guard let place = copies.firstIndex(where: { $0.cell == copy.cell }) else {
+        preconditionFailure("one of them")
+      }
+      return .mapped(at: place, by: rule)
+    }
     let visible = copies.filter { !$0.isHidden }
     guard let first = visible.first else { return .hidden(copies) }
-    if copies.count == 1 { return .mapped(first, by: .onlyCopy) }
     let live = visible.filter { !$0.isDeleted }
     switch live.count {
-    case 0: return .mapped(latestDeleted(visible, first), by: .latestDeleted)
+    case 0: return mapped(latestDeleted(visible, first), by: .latestDeleted)
     case 1:
-      return .mapped(live[0], by: visible.count == 1 ? .visibleBeatsHidden : .liveBeatsDeleted)
+      return mapped(live[0], by: visible.count == 1 ? .visibleBeatsHidden : .liveBeatsDeleted)
     case 2: break
     default: return .conflict(.manyCopies, visible, try moves())
     }
     if let other = live.first(where: { $0.cell != .cell0 }), live[0].cell == .cell0 {
       if other.host != nil || other.launchedAt != nil {
-        return .mapped(other, by: .cellBeatsCell0)
+        return mapped(other, by: .cellBeatsCell0)
       }
       return .conflict(.cell0AndUnstarted, visible, [])
     }
-    return decideMove(live[0], live[1], visible, try moves())
+    let found = try moves()
+    guard let (copy, rule) = decideMove(live[0], live[1], found) else {
+      let kind: ConflictKind =
+        pairs(live[0], live[1], found).isEmpty ? .noMove : .undecidedMove
+      return .conflict(kind, visible, found)
+    }
+    return mapped(copy, by: rule)
   }
 
   /// The copy deleted last; of equally late ones that of the lowest cell.
@@ -53,27 +68,30 @@ struct CopyRules {
     }
   }
 
-  /// Two visible live copies in real cells: the newest move that both cells have decides.
-  private func decideMove(
-    _ left: StagedInstance, _ right: StagedInstance, _ visible: [StagedInstance], _ moves: Moves
-  ) -> Verdict {
-    let pairs = Dictionary(grouping: moves, by: \.move.uuid).values.filter { pair in
+  /// The moves that both cells have.
+  private func pairs(
+    _ left: StagedInstance, _ right: StagedInstance, _ moves: Moves
+  ) -> [Moves] {
+    Dictionary(grouping: moves, by: \.move.uuid).values.filter { pair in
       Set(pair.map(\.cell)).isSuperset(of: [left.cell, right.cell])
     }
+  }
+
+  /// Of two visible live copies in real cells the one that the newest move which both cells have decides for.
+  private func decideMove(
+    _ left: StagedInstance, _ right: StagedInstance, _ moves: Moves
+  ) -> (StagedInstance, by: RebuildPlan.Rule)? {
     // Both cells have the original's time, or the copy's is later.
     func time(_ pair: Moves) -> Int64 {
       pair.map { $0.move.createdAt?.microseconds ?? .min }.min() ?? .min
     }
-    let ordered = pairs.sorted { time($0) > time($1) }
-    guard let newest = ordered.first else { return .conflict(.noMove, visible, moves) }
-    if ordered.count > 1, time(ordered[1]) == time(newest) {
-      return .conflict(.undecidedMove, visible, moves)
+    let ordered = pairs(left, right, moves).sorted { time($0) > time($1) }
+    guard let newest = ordered.first, ordered.count == 1 || time(ordered[1]) != time(newest) else {
+      return nil
     }
     let host = newest[0].move.source
     let owners = host.flatMap { hostCells[$0] } ?? []
-    guard owners.contains(left.cell) != owners.contains(right.cell) else {
-      return .conflict(.undecidedMove, visible, moves)
-    }
+    guard owners.contains(left.cell) != owners.contains(right.cell) else { return nil }
     let (source, target) = owners.contains(left.cell) ? (left, right) : (right, left)
     func status(in cell: CellID) -> ByteText? {
       newest.first { $0.cell == cell }?.move.status
@@ -82,14 +100,14 @@ struct CopyRules {
     if targetStatus == "finished" || targetStatus == "confirming",
       target.vmState == "resized", source.taskState == "resize_migrated"
     {
-      return .mapped(target, by: .moveTarget)
+      return (target, by: .moveTarget)
     }
     if sourceStatus == "reverting", targetStatus == "reverting",
       source.taskState == "resize_reverting"
     {
-      return .mapped(source, by: .moveSource)
+      return (source, by: .moveSource)
     }
-    return .conflict(.undecidedMove, visible, moves)
+    return nil
   }
 }
 

@@ -7,7 +7,7 @@ internal import Registry
 /// What the rules refuse is passed over by name, so that no chunk is refused for one of its rows.
 final class RebuildPass {
   var plan = RebuildPlan()
-  /// The digests over the rows of each cell, where they are applied.
+  /// The digests over the rows of each cell.
   private(set) var digests: [CellID: Digest] = [:]
   /// What was changed in the map.
   private(set) var changed = ChangeCounts()
@@ -31,67 +31,59 @@ final class RebuildPass {
   }
 
   private func takeHosts() throws(RebuildError) -> UInt64 {
-    let chunks = submission.map { ChunkedSubmission($0) }
-    for (name, found) in try work.hosts(&plan) {
-      guard let events = try decide(found, nil, &plan) else { continue }
-      try chunks?.add(found, events, of: .host(name))
+    let chunks = submission.map { ChunkedSubmission($0, decide) }
+    for (name, found) in try work.hosts(&plan) where try isTaken(found, &plan) {
+      try chunks?.add(found, of: .host(name), &plan)
     }
-    return try chunks?.finish() ?? 0
+    return try chunks?.finish(&plan) ?? 0
   }
 
   private func takeInstances(_ progress: (UInt64) -> Void) throws(RebuildError) -> UInt64 {
     let chunks = try submission.map { (submission) throws(RebuildError) in
-      ChunkedSubmission(submission, load: try load(by: submission))
+      ChunkedSubmission(submission, load: try load(by: submission), decide)
     }
     var done: UInt64 = 0
-    try work.forEachInstance(&plan, row: note) { (plan, found) throws(RebuildError) in
+    digests = try work.forEachInstance(&plan) { (plan, found) throws(RebuildError) in
       done += 1
       if done % 1_000 == 0 { progress(done) }
-      guard let entity = found.first?.entity,
-        let events = try decide(found, chunks?.load, &plan)
-      else { return }
-      try chunks?.add(found, events, of: entity)
+      guard let entity = found.first?.entity else { return }
+      // What is loaded is decided on the thread that appends it.
+      guard try chunks?.load != nil ? true : isTaken(found, &plan) else { return }
+      try chunks?.add(found, of: entity, &plan)
     }
-    return try chunks?.finish() ?? 0
+    return try chunks?.finish(&plan) ?? 0
   }
 
   private func load(by submission: Submission) throws(RebuildError) -> MapLoad? {
     do throws(RegistryError) {
-      return try submission.registry.beginLoad(after: work.basis)
+      return try submission.registry.beginLoad()
     } catch {
       throw .registry(error)
     }
   }
 
-  private func note(_ copy: StagedInstance, _ digest: Digest) {
-    guard submission != nil else { return }
-    digests[copy.cell] = work.digest(digests[copy.cell], followedBy: digest)
+  private func isTaken(
+    _ observations: [Observation], _ plan: inout RebuildPlan
+  ) throws(RebuildError) -> Bool {
+    do throws(RegistryError) { return try decide(observations, &plan) } catch {
+      throw .registry(error)
+    }
   }
 
   /// Puts what is to be observed of one thing to the rules, and counts it.
   ///
-  /// - Returns: What each observation takes; nil if the rules don't take the thing.
+  /// - Returns: Whether the rules take the thing.
   private func decide(
-    _ observations: [Observation], _ load: MapLoad?, _ plan: inout RebuildPlan
-  ) throws(RebuildError) -> [[Event]]? {
-    var all: [[Event]] = []
+    _ observations: [Observation], _ plan: inout RebuildPlan
+  ) throws(RegistryError) -> Bool {
     for observation in observations {
-      let events: [Event]?
       do throws(RegistryError) {
-        if let load {
-          events = try load.events(observation)
-        } else {
-          events = try preview.events(observation)
-        }
+        plan.count(observation.state, try preview.events(observation))
       } catch .refused(let why) {
         plan.refuse(observation, why)
-        return nil
-      } catch {
-        throw .registry(error)
+        return false
       }
-      plan.count(observation.state, events)
-      all.append(events ?? [])
     }
-    return all
+    return true
   }
 }

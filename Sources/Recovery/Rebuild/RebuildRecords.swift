@@ -96,21 +96,14 @@ struct RebuildRecords {
     return evidence?.cell == nil ? nil : evidence
   }
 
-  func evidence(_ copy: StagedInstance) -> Evidence { evidence(copy, keys.digest(of: copy)) }
+  func evidence(_ copy: StagedInstance) -> Evidence {
+    evidence(copy, keys.rowDigest { copy.append(to: &$0) })
+  }
 
   private func evidence(_ copy: StagedInstance, _ digest: Digest) -> Evidence {
     Evidence(
       source: sources[copy.cell] ?? "", cell: copy.cell, table: "instances",
       rowKey: ByteText(String(copy.rowID)), rowDigest: digest, readAt: copy.readAt)
-  }
-
-  /// The digest over the rows of a cell so far, and one more, given by its own.
-  func digest(_ before: Digest, followedBy row: Digest) -> Digest {
-    var both: [UInt8] = []
-    both.reserveCapacity(64)
-    before.append(to: &both)
-    row.append(to: &both)
-    return keys.digest(of: both)
   }
 
   func observation(host: ByteText, in cell: CellID, before: HostRow?) -> Observation {

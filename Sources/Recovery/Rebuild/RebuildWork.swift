@@ -82,18 +82,19 @@ struct RebuildWork {
 
   /// Calls `body` with what is to be observed of each instance, in the order of their UUIDs.
   ///
-  /// - Parameter row: Gets each cell's rows in the order of the UUIDs, with their digests.
+  /// - Returns: The digests over the rows of each cell.
   func forEachInstance(
-    _ plan: inout RebuildPlan, row: (StagedInstance, Digest) -> Void, _ body: Body
-  ) throws(RebuildError) {
+    _ plan: inout RebuildPlan, _ body: Body
+  ) throws(RebuildError) -> [CellID: Digest] {
     var walk = Walk(
       cursor: MapCursor(over: index, owners: records.keys.owners), old: old, plan: plan)
     var failure: RebuildError?
+    let digests: [CellID: Digest]
     do throws(ProjectionError) {
-      try file.forEachInstance(digestedBy: records.keys) { copies throws(ProjectionError) in
+      digests = try file.forEachInstance(digestedBy: records.keys) {
+        copies throws(ProjectionError) in
         guard failure == nil else { return }
         do throws(RebuildError) {
-          for (copy, digest) in zip(copies.rows, copies.digests) { row(copy, digest) }
           try takeOld(before: copies.rows[0].id, &walk, body)
           let observations = try observations(copies, &walk, body)
           if !observations.isEmpty { try body(&walk.plan, observations) }
@@ -108,6 +109,7 @@ struct RebuildWork {
     try takeOld(before: nil, &walk, body)
     try walk.cursor.finish { (item) throws(RebuildError) in try miss(item, &walk.plan, body) }
     plan = walk.plan
+    return digests
   }
 
   /// How far one walk has come.
@@ -126,11 +128,6 @@ struct RebuildWork {
 
   /// The head of the journal before the first cell was asked: what all observations rest on.
   var basis: Position { records.basis }
-
-  /// The digest over the rows of a cell so far, and one more, given by its own.
-  func digest(_ before: Digest?, followedBy row: Digest) -> Digest {
-    records.digest(before ?? .zero, followedBy: row)
-  }
 
   /// Takes what the old database has and no cell that was read: instances that are in no cell yet, and
   /// those of cells that can't be read. A mapping into a cell that doesn't have the instance is left
@@ -219,22 +216,21 @@ struct RebuildWork {
         }
       }
       return observations
-    case .mapped(let copy, by: let rule):
+    case .mapped(at: let place, by: let rule):
+      let copy = copies.rows[place]
       walk.plan.rules[rule, default: 0] += 1
       let owner = records.owner(of: copy, known)
       if owner.isCompleted { walk.plan.ownersCompleted.add(id) }
       let isUnknown = try before == nil ? true : isProvisional(before?.changedAt)
       if copy.mayHaveFailedToDelete, isUnknown { walk.plan.inError.add(id) }
       do throws(RegistryError) {
-        guard let place = copies.rows.firstIndex(where: { $0.cell == copy.cell }) else {
-          preconditionFailure("one of them")
-        }
-        let digest = copies.digests[place]
-        let observation = try records.observation(copy, digest, owner, before: before)
+        let observation = try records.observation(
+          copy, copies.digests[place], owner, before: before)
         if case .instance(_, let record?) = observation.state, record.owner.project == nil {
           walk.plan.withoutProject.add(id)
         }
-        return [observation] + settling(.instance(id))
+        let settling = settling(.instance(id))
+        return settling.isEmpty ? [observation] : [observation] + settling
       } catch {
         throw .registry(error)
       }

@@ -55,7 +55,8 @@ struct FindingRules {
         return .decided
       }
       return .findings([found])
-    case .mapped(let row, by: _):
+    case .mapped(at: let place, by: _):
+      let row = rows[place]
       guard let before else { return .findings([finding(.missing, row)]) }
       guard let mapped else { return .findings([finding(.noCell, row)]) }
       guard mapped == row.cell else { return .findings([finding(.wrongCell, row)]) }

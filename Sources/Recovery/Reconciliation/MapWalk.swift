@@ -21,9 +21,10 @@ struct MapWalk {
     var failure: RebuildError?
     var done: UInt64 = 0
     do throws(ProjectionError) {
-      try file.forEachInstance(digestedBy: records?.keys) { copies throws(ProjectionError) in
+      let digests = try file.forEachInstance(digestedBy: records?.keys) {
+        copies throws(ProjectionError) in
         guard failure == nil else { return }
-        state.add(copies, records)
+        for copy in copies.rows { state.tallies[copy.cell, default: CellTally()].add(copy) }
         do throws(RebuildError) {
           let id = copies.rows[0].id
           let before = try row(of: id, &cursor, &state)
@@ -35,6 +36,7 @@ struct MapWalk {
         done += 1
         if done % 1000 == 0 { progress(done) }
       }
+      for (cell, digest) in digests { state.tallies[cell]?.digest = digest }
     } catch {
       throw .staging("\(error)")
     }
@@ -47,14 +49,6 @@ struct MapWalk {
   private struct State {
     var report: ReconcileReport
     var tallies: [CellID: CellTally]
-
-    mutating func add(_ copies: StagedCopies, _ records: RebuildRecords?) {
-      for copy in copies.rows { tallies[copy.cell, default: CellTally()].add(copy) }
-      guard let records else { return }
-      for (copy, digest) in zip(copies.rows, copies.digests) {
-        tallies[copy.cell, default: CellTally()].note(digest, by: records)
-      }
-    }
 
     mutating func add(_ row: InstanceRow) {
       if row.record.owner.isShredded { report.ownersLeft += 1 }

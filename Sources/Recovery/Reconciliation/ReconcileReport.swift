@@ -82,10 +82,6 @@ struct CellTally {
     newest = Self.later(newest, row.createdAt)
   }
 
-  mutating func note(_ row: Digest, by records: RebuildRecords) {
-    digest = records.digest(digest, followedBy: row)
-  }
-
   mutating func add(_ row: InstanceRow) {
     mapped += 1
     newestMapped = Self.later(newestMapped, row.record.row.createdAt)

@@ -48,7 +48,7 @@ extension ScanFile {
   /// - Parameter numbers: A condition on cells' numbers.
   private func forget(_ numbers: String) throws(ProjectionError) {
     try connection.execute("BEGIN")
-    for table in ["instance", "move", "host", "identity", "unreadable"] {
+    for table in ["page", "move", "host", "identity", "unreadable"] {
       try connection.execute("DELETE FROM \(table) WHERE cell \(numbers)")
     }
     try connection.execute("DELETE FROM cell WHERE number \(numbers); COMMIT")

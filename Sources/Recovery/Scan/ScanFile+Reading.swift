@@ -10,29 +10,16 @@ extension ScanFile {
   /// They are read on a thread of their own, some instances ahead of `body`, and their digests are made there.
   ///
   /// - Parameter keys: Make the rows' digests; nil where nobody wants them.
+  /// - Returns: The digests over the rows of each cell.
   func forEachInstance(
     digestedBy keys: KeyRing?, _ body: (StagedCopies) throws(ProjectionError) -> Void
-  ) throws(ProjectionError) {
-    let rows = try StagedRows(of: self, digestedBy: keys)
+  ) throws(ProjectionError) -> [CellID: Digest] {
+    let rows = StagedRows(of: self, digestedBy: keys)
     let batches = Lookahead(ahead: 4) { rows.next() }
     while let batch = try batches.next() {
       for copies in batch { try body(copies) }
     }
-  }
-
-  fileprivate func staged(_ row: SQLiteStatement) throws(ProjectionError) -> StagedInstance {
-    guard let cell = cellsByNumber[try row.integer(1)] else { throw .notAnIndex(path: path) }
-    func time(_ column: Int) throws(ProjectionError) -> Timestamp? {
-      try row.integerIfPresent(column).map { Timestamp(microseconds: $0) }
-    }
-    return StagedInstance(
-      id: InstanceID(try row.uuid(0)), cell: cell, rowID: try row.integer(2),
-      project: try row.textIfPresent(3), user: try row.textIfPresent(4),
-      host: try row.textIfPresent(5), vmState: try row.textIfPresent(6),
-      taskState: try row.textIfPresent(7), isDeleted: try row.integer(8) != 0,
-      isHidden: try row.integer(9) != 0, createdAt: try time(10), updatedAt: try time(11),
-      deletedAt: try time(12), launchedAt: try time(13),
-      readAt: Timestamp(microseconds: try row.integer(14)))
+    return rows.cellDigests
   }
 
   /// The migrations of an instance between cells, by UUID, with the cells that have them.
@@ -101,66 +88,5 @@ extension ScanFile {
       rows.append((cell, row))
     }
     return rows
-  }
-}
-
-/// The instances that were set aside, in the order of their UUIDs; belongs to the thread that reads them.
-private final class StagedRows: @unchecked Sendable {
-  private let file: ScanFile
-  private let statement: SQLiteStatement
-  private let keys: KeyRing?
-  /// The first row of the next instance.
-  private var first: StagedInstance?
-  private var isAtEnd = false
-
-  /// Instances that are handed over at once.
-  private static let batch = 256
-
-  init(of file: ScanFile, digestedBy keys: KeyRing?) throws(ProjectionError) {
-    self.file = file
-    self.keys = keys
-    statement = try file.connection.prepare(
-      "SELECT uuid, cell, row, project, user, host, vm_state, task_state, is_deleted, is_hidden, "
-        + "created_at, updated_at, deleted_at, launched_at, read_at FROM instance "
-        + "ORDER BY uuid, cell, number")
-  }
-
-  /// The rows of the next instances, those of each together; nil at the end.
-  func next() -> Result<[StagedCopies]?, ProjectionError> {
-    do throws(ProjectionError) {
-      var batch: [StagedCopies] = []
-      batch.reserveCapacity(Self.batch)
-      while batch.count < Self.batch, let rows = try nextInstance() {
-        let digests = keys.map { keys in rows.map { keys.digest(of: $0) } }
-        batch.append(StagedCopies(rows: rows, digests: digests ?? []))
-      }
-      return .success(batch.isEmpty ? nil : batch)
-    } catch {
-      statement.reset()
-      return .failure(error)
-    }
-  }
-
-  private func nextInstance() throws(ProjectionError) -> [StagedInstance]? {
-    guard !isAtEnd else { return nil }
-    var copies = first.map { [$0] } ?? []
-    first = nil
-    while try statement.step() {
-      let row = try file.staged(statement)
-      if let last = copies.last {
-        if last.id != row.id {
-          first = row
-          break
-        }
-        if last.cell == row.cell { copies.removeLast() }
-      }
-      copies.append(row)
-    }
-    if first == nil {
-      isAtEnd = true
-      statement.reset()
-    }
-    if copies.count > 1 { copies.sort { $0.cell < $1.cell } }
-    return copies.isEmpty ? nil : copies
   }
 }

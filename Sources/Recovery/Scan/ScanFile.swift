@@ -31,17 +31,19 @@ final class ScanFile: @unchecked Sendable {
   }
 
   let path: String
+  /// Where it lies.
+  var folder: String { String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]) }
   let scan: UUID128
   /// The head of the journal before the first cell was asked.
   var basis: Position
   let connection: SQLiteConnection
   private let lock = Mutex(())
-  private let insertRow: SQLiteStatement
+  private let insertPage: SQLiteStatement
   private let updateCell: SQLiteStatement
   var numbers: [CellID: Int64] = [:]
   var cellsByNumber: [Int64: CellID] = [:]
 
-  private static let version: Int64 = 2
+  private static let version: Int64 = 3
 
   /// A file that others don't see: for a dry run.
   static func temporary(in folder: String, basis: Position) throws(ProjectionError) -> ScanFile {
@@ -108,7 +110,8 @@ final class ScanFile: @unchecked Sendable {
     self.path = path
     self.basis = basis
     connection = try SQLiteConnection(path: path, mode: .readWriteNew, isShared: true)
-    try connection.execute(Self.settings)
+    // A page of instances takes some 200 kB.
+    try connection.execute("PRAGMA page_size=32768;" + Self.settings)
     try connection.execute("BEGIN IMMEDIATE;" + Self.tables)
     scan = .random()
     let insert = try connection.prepare(
@@ -118,7 +121,7 @@ final class ScanFile: @unchecked Sendable {
     try insert.bind(Int64(bitPattern: basis.index), at: 3)
     try insert.run()
     try connection.execute("PRAGMA user_version=\(Self.version); COMMIT;")
-    insertRow = try connection.prepare(Self.insertion)
+    insertPage = try connection.prepare(Self.insertion)
     updateCell = try connection.prepare(Self.cellUpdate)
   }
 
@@ -136,7 +139,7 @@ final class ScanFile: @unchecked Sendable {
       epoch: UInt32(truncatingIfNeeded: try meta.integer(1)),
       index: UInt64(bitPattern: try meta.integer(2)))
     meta.reset()
-    insertRow = try connection.prepare(Self.insertion)
+    insertPage = try connection.prepare(Self.insertion)
     updateCell = try connection.prepare(Self.cellUpdate)
     let cells = try connection.prepare("SELECT number, id FROM cell")
     while try cells.step() {
@@ -150,7 +153,7 @@ final class ScanFile: @unchecked Sendable {
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;
-    PRAGMA wal_autocheckpoint=8192; PRAGMA threads=2;
+    PRAGMA wal_autocheckpoint=8192;
     BEGIN IMMEDIATE; COMMIT;
     """
 
@@ -162,11 +165,8 @@ final class ScanFile: @unchecked Sendable {
       number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, database TEXT NOT NULL,
       phase INTEGER NOT NULL, cursor INTEGER, rows INTEGER NOT NULL, unreadable INTEGER NOT NULL,
       markers INTEGER NOT NULL, began_at INTEGER NOT NULL) STRICT;
-    CREATE TABLE instance (
-      number INTEGER PRIMARY KEY, uuid BLOB NOT NULL, cell INTEGER NOT NULL,
-      row INTEGER NOT NULL, project TEXT, user TEXT, host TEXT, vm_state TEXT, task_state TEXT,
-      is_deleted INTEGER NOT NULL, is_hidden INTEGER NOT NULL, created_at INTEGER,
-      updated_at INTEGER, deleted_at INTEGER, launched_at INTEGER, read_at INTEGER NOT NULL) STRICT;
+    CREATE TABLE page (
+      number INTEGER PRIMARY KEY, cell INTEGER NOT NULL, instances BLOB NOT NULL) STRICT;
     CREATE TABLE move (
       uuid BLOB NOT NULL, cell INTEGER NOT NULL, instance BLOB NOT NULL, source TEXT,
       destination TEXT, status TEXT, created_at INTEGER, PRIMARY KEY (instance, uuid, cell)
@@ -181,11 +181,7 @@ final class ScanFile: @unchecked Sendable {
       PRIMARY KEY (cell, source, row)) STRICT, WITHOUT ROWID;
     """
 
-  private static let insertion = """
-    INSERT INTO instance (uuid, cell, row, project, user, host, vm_state, task_state, is_deleted,
-      is_hidden, created_at, updated_at, deleted_at, launched_at, read_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-    """
+  private static let insertion = "INSERT INTO page (cell, instances) VALUES (?1, ?2)"
 
   private static let cellUpdate = """
     UPDATE cell SET phase = ?2, cursor = ?3, rows = ?4, unreadable = ?5, markers = ?6
@@ -240,13 +236,21 @@ extension ScanFile {
     _ progress: inout Progress
   ) throws(ProjectionError) {
     var after = progress
-    let kept = page.rows.filter { !$0.instance.id.isNovaMarker }
+    var packed: [UInt8] = []
+    var count = 0
+    for row in page.rows where !row.instance.id.isNovaMarker {
+      StagedInstance(row.instance, in: cell, rowID: row.rowID, readAt: readAt).pack(into: &packed)
+      count += 1
+    }
     if isFirst {
-      after.markers += UInt64(page.rows.count - kept.count)
-      after.rows += UInt64(kept.count)
+      after.markers += UInt64(page.rows.count - count)
+      after.rows += UInt64(count)
     }
     try commit(cell, &after, page.unreadable) { (number) throws(ProjectionError) in
-      for row in kept { try insert(row, number, readAt) }
+      if packed.isEmpty { return }
+      try insertPage.bind(number, at: 1)
+      try insertPage.bind(blob: packed.span.bytes, at: 2)
+      try insertPage.run()
     }
     progress = after
   }
@@ -299,28 +303,6 @@ extension ScanFile {
         try insert.run()
       }
     }
-  }
-
-  private func insert(
-    _ row: ScannedInstance, _ cell: Int64, _ readAt: Timestamp
-  ) throws(ProjectionError) {
-    let instance = row.instance
-    try insertRow.bind(instance.id.uuid, at: 1)
-    try insertRow.bind(cell, at: 2)
-    try insertRow.bind(row.rowID, at: 3)
-    try insertRow.bind(instance.project, at: 4)
-    try insertRow.bind(instance.user, at: 5)
-    try insertRow.bind(instance.placement.host, at: 6)
-    try insertRow.bind(instance.placement.vmState, at: 7)
-    try insertRow.bind(instance.placement.taskState, at: 8)
-    try insertRow.bind(instance.placement.isDeleted ? 1 : 0, at: 9)
-    try insertRow.bind(instance.placement.isHidden ? 1 : 0, at: 10)
-    try insertRow.bind(instance.createdAt?.microseconds, at: 11)
-    try insertRow.bind(instance.updatedAt?.microseconds, at: 12)
-    try insertRow.bind(instance.deletedAt?.microseconds, at: 13)
-    try insertRow.bind(instance.launchedAt?.microseconds, at: 14)
-    try insertRow.bind(readAt.microseconds, at: 15)
-    try insertRow.run()
   }
 
   /// Writes rows and the progress in one transaction.

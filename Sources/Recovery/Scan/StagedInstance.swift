@@ -47,23 +47,21 @@ struct StagedCopies: Sendable {
   let digests: [Digest]
 }
 
-extension KeyRing {
-  /// The digest of all that was read of a row.
-  func digest(of copy: StagedInstance) -> Digest {
-    rowDigest { row in
-      row.add(copy.id.uuid)
-      row.add(copy.rowID)
-      row.add(copy.project)
-      row.add(copy.user)
-      row.add(copy.host)
-      row.add(copy.vmState)
-      row.add(copy.taskState)
-      row.add(copy.isDeleted)
-      row.add(copy.isHidden)
-      row.add(copy.createdAt)
-      row.add(copy.updatedAt)
-      row.add(copy.deletedAt)
-      row.add(copy.launchedAt)
-    }
+extension StagedInstance {
+  /// Appends all that was read of the row.
+  func append(to row: inout RowText) {
+    row.add(id.uuid)
+    row.add(rowID)
+    row.add(project)
+    row.add(user)
+    row.add(host)
+    row.add(vmState)
+    row.add(taskState)
+    row.add(isDeleted)
+    row.add(isHidden)
+    row.add(createdAt)
+    row.add(updatedAt)
+    row.add(deletedAt)
+    row.add(launchedAt)
   }
 }

@@ -29,10 +29,8 @@ enum NameRules {
   /// or the direction of text. It is not normalised.
   // Hot path: ASCII without controls, which nearly all names are, is looked at once, as bytes.
   static func check(_ text: ByteText, what: String) throws(Refusal) {
-    let bytes = text.string.utf8
-    if (1...maximumScalars).contains(bytes.count), bytes.allSatisfy({ 0x20..<0x7F ~= $0 }) {
-      return
-    }
+    let bytes = text.string.utf8Span.span
+    if (1...maximumScalars).contains(bytes.count), isPlain(bytes) { return }
     let scalars = text.string.unicodeScalars
     guard !scalars.isEmpty, scalars.count <= maximumScalars else {
       throw .badName(what: what, why: "must have 1 to \(maximumScalars) characters")
@@ -41,6 +39,11 @@ enum NameRules {
       throw .badName(
         what: "\(what) \(visible(text))", why: "holds a control or a bidirectional mark")
     }
+  }
+
+  private static func isPlain(_ bytes: Span<UInt8>) -> Bool {
+    for place in bytes.indices where !(0x20..<0x7F ~= bytes[place]) { return false }
+    return true
   }
 
   /// A reason: at most 4,096 bytes; line ends are allowed, other controls are not.

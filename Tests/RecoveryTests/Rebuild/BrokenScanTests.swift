@@ -29,11 +29,13 @@ import Testing
     return plan
   }
 
+  /// The rows of the cells of which there are pages, of each scan.
   private func stagedRows(_ bed: RebuildBed) throws -> [Int64?] {
     let names = try FileManager.default.contentsOfDirectory(atPath: bed.store)
     return try names.filter { $0.hasPrefix("scan-") && $0.hasSuffix(".sqlite") }.map { name in
       let file = try SQLiteConnection(path: bed.store + "/" + name, mode: .readWrite)
-      return try file.integer("SELECT count(*) FROM instance")
+      return try file.integer(
+        "SELECT sum(rows) FROM cell WHERE number IN (SELECT cell FROM page)")
     }
   }
 
@@ -73,6 +75,31 @@ import Testing
       let index = try bed.index()
       #expect(try index.instance(first)?.record.lastSeen?.host == "moved-host")
       #expect(try index.host("new-host") != nil)
+    }
+  }
+
+  @Test(arguments: [
+    "substr(instances, 1, length(instances) - 1)", "x'ff' || substr(instances, 2)",
+    "substr(instances, 1, 52) || x'ffff' || substr(instances, 55)", "x'00'",
+  ]) func `a page that isn't one is named, and what is to be done`(_ change: String) throws {
+    try withRebuildBed { bed in
+      _ = try rebuildBrokenOff(bed, at: 1)
+      let name = try #require(
+        try FileManager.default.contentsOfDirectory(atPath: bed.store).first {
+          $0.hasPrefix("scan-") && $0.hasSuffix(".sqlite")
+        })
+      let path = bed.store + "/" + name
+      try SQLiteConnection(path: path, mode: .readWrite).execute(
+        "UPDATE page SET instances = CAST(\(change) AS BLOB) WHERE number = (SELECT min(number) FROM page)"
+      )
+      let error = #expect(throws: RebuildError.self) { try bed.rebuild() }
+      #expect("\(error as Any)".contains("\(path) is damaged"))
+      #expect("\(error as Any)".contains("Remove it and give the same command again"))
+      for suffix in ["", "-wal", "-shm"] {
+        try? FileManager.default.removeItem(atPath: path + suffix)
+      }
+      try bed.rebuild()
+      try bed.checkVerdicts()
     }
   }
 

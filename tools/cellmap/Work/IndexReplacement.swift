@@ -76,19 +76,7 @@ struct IndexReplacement {
   private func work(
     _ arguments: [String], entries last: UInt64? = nil
   ) throws(CommandFailure) -> Result {
-    try Self.work(on: session.journal, arguments, entries: last)
-  }
-
-  /// Makes a generation whose number was reserved; it doesn't serve yet.
-  ///
-  /// - Returns: Whether it was made.
-  static func make(_ number: UInt64, of journal: EventJournal) -> Bool {
-    (try? work(on: journal, ["--generation", "\(number)"])) != nil
-  }
-
-  private static func work(
-    on journal: EventJournal, _ arguments: [String], entries last: UInt64? = nil
-  ) throws(CommandFailure) -> Result {
+    let journal = session.journal
     let began = ContinuousClock.now
     let progress = WorkProgress("Replaying", of: last ?? journal.head.position.index)
     defer { Console.endProgress() }

@@ -208,8 +208,7 @@ final class StoreSession {
     if let registry { return registry }
     _ = try openIndex()
     let made = MapRegistry(
-      journal: journal, lock: journal.lock, command: Cellmap.words, index: index, keys: try keys(),
-      makeGeneration: { [journal] number in IndexReplacement.make(number, of: journal) })
+      journal: journal, lock: journal.lock, command: Cellmap.words, index: index, keys: try keys())
     registry = made
     return made
   }

@@ -28,6 +28,11 @@ extension [UInt8] {
 extension [UInt8] {
   /// Appends a number in decimal digits, with zeros before it up to `width` characters.
   public mutating func append(decimal number: Int, width: Int = 1) {
+    if width <= 2, 0..<100 ~= number {
+      let (tens, ones) = number.quotientAndRemainder(dividingBy: 10)
+      if width == 2 || tens > 0 { append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: tens)) }
+      return append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: ones))
+    }
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
       var (first, rest) = (digits.count, number.magnitude)
       while rest > 0 || first == digits.count {

@@ -1,8 +1,8 @@
 internal import Journal
 
-/// The entries about instances, sorted by the first bits of the instance's UUID and otherwise in
-/// the journal's order: in memory up to a bound, and beyond it in a file.
-struct ReplayPartitions {
+/// What is said of instances, sorted by the first bits of their UUIDs and otherwise in the order in which
+/// it came: in memory up to a bound, and beyond it in a file.
+public struct KeyPartitions {
   /// At most this many: one for each bucket.
   private static let maximumBits = 12
   /// Entries of a partition, on average, up to the greatest number of partitions: few enough to be
@@ -10,7 +10,7 @@ struct ReplayPartitions {
   private static let entriesEach = 4_096
 
   /// How many partitions there are.
-  var count: Int { buffers.count }
+  public var count: Int { buffers.count }
 
   private var buffers: [[UInt8]]
   private var segments: [[SpillFile.Segment]]
@@ -27,7 +27,7 @@ struct ReplayPartitions {
   ///   - entries: How many will come, roughly.
   ///   - folder: Where the file is made if it is needed.
   ///   - memoryBytes: Above this many bytes in memory all of them are moved to the file.
-  init(entries: UInt64, folder: String, memoryBytes: Int) {
+  public init(entries: UInt64, folder: String, memoryBytes: Int) {
     self.init(bits: Self.bits(for: entries), folder: folder, file: nil, memoryBytes)
   }
 
@@ -75,11 +75,16 @@ struct ReplayPartitions {
   var spilledBytes: UInt64 { UInt64(file?.end ?? 0) }
   var spillHash: Int64 { hasher.finish().checksum }
 
-  /// Sets an entry aside.
-  mutating func add(_ outline: EntryOutline, of bytes: [UInt8]) throws(ProjectionError) {
-    let partition = Int(outline.header.entityKey.high >> shift)
+  /// Sets what `append` appends aside, under the first half of an instance's UUID.
+  ///
+  /// - Throws: `file` if the disk is full or fails.
+  @inline(__always)
+  public mutating func add(
+    under key: UInt64, _ append: (inout [UInt8]) -> Void
+  ) throws(ProjectionError) {
+    let partition = Int(key >> shift)
     let before = buffers[partition].count
-    outline.appendChange(of: bytes, to: &buffers[partition])
+    append(&buffers[partition])
     bufferedBytes += buffers[partition].count - before
     if isFull, folder != nil { try spill() }
   }
@@ -133,8 +138,10 @@ struct ReplayPartitions {
     }
   }
 
-  /// Moves the entries of a partition, oldest first, into `bytes`, which is emptied before.
-  mutating func take(_ partition: Int, into bytes: inout [UInt8]) throws(ProjectionError) {
+  /// Moves what is in a partition, oldest first, into `bytes`, which is emptied before.
+  ///
+  /// - Throws: `file`.
+  public mutating func take(_ partition: Int, into bytes: inout [UInt8]) throws(ProjectionError) {
     bytes.removeAll(keepingCapacity: true)
     if let file {
       for segment in segments[partition] { try file.read(segment, into: &bytes) }
