@@ -15,7 +15,11 @@ public final class MapLoad: @unchecked Sendable {
     public fileprivate(set) var added: UInt64 = 0
     /// What the rules refused, and why; all else is appended.
     public fileprivate(set) var refused: [(observation: Observation, why: Refusal)] = []
+    /// Observations that change something.
+    public fileprivate(set) var changed: UInt64 = 0
     fileprivate var drafts: [EntryDraft] = []
+    /// Nothing can be loaded of an instance that comes again, or too late.
+    fileprivate var isInOrder = true
   }
 
   private let journal: EventJournal
@@ -24,6 +28,7 @@ public final class MapLoad: @unchecked Sendable {
   private let generations: IndexGenerations
   private let keys: KeyRing
   private let rules: Rulebook<EmptyMap>
+  private var last: InstanceID?
   // These are the appending thread's.
   private var head: Position
   private let new: HeldGeneration
@@ -57,8 +62,14 @@ public final class MapLoad: @unchecked Sendable {
     guard try Self.hasNoInstances(journal, upTo: head.index) else { return nil }
     do throws(ProjectionError) {
       new = try generations.reserveNew()
-      index = try IndexLoad(of: journal, into: generations.path(of: new.number))
     } catch {
+      throw .index(error)
+    }
+    do throws(ProjectionError) {
+      index = try IndexLoad(
+        of: journal, upTo: head.index, into: generations.path(of: new.number))
+    } catch {
+      try? generations.discard(new.number)
       throw .index(error)
     }
   }
@@ -104,7 +115,13 @@ public final class MapLoad: @unchecked Sendable {
         decided.refused.append((observation, why))
         continue
       }
-      if case .instance = observation.state, !events.isEmpty { decided.added += 1 }
+      if events.isEmpty { continue }
+      decided.changed += 1
+      if case .instance(let id, _) = observation.state {
+        decided.added += 1
+        if let last, id <= last { decided.isInOrder = false }
+        last = id
+      }
       events.reverse()
       while let event = events.popLast() {
         decided.drafts.append(
@@ -121,12 +138,13 @@ public final class MapLoad: @unchecked Sendable {
   /// Appends what was decided of a command, as one commit, and returns once it is on disk.
   ///
   /// - Returns: False if the load has ended, and nothing was appended: another writer came in between,
-  ///   or an entry can't hold what was decided. The registry is to be given the same observations then.
+  ///   an instance came twice, or an entry can't hold what was decided. The registry is to be given the same observations then.
   /// - Throws: `journal`, as `MapRegistry.submit`; `index` for a full or failing disk, after which the next
   ///   writer projects what was appended.
   // Hot path: at most 3 µs an instance.
   public func append(_ decided: Decided) throws(RegistryError) -> Bool {
     guard index != nil else { return false }
+    guard decided.isInOrder else { return giveUp() }
     if decided.drafts.isEmpty { return true }
     let first = head.index + 1
     do throws(JournalError) {

@@ -139,6 +139,37 @@ import Testing
     }
   }
 
+  @Test func `an instance that comes twice ends it, and nothing is appended`() throws {
+    try withStore { store in
+      try store.addCell(Self.cell, "one")
+      let basis = store.journal.head.position
+      let load = try #require(try store.registry.beginLoad())
+      let found = [observation(1, after: basis), observation(1, after: basis)]
+      let isTaken = try load.append(try load.decide(command(found, .fresh())))
+      #expect(!isTaken && store.journal.head.position == basis)
+    }
+  }
+
+  @Test func `conflicts count as changes, as the registry counts them`() throws {
+    try withStore { store in
+      try store.addCell(Self.cell, "one")
+      let basis = store.journal.head.position
+      let load = try #require(try store.registry.beginLoad())
+      let first = observation(1, after: basis)
+      let id = InstanceID(UUID128(high: 2 << 32, low: 1))
+      let conflict = Observation(
+        .conflict(.instance(id), FoundConflict(kind: "k", evidence: "{}")), evidence: nil,
+        basis: basis)
+      let decided = try load.decide(command([first, conflict], .fresh()))
+      #expect(decided.added == 1 && decided.changed == 2)
+      let isTaken = try load.append(decided)
+      try load.finish()
+      #expect(isTaken)
+      try store.expectIndexEqualsReplay()
+      #expect(try store.caughtUpIndex().conflict(of: .instance(id)) != nil)
+    }
+  }
+
   @Test func `an index that was given up leaves nothing behind`() throws {
     try withStoreFolder { folder in
       let store = try makeStore(folder)

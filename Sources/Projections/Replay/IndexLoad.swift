@@ -14,14 +14,16 @@ public final class IndexLoad: @unchecked Sendable {
 
   /// Makes the file at `path`, which must not exist, of the entries that are there.
   ///
-  /// - Parameter journal: Its entries up to the head that it knows are taken in; none is about an instance.
+  /// - Parameter head: The last entry that is taken in, at most the head that the journal knows; none is about an
+  ///   instance.
   /// - Throws: `fileExists`, `journal`, or what SQLite says.
-  public init(of journal: EventJournal, into path: String) throws(ProjectionError) {
+  public init(
+    of journal: EventJournal, upTo head: UInt64, into path: String
+  ) throws(ProjectionError) {
     connection = try IndexFile.create(at: path, store: journal.store, isIndexed: false)
     writer = try IndexWriter(connection)
     position = .start
     try writer.begin()
-    let head = journal.head.position.index
     while position.index < head {
       let limit = min(IndexProjector.maximumBatch, Int(head - position.index))
       let entries = try reading { () throws(JournalError) in

@@ -117,8 +117,8 @@ final class ChunkedSubmission {
       guard let decided = underway.decided else { preconditionFailure("it was loaded") }
       for (observation, why) in decided.refused { plan.refuse(observation, why) }
       plan.instances.added += decided.added
-      changed += decided.added
-      isLoaded = true
+      changed += decided.changed
+      if decided.changed > 0 { isLoaded = true }
     case .declined:
       // Another writer came: from here on each instance is looked for in the index.
       load = nil

@@ -37,6 +37,8 @@ struct OldInstances {
   private var page: ArraySlice<NovaInstanceRow> = []
   private var last: ByteText?
   private var isAtEnd = false
+  /// The instance whose row was taken last.
+  private var taken: InstanceID?
   private static let pageRows = 1_000
 
   init(_ old: OldMap, keys: KeyRing, basis: Position) {
@@ -58,6 +60,7 @@ struct OldInstances {
   mutating func next(before end: InstanceID?) throws(AdoptionError) -> Item? {
     guard let item = try peek(), end.map({ item.id < $0 }) ?? true else { return nil }
     page.removeFirst()
+    taken = item.id
     return item
   }
 
@@ -65,6 +68,7 @@ struct OldInstances {
   mutating func row(of id: InstanceID) throws(AdoptionError) -> NovaInstanceRow? {
     guard let item = try peek(), item.id == id else { return nil }
     page.removeFirst()
+    taken = id
     return item.row
   }
 
@@ -96,7 +100,10 @@ struct OldInstances {
         if page.isEmpty { return nil }
       }
       let row = page[page.startIndex]
-      if !row.isMarker, let id = InstanceID(row.uuid.string), id.description == row.uuid.string {
+      // A dump that was put back by hand may lack the constraint that keeps a UUID in one row.
+      if !row.isMarker, let id = InstanceID(row.uuid.string), id.description == row.uuid.string,
+        id != taken
+      {
         return Item(id: id, row: row)
       }
       page.removeFirst()

@@ -150,6 +150,7 @@ final class ScanFile: @unchecked Sendable {
   }
 
   // An exclusive lock: a second scan for the same store would read every row twice.
+  // What was set aside is moved from the WAL into the file seldom: each time it is read and written again.
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;

@@ -4,8 +4,8 @@ internal import Projections
 /// The instances that a scan has set aside, in the order of their UUIDs; belongs to the thread that reads
 /// them.
 ///
-/// The pages are in the order in which they were read. They are sorted by the first bits of the UUIDs, within bounded
-/// memory, and each part by the rest.
+/// The pages are in the order in which they were read. They are sorted by the first bits of the UUIDs, and each part by
+/// the rest. Memory is bounded as long as UUIDs are spread as Nova's random ones are: a part is taken whole.
 final class StagedRows: @unchecked Sendable {
   private let file: ScanFile
   private let keys: KeyRing?

@@ -50,6 +50,24 @@ import Testing
     }
   }
 
+  @Test func `a UUID that the old database has twice counts once`() throws {
+    try withRebuildBed { bed in
+      let file = try makeOld(bed)
+      try file.addInstance(70, "\(instance(70))", cell: nil, ["project_id": "'p'"])
+      try file.addInstance(71, "\(bed.cloud.cases[0].instance)", cell: 2)
+      try file.execute(
+        """
+        CREATE TABLE twice AS SELECT * FROM instance_mappings;
+        INSERT INTO twice SELECT * FROM instance_mappings;
+        DROP TABLE instance_mappings; ALTER TABLE twice RENAME TO instance_mappings;
+        """)
+      let plan = try bed.rebuild(old: try old(file))
+      #expect(plan.unscheduled.first == ["\(instance(70))"])
+      #expect(try bed.index().instance(instance(70)) != nil)
+      try bed.checkVerdicts()
+    }
+  }
+
   @Test func `never beats a cell, however stale it is`() throws {
     try withRebuildBed { bed in
       try bed.rebuild()
