@@ -47,7 +47,7 @@ final class RebuildPass {
       done += 1
       if done % 1_000 == 0 { progress(done) }
       guard let entity = found.first?.entity else { return }
-      // What is loaded is decided on the thread that appends it.
+      // A load decides chunk by chunk.
       guard try chunks?.load != nil ? true : isTaken(found, &plan) else { return }
       try chunks?.add(found, of: entity, &plan)
     }
