@@ -97,6 +97,22 @@ import Testing
     }
   }
 
+  @Test func `bisect and an export of cells name theirs, and a refused dry run says so first`()
+    throws
+  {
+    try withCommand { bed in
+      try makeMap(bed)
+      let found = try bed.run("audit", "bisect", "1:4..1:6", "--", "route", one)
+      #expect(found.status == 0 && found.out.contains("otherwise, from 1:4 on"), "\(found)")
+      #expect(found.err.contains("True at 1:6."), "\(found)")
+      let file = bed.folder + "/cells.yaml"
+      let written = try bed.run("cell", "export", file)
+      #expect((written.out + written.err).contains("cells.yaml, true at 1:6"), "\(written)")
+      let refused = try bed.run("revert", "3..4", "--dry-run")
+      #expect(refused.out.hasPrefix("A dry run. Undoing the entries 1:3 to 1:4 is refused;"))
+    }
+  }
+
   @Test func `a past route that can't be revealed keeps no other from its answer`() throws {
     try withCommand { bed in
       try makeMap(bed)

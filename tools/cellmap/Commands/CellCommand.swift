@@ -303,7 +303,7 @@ struct CellExportCommand: ParsableCommand {
       Console.print(JSONValue.object(fields.merging(map.label) { $1 }).line)
     } else {
       map.announce()
-      Console.say("Wrote \(counted(cells.count, "cell")) into \(file).")
+      Console.say("Wrote \(counted(cells.count, "cell")) into \(file), true at \(map.head).")
     }
   }
 }

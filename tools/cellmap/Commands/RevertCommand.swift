@@ -269,7 +269,10 @@ struct RevertOutput {
     let report = DifferenceReport(
       plan.steps.map { $0.opened(by: OwnerOutput.keys) }, naming: naming)
     if json { return printJSON(report) }
-    Console.print("A dry run. Undoing \(Self.entries(of: plan)) would change this:")
+    let isRefused = !plan.refused.isEmpty || !refusals.isEmpty
+    Console.print(
+      "A dry run. Undoing \(Self.entries(of: plan)) "
+        + (isRefused ? "is refused; it was to change this:" : "would change this:"))
     report.print(entries: "UNDONE", empty: "Nothing is to be undone.", limit: limit)
     for entity in plan.reopened { Console.say("The conflict about \(entity) would be open again.") }
     if plan.asBefore > 0 {

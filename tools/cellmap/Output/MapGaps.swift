@@ -8,6 +8,8 @@ struct MapGaps {
   /// them mapped it.
   let mappedConflicts: Int
   let uncoveredCells: [(id: CellID, row: CellRow)]
+  /// The position of a past map; nil for the map of now.
+  var past: Position?
 
   /// Says so on standard error, with what it does to what follows; nothing where there is none.
   ///
@@ -25,15 +27,18 @@ struct MapGaps {
           "\(mappedConflicts) about what is mapped as before until then, and is \(deed) so")
       }
       Console.note(
-        "cellmap: \(open) until you decide: \(parts.joined(separator: "; ")) ('conflicts list').")
+        "cellmap: \(open) until you decide: \(parts.joined(separator: "; ")) ('conflicts list\(moment)')."
+      )
     }
     let names = uncoveredCells.prefix(3).map { $0.row.record.name?.string ?? $0.id.description }
     guard !names.isEmpty else { return }
     let more = uncoveredCells.count > 3 ? " and \(uncoveredCells.count - 3) more" : ""
     Console.note(
       "cellmap: The map may not have all of \(Console.safe(names.joined(separator: ", ")))\(more), and "
-        + "what it lacks is not \(deed): their coverage is incomplete ('cell list').")
+        + "what it lacks is not \(deed): their coverage is incomplete ('cell list\(moment)').")
   }
+
+  private var moment: String { past.map { " --at \($0)" } ?? "" }
 
   var json: [String: JSONValue] {
     [

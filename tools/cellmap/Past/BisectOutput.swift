@@ -46,6 +46,7 @@ struct BisectOutput {
     if entry.draft.request.id != .none { fields["request"] = .printed(entry.draft.request.id) }
     CellOutput.printFields(
       fields, order: ["entry", "time", "thing", "what", "answer", "by", "why"])
+    AnswerPosition.say(to.position)
   }
 
   private var range: [String: JSONValue] {

@@ -46,7 +46,7 @@ struct MapReading: MapView {
     for item in open where try isMapped(item.entity) { mapped += 1 }
     return MapGaps(
       openConflicts: open.count, mappedConflicts: mapped,
-      uncoveredCells: try cells().filter { !$0.row.record.isCovered })
+      uncoveredCells: try cells().filter { !$0.row.record.isCovered }, past: past?.position)
   }
 
   private func isMapped(_ entity: EntityKey) throws(CommandFailure) -> Bool {
