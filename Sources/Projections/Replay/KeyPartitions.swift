@@ -1,4 +1,4 @@
-internal import Journal
+public import Journal
 
 /// What is said of instances, sorted by the first bits of their UUIDs and otherwise in the order in which
 /// it came: in memory up to a bound, and beyond it in a file.
@@ -8,6 +8,24 @@ public struct KeyPartitions {
   /// Entries of a partition, on average, up to the greatest number of partitions: few enough to be
   /// folded in a processor's cache, while the places that are written to in turn stay few.
   private static let entriesEach = 4_096
+
+  /// Where in a partition something is said of an instance; ordered by the instance, then by what came first.
+  public struct Place: Comparable {
+    public let id: UUID128
+    public let offset: Int
+
+    public init(id: UUID128, offset: Int) {
+      self.id = id
+      self.offset = offset
+    }
+
+    @inlinable
+    public static func < (left: Self, right: Self) -> Bool {
+      if left.id.high != right.id.high { return left.id.high < right.id.high }
+      if left.id.low != right.id.low { return left.id.low < right.id.low }
+      return left.offset < right.offset
+    }
+  }
 
   /// How many partitions there are.
   public var count: Int { buffers.count }

@@ -15,24 +15,12 @@ final class PartitionFolder: @unchecked Sendable {
   private var partitions: KeyPartitions
   private var partition: Int
   private var bytes: [UInt8] = []
-  private var places: [EventPlace] = []
+  private var places: [KeyPartitions.Place] = []
 
   /// - Parameter first: Those before it are loaded already.
   init(_ partitions: KeyPartitions, from first: Int = 0) {
     self.partitions = partitions
     partition = first
-  }
-
-  /// Where an entry about an instance is in a partition; ordered by the instance, then by time.
-  private struct EventPlace: Comparable {
-    let id: UUID128
-    let place: Int
-
-    static func < (left: Self, right: Self) -> Bool {
-      if left.id.high != right.id.high { return left.id.high < right.id.high }
-      if left.id.low != right.id.low { return left.id.low < right.id.low }
-      return left.place < right.place
-    }
   }
 
   /// The instances of the next partition, in the order of the keys; nil after the last.
@@ -53,7 +41,9 @@ final class PartitionFolder: @unchecked Sendable {
     places.removeAll(keepingCapacity: true)
     var place = 0
     while place < bytes.count {
-      places.append(EventPlace(id: EntryHeader.entityKey(of: bytes, at: place), place: place))
+      places.append(
+        KeyPartitions.Place(
+          id: EntryHeader.entityKey(of: bytes, at: place), offset: place))
       place += EntryHeader.entryLength(of: bytes, at: place)
     }
     places.sort()
@@ -65,7 +55,7 @@ final class PartitionFolder: @unchecked Sendable {
       var row: InstanceRow?
       var index: UInt64 = 0
       while next < places.count, places[next].id == id.uuid {
-        let change = try IndexReplay.change(bytes, at: places[next].place, nil)
+        let change = try IndexReplay.change(bytes, at: places[next].offset, nil)
         guard case .instance(_, let event) = change.event else {
           preconditionFailure("only entries about instances are set aside")
         }

@@ -12,7 +12,7 @@ final class StagedRows: @unchecked Sendable {
   private var partitions: KeyPartitions?
   private var partition = 0
   private var bytes: [UInt8] = []
-  private var places: [Place] = []
+  private var places: [KeyPartitions.Place] = []
   private var nextPlace = 0
   private var text = RowText()
   /// Over the rows of each cell, in the order of the UUIDs; whole once there are no more.
@@ -22,18 +22,6 @@ final class StagedRows: @unchecked Sendable {
   private static let batch = 256
   /// Rows in memory before they go to a file without a name.
   private static let memoryBytes = 40 << 20
-
-  /// Where a row is in a partition; ordered by the instance, then by the time of reading.
-  private struct Place: Comparable {
-    let id: UUID128
-    let offset: Int
-
-    static func < (left: Self, right: Self) -> Bool {
-      if left.id.high != right.id.high { return left.id.high < right.id.high }
-      if left.id.low != right.id.low { return left.id.low < right.id.low }
-      return left.offset < right.offset
-    }
-  }
 
   init(of file: ScanFile, digestedBy keys: KeyRing?) {
     self.file = file
@@ -101,7 +89,7 @@ final class StagedRows: @unchecked Sendable {
       guard let (length, id) = PackedInstance.outline(of: bytes.span, at: offset) else {
         throw damage
       }
-      places.append(Place(id: id, offset: offset))
+      places.append(KeyPartitions.Place(id: id, offset: offset))
       offset += length
     }
     places.sort()
