@@ -95,11 +95,13 @@ public enum SQLRow {
     var value: Value?
     switch self {
     case .sqlite(let statement, _):
-      if statement.isNull(column) { return nil }
       do throws(ProjectionError) {
-        value = try statement.withText(column) { span in
-          unsafe span.withUnsafeBytes { unsafe parse($0.assumingMemoryBound(to: UInt8.self)) }
+        let isThere = try statement.withTextIfPresent(column) { span in
+          value = unsafe span.withUnsafeBytes {
+            unsafe parse($0.assumingMemoryBound(to: UInt8.self))
+          }
         }
+        if !isThere { return nil }
       } catch {
         throw .file(error)
       }

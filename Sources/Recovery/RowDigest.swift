@@ -1,22 +1,11 @@
 internal import Journal
 
 extension KeyRing {
-  /// The digest of a row of Nova's, of the columns that `add` adds.
+  /// The digest of a row of Nova's other than an instance's, of the columns that `add` adds.
   func rowDigest(_ add: (inout RowText) -> Void) -> Digest {
     var row = RowText()
     add(&row)
-    return digest(of: row)
-  }
-
-  func digest(of row: RowText) -> Digest { digest(of: row.bytes) }
-
-  /// The digest over the rows of a cell so far, and one more, given by its own.
-  func digest(_ before: Digest, followedBy row: Digest) -> Digest {
-    var both: [UInt8] = []
-    both.reserveCapacity(64)
-    before.append(to: &both)
-    row.append(to: &both)
-    return digest(of: both)
+    return digest(of: row.bytes)
   }
 }
 
@@ -32,8 +21,6 @@ struct RowText {
     column.reserveCapacity(36)
   }
 
-  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
-
   mutating func add(_ text: ByteText?) {
     guard let text else { return add() }
     begin(text.string.utf8.count)
@@ -45,13 +32,12 @@ struct RowText {
     bytes.append(textOf: uuid)
   }
 
-  mutating func add(_ number: Int64) { add { $0.append(decimal: Int(number)) } }
-
   mutating func add(_ time: Timestamp?) {
     guard let time else { return add() }
     column.removeAll(keepingCapacity: true)
     time.append(to: &column, by: &day)
-    addColumn()
+    begin(column.count)
+    bytes.append(contentsOf: column)
   }
 
   mutating func add(_ flag: Bool) {
@@ -69,14 +55,4 @@ struct RowText {
     bytes.append(UInt8(ascii: ":"))
   }
 
-  private mutating func add(_ write: (inout [UInt8]) -> Void) {
-    column.removeAll(keepingCapacity: true)
-    write(&column)
-    addColumn()
-  }
-
-  private mutating func addColumn() {
-    begin(column.count)
-    bytes.append(contentsOf: column)
-  }
 }

@@ -21,7 +21,7 @@ internal import COpenSSL
   }
 
   // Hot path: at most 1 µs for a row of 300 bytes; 0 allocations.
-  func code(of bytes: [UInt8]) -> Digest {
+  func code(of bytes: Span<UInt8>) -> Digest {
     unsafe bytes.withUnsafeBytes { bytes in
       unsafe Digest { digest in
         unsafe cellmap_hmac(key, bytes.baseAddress, bytes.count, digest)

@@ -165,13 +165,17 @@ extension Int64 {
     return true
   }
 
+  private static func digit(_ byte: UInt8) -> Int? {
+    let digit = byte &- UInt8(ascii: "0")
+    return digit < 10 ? Int(digit) : nil
+  }
+
   mutating func number(digits: Int) -> Int? {
     guard offset + digits <= count else { return nil }
     var value = 0
     for place in offset..<offset + digits {
-      let byte = unsafe bytes[place]
-      guard (48...57).contains(byte) else { return nil }
-      value = value * 10 + Int(byte - 48)
+      guard let digit = unsafe Self.digit(bytes[place]) else { return nil }
+      value = value * 10 + digit
     }
     offset += digits
     return value
@@ -181,8 +185,8 @@ extension Int64 {
   mutating func fraction() -> Int? {
     guard take(".") else { return 0 }
     var (value, count) = (0, 0)
-    while offset < self.count, case let byte = unsafe bytes[offset], (48...57).contains(byte) {
-      if count < 6 { value = value * 10 + Int(byte - 48) }
+    while offset < self.count, let digit = unsafe Self.digit(bytes[offset]) {
+      if count < 6 { value = value * 10 + digit }
       count += 1
       offset += 1
     }

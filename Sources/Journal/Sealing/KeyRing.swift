@@ -78,5 +78,8 @@ public final class KeyRing: Sendable {
   }
 
   /// The HMAC-SHA-256 of bytes under the store's own key, which is never rotated.
-  public func digest(of bytes: [UInt8]) -> Digest { hmac.code(of: bytes) }
+  public func digest(of bytes: [UInt8]) -> Digest { hmac.code(of: bytes.span) }
+
+  /// The same of bytes in one piece.
+  public func digest(of bytes: Span<UInt8>) -> Digest { hmac.code(of: bytes) }
 }

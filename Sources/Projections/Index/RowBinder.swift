@@ -212,8 +212,8 @@ extension SQLiteStatement {
       switch type(column) {
       case .null: hasher.addNull()
       case .integer: hasher.add(try integer(column))
-      case .text: try unsafe withColumn(column) { unsafe hasher.add($0, tag: RowHasher.text) }
-      case .blob: try unsafe withColumn(column) { unsafe hasher.add($0, tag: RowHasher.blob) }
+      case .text: try unsafe withTextColumn(column) { unsafe hasher.add($0, tag: RowHasher.text) }
+      case .blob: try unsafe withBlobColumn(column) { unsafe hasher.add($0, tag: RowHasher.blob) }
       case .real:
         throw .damaged(path: connection.path, what: "a number with a fraction")
       }

@@ -258,7 +258,11 @@ extension SQLiteStatement {
   /// - Throws: `columnType` for anything but text; `notUTF8`.
   public func text(_ column: Int) throws(ProjectionError) -> ByteText {
     try require(.text, column)
-    guard let text = try unsafe withColumn(column, { unsafe ByteText(utf8: $0) }) else {
+    return try readText(column)
+  }
+
+  private func readText(_ column: Int) throws(ProjectionError) -> ByteText {
+    guard let text = try unsafe withTextColumn(column, { unsafe ByteText(utf8: $0) }) else {
       let name = columnName(column)
       throw connection.unreadable(.notUTF8(column: name, path: connection.path), column: name)
     }
@@ -267,7 +271,11 @@ extension SQLiteStatement {
 
   /// The text in a column; nil for NULL.
   public func textIfPresent(_ column: Int) throws(ProjectionError) -> ByteText? {
-    isNull(column) ? nil : try text(column)
+    switch type(column) {
+    case .text: try readText(column)
+    case .null: nil
+    default: throw typeFailure(.text, column)
+    }
   }
 
   /// The bytes of the text in a column, copied, whether or not they are UTF-8.
@@ -275,7 +283,7 @@ extension SQLiteStatement {
   /// - Throws: `columnType` for anything but text.
   public func textBytes(_ column: Int) throws(ProjectionError) -> [UInt8] {
     try require(.text, column)
-    return try unsafe withColumn(column) { unsafe [UInt8]($0) }
+    return try unsafe withTextColumn(column) { unsafe [UInt8]($0) }
   }
 
   /// The bytes of the text in a column, copied; nil for NULL.
@@ -288,7 +296,7 @@ extension SQLiteStatement {
   /// - Throws: `columnType` for anything but a blob.
   public func blob(_ column: Int) throws(ProjectionError) -> [UInt8] {
     try require(.blob, column)
-    return try unsafe withColumn(column) { unsafe [UInt8]($0) }
+    return try unsafe withBlobColumn(column) { unsafe [UInt8]($0) }
   }
 
   /// The bytes of the blob in a column, copied; nil for NULL.
@@ -296,14 +304,20 @@ extension SQLiteStatement {
     isNull(column) ? nil : try blob(column)
   }
 
-  /// Calls `body` with the bytes of the text in a column, without copying them.
+  /// Calls `body` with the bytes of the text in a column, without copying them, unless it is NULL.
   ///
+  /// - Returns: Whether there is a text.
   /// - Throws: `columnType` for anything but text.
-  public func withText<Result>(
-    _ column: Int, _ body: (RawSpan) -> Result
-  ) throws(ProjectionError) -> Result {
-    try require(.text, column)
-    return try unsafe withColumn(column) { unsafe body($0.bytes) }
+  public func withTextIfPresent(
+    _ column: Int, _ body: (RawSpan) -> Void
+  ) throws(ProjectionError) -> Bool {
+    switch type(column) {
+    case .text: break
+    case .null: return false
+    default: throw typeFailure(.text, column)
+    }
+    try unsafe withTextColumn(column) { unsafe body($0.bytes) }
+    return true
   }
 
   /// Calls `body` with the bytes of the blob in a column, without copying them.
@@ -313,7 +327,7 @@ extension SQLiteStatement {
     _ column: Int, _ body: (RawSpan) -> Result
   ) throws(ProjectionError) -> Result {
     try require(.blob, column)
-    return try unsafe withColumn(column) { unsafe body($0.bytes) }
+    return try unsafe withBlobColumn(column) { unsafe body($0.bytes) }
   }
 
   /// The 16-byte key in a blob column as its two big-endian halves.
@@ -372,16 +386,28 @@ extension SQLiteStatement {
       column: name)
   }
 
-  /// Calls `body` with the bytes of a text or blob column, which it must not keep.
+  /// Calls `body` with the bytes of a column that is text, which it must not keep; a UTF-16 database's are
+  /// converted.
   @inline(__always)
-  func withColumn<Result>(
+  func withTextColumn<Result>(
     _ column: Int, _ body: (UnsafeRawBufferPointer) -> Result
   ) throws(ProjectionError) -> Result {
-    // For text this converts a UTF-16 database's value first; for a blob it is the blob.
-    let start =
-      unsafe type(column) == .text
-      ? UnsafeRawPointer(sqlite3_column_text(handle, Int32(column)))
-      : sqlite3_column_blob(handle, Int32(column))
+    let start = unsafe UnsafeRawPointer(sqlite3_column_text(handle, Int32(column)))
+    return unsafe try withBytes(of: column, from: start, body)
+  }
+
+  /// Calls `body` with the bytes of a column that is a blob, which it must not keep.
+  @inline(__always)
+  func withBlobColumn<Result>(
+    _ column: Int, _ body: (UnsafeRawBufferPointer) -> Result
+  ) throws(ProjectionError) -> Result {
+    unsafe try withBytes(of: column, from: sqlite3_column_blob(handle, Int32(column)), body)
+  }
+
+  @inline(__always)
+  private func withBytes<Result>(
+    of column: Int, from start: UnsafeRawPointer?, _ body: (UnsafeRawBufferPointer) -> Result
+  ) throws(ProjectionError) -> Result {
     let count = Int(unsafe sqlite3_column_bytes(handle, Int32(column)))
     if unsafe start == nil && count > 0 { throw connection.failure(SQLITE_NOMEM, "column") }
     return unsafe body(UnsafeRawBufferPointer(start: start, count: count))

@@ -9,7 +9,7 @@ internal import Registry
 final class ChunkedSubmission {
   /// Things of one chunk: many enough that what a commit costs by itself is little beside them, and
   /// few enough that the lease is given back often.
-  static let things = 2_000
+  static let things = 4_000
 
   private let submission: Submission
   private let decide: Decide
@@ -56,15 +56,16 @@ final class ChunkedSubmission {
   // What is underway is waited for also by whoever gives up.
   deinit { underway?.commit.wait() }
 
-  /// Hands on what is observed of one thing, after those of its kind whose keys are less.
+  /// Takes what is observed of one thing away, after those of its kind whose keys are less.
   ///
   /// While there is a `load`, that decides it; else it was decided, and is taken.
   ///
   /// - Throws: What an earlier chunk failed with; nothing may be added any more then.
   func add(
-    _ found: [Observation], of entity: EntityKey, _ plan: inout RebuildPlan
+    _ found: inout [Observation], of entity: EntityKey, _ plan: inout RebuildPlan
   ) throws(RebuildError) {
-    chunk.observations += found
+    found.reverse()
+    while let observation = found.popLast() { chunk.observations.append(observation) }
     chunk.ends = (chunk.ends?.first ?? entity, entity)
     chunk.count += 1
     if chunk.count >= Self.things { try begin(&plan) }

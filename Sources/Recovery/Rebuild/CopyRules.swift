@@ -21,10 +21,11 @@ struct CopyRules {
   ///   - copies: The rows of one instance, at most one of a cell, by cell.
   ///   - moves: The instance's migrations between cells; asked for only where they decide.
   func verdict<Failure: Error>(
-    on copies: [StagedInstance], moves: () throws(Failure) -> Moves
+    on copies: ArraySlice<StagedInstance>, moves: () throws(Failure) -> Moves
   ) throws(Failure) -> Verdict {
     if copies.count == 1 {
-      return copies[0].isHidden ? .hidden(copies) : .mapped(at: 0, by: .onlyCopy)
+      let place = copies.startIndex
+      return copies[place].isHidden ? .hidden(Array(copies)) : .mapped(at: place, by: .onlyCopy)
     }
     func mapped(_ copy: StagedInstance, by rule: RebuildPlan.Rule) -> Verdict {
       guard let place = copies.firstIndex(where: { $0.cell == copy.cell }) else {
@@ -33,7 +34,7 @@ struct CopyRules {
       return .mapped(at: place, by: rule)
     }
     let visible = copies.filter { !$0.isHidden }
-    guard let first = visible.first else { return .hidden(copies) }
+    guard let first = visible.first else { return .hidden(Array(copies)) }
     let live = visible.filter { !$0.isDeleted }
     switch live.count {
     case 0: return mapped(latestDeleted(visible, first), by: .latestDeleted)

@@ -33,7 +33,8 @@ final class RebuildPass {
   private func takeHosts() throws(RebuildError) -> UInt64 {
     let chunks = submission.map { ChunkedSubmission($0, decide) }
     for (name, found) in try work.hosts(&plan) where try isTaken(found, &plan) {
-      try chunks?.add(found, of: .host(name), &plan)
+      var found = found
+      try chunks?.add(&found, of: .host(name), &plan)
     }
     return try chunks?.finish(&plan) ?? 0
   }
@@ -46,10 +47,10 @@ final class RebuildPass {
     digests = try work.forEachInstance(&plan) { (plan, found) throws(RebuildError) in
       done += 1
       if done % 1_000 == 0 { progress(done) }
-      guard let entity = found.first?.entity else { return }
+      let entity = found[0].entity
       // A load decides chunk by chunk.
       guard try chunks?.load != nil ? true : isTaken(found, &plan) else { return }
-      try chunks?.add(found, of: entity, &plan)
+      try chunks?.add(&found, of: entity, &plan)
     }
     return try chunks?.finish(&plan) ?? 0
   }

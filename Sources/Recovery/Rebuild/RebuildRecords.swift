@@ -38,9 +38,10 @@ struct RebuildRecords {
   }
 
   /// What an instance's row says; a mark, an owner and a creation time that the map has of elsewhere
-  /// are worth more than a cell's, which may have been restored from a backup.
+  /// are worth more than a cell's, which may have been restored from a backup. Counts what has no project.
   func observation(
-    _ copy: StagedInstance, _ digest: Digest, _ owner: Owner, before: InstanceRow?
+    _ copy: StagedInstance, _ digest: Digest, _ owner: Owner, before: InstanceRow?,
+    _ plan: inout RebuildPlan
   ) throws(RegistryError) -> Observation {
     var record = record(copy)
     record.owner = InstanceOwner(project: owner.project, user: owner.user)
@@ -56,6 +57,7 @@ struct RebuildRecords {
       }
       if known.row != .unknown { record.row = known.row }
     }
+    if record.owner.project == nil { plan.withoutProject.add(copy.id) }
     var evidence = evidence(copy, digest)
     if let source = owner.source {
       evidence.source = ByteText("\(evidence.source), owner: \(source)")
@@ -97,7 +99,9 @@ struct RebuildRecords {
   }
 
   func evidence(_ copy: StagedInstance) -> Evidence {
-    evidence(copy, keys.rowDigest { copy.append(to: &$0) })
+    var packed: [UInt8] = []
+    copy.pack(into: &packed)
+    return evidence(copy, PackedInstance.digest(of: packed.span, at: 0, by: keys))
   }
 
   private func evidence(_ copy: StagedInstance, _ digest: Digest) -> Evidence {

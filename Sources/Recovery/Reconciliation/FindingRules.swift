@@ -24,7 +24,7 @@ struct FindingRules {
   ///   - moves: Asked for only where they decide.
   ///   - known: What is known of an earlier conflict about it; asked for only where there is one.
   func answer<Failure: Error>(
-    on id: InstanceID, _ rows: [StagedInstance], _ before: InstanceRow?,
+    on id: InstanceID, _ rows: ArraySlice<StagedInstance>, _ before: InstanceRow?,
     moves: () throws(Failure) -> CopyRules.Moves,
     known: () throws(Failure) -> ConflictRecord?
   ) throws(Failure) -> Answer {

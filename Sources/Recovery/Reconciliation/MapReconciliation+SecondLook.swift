@@ -140,7 +140,7 @@ extension MapReconciliation {
       let rows = (look.rows[id] ?? []).sorted { $0.cell < $1.cell }
       look.rows[id] = rows
       let answer = try rules.answer(
-        on: id, rows, before,
+        on: id, rows[...], before,
         moves: { () throws(RebuildError) in moves(of: id, in: asked, time) },
         known: { () throws(RebuildError) in
           try indexed { () throws(ProjectionError) in

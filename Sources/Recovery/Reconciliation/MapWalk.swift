@@ -26,7 +26,7 @@ struct MapWalk {
         guard failure == nil else { return }
         for copy in copies.rows { state.tallies[copy.cell, default: CellTally()].add(copy) }
         do throws(RebuildError) {
-          let id = copies.rows[0].id
+          let id = copies.id
           let before = try row(of: id, &cursor, &state)
           if let before { state.add(before) }
           try take(id, copies.rows, before, &state)
@@ -69,7 +69,8 @@ struct MapWalk {
   }
 
   private func take(
-    _ id: InstanceID, _ copies: [StagedInstance], _ before: InstanceRow?, _ state: inout State
+    _ id: InstanceID, _ copies: ArraySlice<StagedInstance>, _ before: InstanceRow?,
+    _ state: inout State
   ) throws(RebuildError) {
     let answer = try rules.answer(
       on: id, copies, before,

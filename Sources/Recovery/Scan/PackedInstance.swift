@@ -1,23 +1,49 @@
 internal import Journal
 
-/// A row that was set aside, in bytes: its length with this, the UUID, the cell, Nova's id, which of its
-/// columns aren't NULL, and these. Numbers are in the machine's order: no other one reads the file.
+/// A row that was set aside, in bytes: its length with this, the cell, when it was read, and what was read: the
+/// UUID, Nova's id, which of its columns aren't NULL, and these.
+///
+/// What was read is also what the digest of a row covers, which is in journals: that part never changes. Numbers
+/// have their lowest byte first.
 enum PackedInstance {
-  fileprivate static let headBytes = 4 + 16 + 16 + 8 + 8 + 2
+  fileprivate static let cellPlace = 4
+  fileprivate static let readAtPlace = 4 + 16
+  fileprivate static let uuidPlace = 4 + 16 + 8
+  fileprivate static let rowIDPlace = uuidPlace + 16
+  fileprivate static let presentPlace = rowIDPlace + 8
+  fileprivate static let headBytes = presentPlace + 2
 
   /// How long the row at `offset` is, and of which instance; nil if there is none.
   static func outline(of bytes: Span<UInt8>, at offset: Int) -> (length: Int, id: UUID128)? {
     let bytes = bytes.bytes
     guard offset >= 0, bytes.byteCount - offset >= headBytes else { return nil }
-    let length = Int(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    let length = Int(number(bytes, at: offset, of: UInt32.self))
     guard length >= headBytes, length <= bytes.byteCount - offset else { return nil }
-    return (length, uuid(bytes, at: offset + 4))
+    return (length, uuid(bytes, at: offset + uuidPlace))
+  }
+
+  /// The cell of the row at `offset`, which has an outline.
+  static func cell(of bytes: Span<UInt8>, at offset: Int) -> CellID {
+    CellID(uuid(bytes.bytes, at: offset + cellPlace))
+  }
+
+  /// The digest of the row at `offset`, which has an outline.
+  static func digest(of bytes: Span<UInt8>, at offset: Int, by keys: KeyRing) -> Digest {
+    let length = Int(number(bytes.bytes, at: offset, of: UInt32.self))
+    return keys.digest(of: bytes.extracting(offset + uuidPlace..<offset + length))
   }
 
   fileprivate static func uuid(_ bytes: RawSpan, at offset: Int) -> UUID128 {
-    unsafe UUID128(
-      high: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self),
-      low: bytes.unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
+    UUID128(
+      high: number(bytes, at: offset, of: UInt64.self),
+      low: number(bytes, at: offset + 8, of: UInt64.self))
+  }
+
+  @inline(__always)
+  fileprivate static func number<Value: FixedWidthInteger>(
+    _ bytes: RawSpan, at offset: Int, of type: Value.Type
+  ) -> Value where Value: BitwiseCopyable {
+    Value(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: type))
   }
 }
 
@@ -26,13 +52,12 @@ extension StagedInstance {
   func pack(into bytes: inout [UInt8]) {
     let start = bytes.count
     bytes.append(raw: UInt32(0))
-    bytes.append(raw: id.uuid.high)
-    bytes.append(raw: id.uuid.low)
     bytes.append(raw: cell.uuid.high)
     bytes.append(raw: cell.uuid.low)
-    bytes.append(raw: rowID)
     bytes.append(raw: readAt.microseconds)
-    let columns = bytes.count
+    bytes.append(raw: id.uuid.high)
+    bytes.append(raw: id.uuid.low)
+    bytes.append(raw: rowID)
     bytes.append(raw: UInt16(0))
     var present: UInt16 = (isDeleted ? 1 : 0) | (isHidden ? 2 : 0)
     var bit: UInt16 = 4
@@ -46,8 +71,9 @@ extension StagedInstance {
     func add(_ text: ByteText?) {
       if let text {
         present |= bit
-        bytes.append(raw: UInt32(text.string.utf8.count))
-        bytes.append(contentsOf: text.string.utf8)
+        let utf8 = unsafe text.string.utf8Span.span.bytes
+        bytes.append(raw: UInt32(utf8.byteCount))
+        unsafe utf8.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
       }
       bit <<= 1
     }
@@ -60,7 +86,7 @@ extension StagedInstance {
     add(host)
     add(vmState)
     add(taskState)
-    bytes.set(present, at: columns)
+    bytes.set(present, at: start + PackedInstance.presentPlace)
     bytes.set(UInt32(bytes.count - start), at: start)
   }
 
@@ -70,15 +96,13 @@ extension StagedInstance {
       return nil
     }
     let row = bytes.span.bytes.extracting(offset..<offset + length)
-    func number(_ place: Int) -> Int64 {
-      unsafe row.unsafeLoadUnaligned(fromByteOffset: place, as: Int64.self)
-    }
+    func number(_ place: Int) -> Int64 { PackedInstance.number(row, at: place, of: Int64.self) }
     id = InstanceID(uuid)
-    cell = CellID(PackedInstance.uuid(row, at: 20))
-    rowID = number(36)
-    readAt = Timestamp(microseconds: number(44))
+    cell = CellID(PackedInstance.uuid(row, at: PackedInstance.cellPlace))
+    readAt = Timestamp(microseconds: number(PackedInstance.readAtPlace))
+    rowID = number(PackedInstance.rowIDPlace)
     var place = PackedInstance.headBytes
-    var present = unsafe row.unsafeLoadUnaligned(fromByteOffset: place - 2, as: UInt16.self)
+    var present = PackedInstance.number(row, at: PackedInstance.presentPlace, of: UInt16.self)
     isDeleted = present & 1 != 0
     isHidden = present & 2 != 0
     present >>= 2
@@ -102,7 +126,7 @@ extension StagedInstance {
         isWhole = false
         return nil
       }
-      let count = Int(unsafe row.unsafeLoadUnaligned(fromByteOffset: place, as: UInt32.self))
+      let count = Int(PackedInstance.number(row, at: place, of: UInt32.self))
       place += 4
       guard count <= length - place else {
         isWhole = false
@@ -130,12 +154,14 @@ extension StagedInstance {
 
 extension [UInt8] {
   fileprivate mutating func append(raw value: some FixedWidthInteger) {
-    unsafe Swift.withUnsafeBytes(of: value) { bytes in unsafe append(contentsOf: bytes) }
+    unsafe Swift.withUnsafeBytes(of: value.littleEndian) { bytes in
+      unsafe append(contentsOf: bytes)
+    }
   }
 
   fileprivate mutating func set<Value: FixedWidthInteger>(_ value: Value, at place: Int) {
     unsafe withUnsafeMutableBytes { bytes in
-      unsafe bytes.storeBytes(of: value, toByteOffset: place, as: Value.self)
+      unsafe bytes.storeBytes(of: value.littleEndian, toByteOffset: place, as: Value.self)
     }
   }
 }

@@ -15,11 +15,9 @@ extension ScanFile {
     digestedBy keys: KeyRing?, _ body: (StagedCopies) throws(ProjectionError) -> Void
   ) throws(ProjectionError) -> [CellID: Digest] {
     let rows = StagedRows(of: self, digestedBy: keys)
-    let batches = Lookahead(ahead: 4) { rows.next() }
-    while let batch = try batches.next() {
-      for copies in batch { try body(copies) }
-    }
-    return rows.cellDigests
+    let batches = Lookahead(ahead: 16) { rows.next() }
+    while let batch = try batches.next() { try batch.forEachInstance(body) }
+    return rows.cellDigests()
   }
 
   /// The migrations of an instance between cells, by UUID, with the cells that have them.

@@ -43,7 +43,7 @@ final class ScanFile: @unchecked Sendable {
   var numbers: [CellID: Int64] = [:]
   var cellsByNumber: [Int64: CellID] = [:]
 
-  private static let version: Int64 = 3
+  private static let version: Int64 = 4
 
   /// A file that others don't see: for a dry run.
   static func temporary(in folder: String, basis: Position) throws(ProjectionError) -> ScanFile {
@@ -150,11 +150,11 @@ final class ScanFile: @unchecked Sendable {
   }
 
   // An exclusive lock: a second scan for the same store would read every row twice.
-  // What was set aside is moved from the WAL into the file seldom: each time it is read and written again.
+  // What was set aside stays in the WAL, also to be read: moved into the file, it would be written twice.
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;
-    PRAGMA wal_autocheckpoint=8192;
+    PRAGMA wal_autocheckpoint=0;
     BEGIN IMMEDIATE; COMMIT;
     """
 

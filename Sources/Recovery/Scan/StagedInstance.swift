@@ -41,27 +41,31 @@ struct StagedInstance: Hashable, Sendable {
 }
 
 /// The rows of one instance, at most one of a cell, by cell.
-struct StagedCopies: Sendable {
-  let rows: [StagedInstance]
-  /// Of each row, in their order; none where nobody wants them.
-  let digests: [Digest]
+struct StagedCopies {
+  let rows: ArraySlice<StagedInstance>
+  /// Of each row, at its place; none where nobody wants them.
+  let digests: ArraySlice<Digest>
+
+  var id: InstanceID { rows[rows.startIndex].id }
 }
 
-extension StagedInstance {
-  /// Appends all that was read of the row.
-  func append(to row: inout RowText) {
-    row.add(id.uuid)
-    row.add(rowID)
-    row.add(project)
-    row.add(user)
-    row.add(host)
-    row.add(vmState)
-    row.add(taskState)
-    row.add(isDeleted)
-    row.add(isHidden)
-    row.add(createdAt)
-    row.add(updatedAt)
-    row.add(deletedAt)
-    row.add(launchedAt)
+/// Rows that are handed over at once, those of an instance one behind the other.
+struct StagedBatch: Sendable {
+  var rows: [StagedInstance] = []
+  /// Of each row, at its place; none where nobody wants them.
+  var digests: [Digest] = []
+  /// Behind the last row of each instance.
+  var ends: [Int] = []
+
+  /// Calls `body` with the rows of each instance.
+  func forEachInstance<Failure: Error>(
+    _ body: (StagedCopies) throws(Failure) -> Void
+  ) throws(Failure) {
+    var start = 0
+    for end in ends {
+      let digests = digests.isEmpty ? [] : digests[start..<end]
+      try body(StagedCopies(rows: rows[start..<end], digests: digests))
+      start = end
+    }
   }
 }

@@ -3,81 +3,94 @@ internal import Projections
 
 /// The instances that a scan has set aside, in the order of their UUIDs; belongs to the thread that reads
 /// them.
+final class StagedRows: @unchecked Sendable {
+  // A struct of its own, since each look at a property of a class is checked while the program runs.
+  private var reading: StagedReading
+
+  init(of file: ScanFile, digestedBy keys: KeyRing?) {
+    reading = StagedReading(file: file, digests: keys.map { RowDigests(by: $0) })
+  }
+
+  /// The rows of the next instances, those of each together; nil at the end.
+  func next() -> Result<StagedBatch?, ProjectionError> { reading.next() }
+
+  /// Over the rows of each cell, in the order of the UUIDs; to be asked for once there are no more.
+  func cellDigests() -> [CellID: Digest] { reading.digests?.ofCells() ?? [:] }
+}
+
+/// How far the rows were read.
 ///
 /// The pages are in the order in which they were read. They are sorted by the first bits of the UUIDs, and each part by
 /// the rest. Memory is bounded as long as UUIDs are spread as Nova's random ones are: a part is taken whole.
-final class StagedRows: @unchecked Sendable {
-  private let file: ScanFile
-  private let keys: KeyRing?
+private struct StagedReading {
+  let file: ScanFile
+  /// nil where nobody wants them.
+  var digests: RowDigests?
   private var partitions: KeyPartitions?
   private var partition = 0
   private var bytes: [UInt8] = []
   private var places: [KeyPartitions.Place] = []
   private var nextPlace = 0
-  private var text = RowText()
-  /// Over the rows of each cell, in the order of the UUIDs; whole once there are no more.
-  private(set) var cellDigests: [CellID: Digest] = [:]
+  /// Of the instance that is read: its rows' cells and where they are.
+  private var copies: [(cell: CellID, offset: Int)] = []
 
   /// Instances that are handed over at once.
   private static let batch = 256
   /// Rows in memory before they go to a file without a name.
   private static let memoryBytes = 40 << 20
 
-  init(of file: ScanFile, digestedBy keys: KeyRing?) {
+  init(file: ScanFile, digests: RowDigests?) {
     self.file = file
-    self.keys = keys
+    self.digests = digests
   }
 
-  /// The rows of the next instances, those of each together; nil at the end.
-  func next() -> Result<[StagedCopies]?, ProjectionError> {
+  mutating func next() -> Result<StagedBatch?, ProjectionError> {
     do throws(ProjectionError) {
-      var batch: [StagedCopies] = []
-      batch.reserveCapacity(Self.batch)
-      while batch.count < Self.batch, let rows = try nextInstance() {
-        let digests = keys.map { keys in rows.map { digest(of: $0, by: keys) } }
-        batch.append(StagedCopies(rows: rows, digests: digests ?? []))
+      var batch = StagedBatch()
+      batch.rows.reserveCapacity(Self.batch)
+      batch.ends.reserveCapacity(Self.batch)
+      if digests != nil { batch.digests.reserveCapacity(Self.batch) }
+      while batch.ends.count < Self.batch, try findInstance() {
+        for (cell, offset) in copies {
+          guard let row = StagedInstance(packedIn: bytes, at: offset) else { throw damage }
+          batch.rows.append(row)
+          if let digest = digests?.add(rowIn: bytes, at: offset, of: cell) {
+            batch.digests.append(digest)
+          }
+        }
+        batch.ends.append(batch.rows.count)
       }
-      return .success(batch.isEmpty ? nil : batch)
+      return .success(batch.ends.isEmpty ? nil : batch)
     } catch {
       return .failure(error)
     }
   }
 
-  private func digest(of row: StagedInstance, by keys: KeyRing) -> Digest {
-    text.removeAll()
-    row.append(to: &text)
-    let digest = keys.digest(of: text)
-    cellDigests[row.cell] = keys.digest(cellDigests[row.cell] ?? .zero, followedBy: digest)
-    return digest
-  }
-
-  /// The rows of the next instance, by cell; of one that was read twice only the later one.
-  private func nextInstance() throws(ProjectionError) -> [StagedInstance]? {
+  /// Looks where the rows of the next instance are, by cell; of one that was read twice only the later one
+  /// counts.
+  ///
+  /// - Returns: False at the end.
+  private mutating func findInstance() throws(ProjectionError) -> Bool {
     while nextPlace == places.count {
-      guard try takePartition() else { return nil }
+      guard try takePartition() else { return false }
     }
     let id = places[nextPlace].id
-    var copies = [try nextRow()]
-    while nextPlace < places.count, places[nextPlace].id == id {
-      let row = try nextRow()
-      copies.removeAll { $0.cell == row.cell }
-      copies.append(row)
-    }
+    copies.removeAll(keepingCapacity: true)
+    repeat {
+      let offset = places[nextPlace].offset
+      let cell = PackedInstance.cell(of: bytes.span, at: offset)
+      if !copies.isEmpty { copies.removeAll { $0.cell == cell } }
+      copies.append((cell, offset))
+      nextPlace += 1
+    } while nextPlace < places.count && places[nextPlace].id == id
     if copies.count > 1 { copies.sort { $0.cell < $1.cell } }
-    return copies
-  }
-
-  private func nextRow() throws(ProjectionError) -> StagedInstance {
-    let row = StagedInstance(packedIn: bytes, at: places[nextPlace].offset)
-    nextPlace += 1
-    guard let row else { throw damage }
-    return row
+    return true
   }
 
   /// Sorts the next partition.
   ///
   /// - Returns: False after the last.
-  private func takePartition() throws(ProjectionError) -> Bool {
+  private mutating func takePartition() throws(ProjectionError) -> Bool {
     if partitions == nil { partitions = try sortPages() }
     guard partition < partitions?.count ?? 0 else { return false }
     try partitions?.take(partition, into: &bytes)
@@ -118,5 +131,42 @@ final class StagedRows: @unchecked Sendable {
 
   private var damage: ProjectionError {
     .damaged(path: file.path, what: "it has a page of instances that isn't one")
+  }
+}
+
+/// Makes the digests of rows, and those over all rows of each cell.
+private struct RowDigests {
+  private let keys: KeyRing
+  private var cells: [CellID: ChainedDigest] = [:]
+
+  init(by keys: KeyRing) { self.keys = keys }
+
+  mutating func add(rowIn bytes: [UInt8], at offset: Int, of cell: CellID) -> Digest {
+    let digest = PackedInstance.digest(of: bytes.span, at: offset, by: keys)
+    cells[cell, default: ChainedDigest()].add(digest, by: keys)
+    return digest
+  }
+
+  func ofCells() -> [CellID: Digest] { cells.mapValues { $0.digest(by: keys) } }
+}
+
+/// A digest over many: of each 128 of them, behind that of those before.
+struct ChainedDigest {
+  private var before = Digest.zero
+  private var following: [UInt8] = []
+
+  mutating func add(_ digest: Digest, by keys: KeyRing) {
+    if following.isEmpty {
+      following.reserveCapacity(129 * 32)
+      before.append(to: &following)
+    }
+    digest.append(to: &following)
+    guard following.count == 129 * 32 else { return }
+    before = self.digest(by: keys)
+    following.removeAll(keepingCapacity: true)
+  }
+
+  func digest(by keys: KeyRing) -> Digest {
+    following.isEmpty ? before : keys.digest(of: following)
   }
 }

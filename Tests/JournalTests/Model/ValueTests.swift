@@ -18,6 +18,29 @@ import Testing
   ])
   func `refuses everything else`(text: String) { #expect(UUID128(text) == nil) }
 
+  @Test func `takes each byte at each place for the digit that it is, or for none`() {
+    let text = Array("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9".utf8)
+    let digits = Array("0123456789abcdefABCDEF".utf8)
+    for place in text.indices where text[place] != UInt8(ascii: "-") {
+      for byte in UInt8.min...UInt8.max {
+        var changed = text
+        changed[place] = byte
+        let found = unsafe changed.withUnsafeBufferPointer { unsafe UUID128(ascii: $0) }
+        guard digits.contains(byte) else {
+          #expect(found == nil, "byte \(byte) at \(place)")
+          continue
+        }
+        let lower = String(decoding: changed, as: UTF8.self).lowercased()
+        #expect(found?.description == lower, "byte \(byte) at \(place)")
+      }
+    }
+    for place in [8, 13, 18, 23] {
+      var changed = text
+      changed[place] = UInt8(ascii: "0")
+      #expect(unsafe changed.withUnsafeBufferPointer { unsafe UUID128(ascii: $0) } == nil)
+    }
+  }
+
   @Test func `refuses a text of a million digits`() {
     #expect(UUID128(String(repeating: "0", count: 1_000_000)) == nil)
   }
