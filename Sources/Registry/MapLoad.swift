@@ -50,14 +50,16 @@ public final class MapLoad: @unchecked Sendable {
     self.generations = generations
     self.keys = keys
     let map: LiveMap
+    let cells: [CellID: CellRow]
     do throws(ProjectionError) {
       map = LiveMap(over: try generations.open(store: journal.store).reader)
     } catch {
       throw .index(error)
     }
     head = try map.readHead(of: journal).position
+    do throws(ProjectionError) { cells = try map.allCells() } catch { throw .index(error) }
     rules = Rulebook(
-      map: EmptyMap(rest: map), sealer: PreviewSealer(keys: keys),
+      map: EmptyMap(cells: cells, rest: map), sealer: PreviewSealer(keys: keys),
       owners: OwnerRules(keys: keys.owners, makesKeys: true))
     guard try Self.hasNoInstances(journal, upTo: head.index) else { return nil }
     do throws(ProjectionError) {
@@ -106,18 +108,20 @@ public final class MapLoad: @unchecked Sendable {
     var decided = Decided()
     decided.drafts.reserveCapacity(observations.count)
     var events: [Event] = []
-    for observation in observations {
+    // A span's elements are looked at where they are; an array's are copied, with all their texts.
+    let span = observations.span
+    for place in span.indices {
       events.removeAll(keepingCapacity: true)
       do throws(RegistryError) {
-        let holds = try rules.take(observation, into: &events, beside: [:]) { (_) in (0, 0) }
+        let holds = try rules.take(span[place], into: &events, beside: [:]) { (_) in (0, 0) }
         precondition(holds, "no later entry is about an instance")
       } catch .refused(let why) {
-        decided.refused.append((observation, why))
+        decided.refused.append((observations[place], why))
         continue
       }
       if events.isEmpty { continue }
       decided.changed += 1
-      if case .instance(let id, _) = observation.state {
+      if case .instance(let id, _) = span[place].state {
         decided.added += 1
         if let last, id <= last { decided.isInOrder = false }
         last = id
@@ -127,7 +131,7 @@ public final class MapLoad: @unchecked Sendable {
         decided.drafts.append(
           EntryDraft(
             event: event, authorship: command.authorship, request: request,
-            evidence: observation.evidence))
+            evidence: span[place].evidence))
         request.content = nil
         request.chunk = nil
       }
@@ -205,7 +209,9 @@ public final class MapLoad: @unchecked Sendable {
 
 /// A map of which it is known that it has no instance.
 private struct EmptyMap: MapLookup {
-  /// Its cells, hosts and requests.
+  /// Its cells, each of which is asked for with every instance.
+  let cells: [CellID: CellRow]
+  /// Its hosts and requests.
   let rest: LiveMap
 
   func instance(_ id: InstanceID) throws(ProjectionError) -> InstanceRow? { nil }
@@ -219,8 +225,8 @@ private struct EmptyMap: MapLookup {
     if case .instance = entity { nil } else { try rest.departure(of: entity) }
   }
 
-  func cell(_ id: CellID) throws(ProjectionError) -> CellRow? { try rest.cell(id) }
-  func allCells() throws(ProjectionError) -> [CellID: CellRow] { try rest.allCells() }
+  func cell(_ id: CellID) throws(ProjectionError) -> CellRow? { cells[id] }
+  func allCells() throws(ProjectionError) -> [CellID: CellRow] { cells }
   func host(_ name: ByteText) throws(ProjectionError) -> HostRow? { try rest.host(name) }
   func request(_ id: RequestID) throws(ProjectionError) -> RequestRow? { try rest.request(id) }
 }

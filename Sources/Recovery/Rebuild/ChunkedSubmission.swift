@@ -65,7 +65,7 @@ final class ChunkedSubmission {
     _ found: inout [Observation], of entity: EntityKey, _ plan: inout RebuildPlan
   ) throws(RebuildError) {
     found.reverse()
-    while let observation = found.popLast() { chunk.observations.append(observation) }
+    while let observation = found.popLast() { chunk.observations.append(consume observation) }
     chunk.ends = (chunk.ends?.first ?? entity, entity)
     chunk.count += 1
     if chunk.count >= Self.things { try begin(&plan) }

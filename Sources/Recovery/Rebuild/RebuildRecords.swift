@@ -43,8 +43,7 @@ struct RebuildRecords {
     _ copy: StagedInstance, _ digest: Digest, _ owner: Owner, before: InstanceRow?,
     _ plan: inout RebuildPlan
   ) throws(RegistryError) -> Observation {
-    var record = record(copy)
-    record.owner = InstanceOwner(project: owner.project, user: owner.user)
+    var record = record(copy, of: owner)
     if let known = before?.record, let before, known.differs(from: record),
       try !isProvisional(changedAt: before.changedAt)
     {
@@ -66,9 +65,9 @@ struct RebuildRecords {
   }
 
   /// What an instance's row says.
-  func record(_ copy: StagedInstance) -> InstanceRecord {
+  func record(_ copy: StagedInstance, of owner: Owner) -> InstanceRecord {
     InstanceRecord(
-      cell: copy.cell, owner: InstanceOwner(project: copy.project, user: copy.user),
+      cell: copy.cell, owner: InstanceOwner(project: owner.project, user: owner.user),
       isQueuedForDelete: copy.isQueuedForDelete,
       row: NovaRow(number: nil, createdAt: copy.createdAt), lastSeen: sighting(copy))
   }

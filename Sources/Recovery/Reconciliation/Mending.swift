@@ -100,7 +100,7 @@ struct Mending {
     for finding in findings {
       let row = finding.row
       switch finding.kind {
-      case .missing: record = row.map { records.record($0) }
+      case .missing: record = row.map { records.record($0, of: records.owner(of: $0, nil)) }
       case .noCell, .wrongCell:
         record?.cell = finding.found
         if let row, let sighting = records.sighting(row) { record?.lastSeen = sighting }
