@@ -41,6 +41,36 @@ import Testing
     }
   }
 
+  @Test func `another writer in the midst of it costs no instance, and what it decided stands`()
+    throws
+  {
+    try withTemporaryFolder { folder in
+      let bed = try RebuildBed(in: folder)
+      try bed.makeCells()
+      // Several chunks, of which the first ones go past the index.
+      try bed.add(13_000, to: 1)
+      try bed.rebuild()
+      let expected = try bed.content()
+      let other = try RebuildBed(in: folder, named: "other")
+      // The last instance of all, and in a cell that doesn't have it.
+      let last = try #require(try bed.index().instances(limit: 20_000).last?.id)
+      var isDecided = false
+      let plan = try other.rebuild(applying: { done in
+        guard !isDecided, done >= 9_000 else { return }
+        let draft = InstanceDraft(
+          cell: cell(2), owner: InstanceOwner(project: "other" as ByteText, user: "other"))
+        isDecided = (try? other.submit(.mapInstance(last, draft))) != nil
+      })
+      #expect(isDecided && plan.overtaken == 1)
+      let found = try other.content()
+      let differing = Set(found).symmetricDifference(expected)
+      #expect(found.count == expected.count)
+      #expect(differing.count == 2 && differing.allSatisfy { $0.hasPrefix("\(last)") })
+      #expect(try other.index().instance(last)?.record.cell == cell(2))
+      #expect(plan.instances.added + 1 == UInt64(try other.index().instances(limit: 20_000).count))
+    }
+  }
+
   @Test(arguments: [[0], [1], [2], [3], [1, 2], [2, 3], [0, 3], [1, 2, 3]])
   func `ends the same, whatever cells were away at first`(_ away: [Int]) throws {
     try withTemporaryFolder { folder in

@@ -67,7 +67,8 @@ final class RebuildBed {
   @discardableResult
   func rebuild(
     planOnly: Bool = false, settings: ScanSettings = ScanSettings(), old: OldMap? = nil,
-    meanwhile: () throws -> Void = {}, watching: ([CellScanState]) -> Void = { _ in }
+    meanwhile: () throws -> Void = {}, watching: ([CellScanState]) -> Void = { _ in },
+    applying: (UInt64) -> Void = { _ in }
   ) throws -> RebuildPlan {
     let (journal, registry) = try open()
     defer { try? registry.close() }
@@ -86,8 +87,8 @@ final class RebuildBed {
     } else {
       plan = try rebuild.apply(
         title: Self.title, by: AdoptionBed.actor, request: RequestID(.random()), on: index,
-        through: registry
-      ) { _ in }.plan
+        through: registry, progress: applying
+      ).plan
     }
     rebuild.discardScan()
     return plan
@@ -127,11 +128,22 @@ final class RebuildBed {
     return try generations.open(store: journal.store).reader
   }
 
+  /// Gives a cell so many more instances.
+  func add(_ count: Int, to number: Int) throws {
+    try NovaCellFile(path: path(number)).execute(
+      """
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+      INSERT INTO instances (uuid, host, vm_state, project_id, user_id, created_at, deleted)
+      SELECT printf('%08x-0000-4000-8000-%012x', (i * 2654435761) & 0xffffffff, i), 'host1', 'active',
+        'project-1', 'user-1', '2026-02-01 10:00:00', 0 FROM n;
+      """)
+  }
+
   /// The map without what depends on the moment of reading.
   func content() throws -> [String] {
     let index = try index()
     var lines: [String] = []
-    for item in try index.instances(limit: 10_000) {
+    for item in try index.instances(limit: 20_000) {
       let record = item.row.record
       lines.append(
         "\(item.id) \(String(describing: record.cell)) \(record.owner) "
