@@ -153,8 +153,7 @@ final class ScanFile: @unchecked Sendable {
   // What was set aside stays in the WAL, also to be read: moved into the file, it would be written twice.
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
-    PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;
-    PRAGMA wal_autocheckpoint=0;
+    PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=0;
     BEGIN IMMEDIATE; COMMIT;
     """
 

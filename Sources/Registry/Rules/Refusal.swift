@@ -58,7 +58,8 @@ public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
       "The name \(NameRules.visible(name)) is that of cell \(id). Choose another, or rename that cell first."
     case .databaseTaken(let database, let id):
       "The database \(NameRules.visible(database)) is that of cell \(id). "
-        + "Two cells can't share a database."
+        + "Two cells can't share a database: give that one another with 'cell address' first, or leave this "
+        + "one without."
     case .cell0(let what): "cell0 \(what)."
     case .cellDisabled(let id):
       "Cell \(id) is disabled and takes no first mappings. Enable it with 'cell enable'; "
