@@ -14,12 +14,8 @@ struct RowText {
   fileprivate private(set) var bytes: [UInt8] = []
   /// A column whose length isn't known before it is written.
   private var column: [UInt8] = []
-  private var day = Timestamp.DayText()
 
-  init() {
-    bytes.reserveCapacity(512)
-    column.reserveCapacity(36)
-  }
+  init() { bytes.reserveCapacity(256) }
 
   mutating func add(_ text: ByteText?) {
     guard let text else { return add() }
@@ -35,7 +31,7 @@ struct RowText {
   mutating func add(_ time: Timestamp?) {
     guard let time else { return add() }
     column.removeAll(keepingCapacity: true)
-    time.append(to: &column, by: &day)
+    time.append(to: &column)
     begin(column.count)
     bytes.append(contentsOf: column)
   }
@@ -54,5 +50,4 @@ struct RowText {
     bytes.append(decimal: count)
     bytes.append(UInt8(ascii: ":"))
   }
-
 }

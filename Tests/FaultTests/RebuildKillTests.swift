@@ -8,7 +8,7 @@ import Testing
 /// `rebuild` killed at any moment: the same command ends where an undisturbed one does, and what was
 /// once in the journal stays there.
 @Suite(.waiting) struct RebuildKillTests {
-  private static let instances = 9_000
+  private static let instances = 18_000
 
   /// Two cells whose instances take several chunks, and the file that names them.
   private func makeCells(in folder: String) throws -> String {

@@ -77,36 +77,17 @@ extension Timestamp: CustomStringConvertible {
 
   /// Appends the same.
   public func append(to text: inout [UInt8]) {
-    var day = DayText()
-    append(to: &text, by: &day)
-  }
-
-  /// The day of the time that was written last: a scan writes some of a million, and many of the same day.
-  public struct DayText: Sendable {
-    fileprivate var days = Int.min
-    fileprivate var text: [UInt8] = []
-
-    public init() {}
-  }
-
-  /// The same.
-  public func append(to text: inout [UInt8], by day: inout DayText) {
     let second = Int(microseconds.flooredDivision(by: 1_000_000))
     let fraction = Int(microseconds &- Int64(second) &* 1_000_000)
     let days = Int(Int64(second).flooredDivision(by: 86_400))
     let ofDay = second - days * 86_400
-    if days != day.days {
-      let date = Timestamp.civilDate(daysSince1970: days)
-      day.days = days
-      day.text.removeAll(keepingCapacity: true)
-      day.text.append(decimal: date.year, width: 4)
-      day.text.append(UInt8(ascii: "-"))
-      day.text.append(decimal: date.month, width: 2)
-      day.text.append(UInt8(ascii: "-"))
-      day.text.append(decimal: date.day, width: 2)
-      day.text.append(UInt8(ascii: "T"))
-    }
-    text.append(contentsOf: day.text)
+    let date = Timestamp.civilDate(daysSince1970: days)
+    text.append(decimal: date.year, width: 4)
+    text.append(UInt8(ascii: "-"))
+    text.append(decimal: date.month, width: 2)
+    text.append(UInt8(ascii: "-"))
+    text.append(decimal: date.day, width: 2)
+    text.append(UInt8(ascii: "T"))
     text.append(decimal: ofDay / 3600, width: 2)
     text.append(UInt8(ascii: ":"))
     text.append(decimal: ofDay / 60 % 60, width: 2)

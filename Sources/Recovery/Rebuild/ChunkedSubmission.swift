@@ -64,6 +64,7 @@ final class ChunkedSubmission {
   func add(
     _ found: inout [Observation], of entity: EntityKey, _ plan: inout RebuildPlan
   ) throws(RebuildError) {
+    // Moved, in their order: `+=` would count each one's texts.
     found.reverse()
     while let observation = found.popLast() { chunk.observations.append(consume observation) }
     chunk.ends = (chunk.ends?.first ?? entity, entity)

@@ -5,6 +5,7 @@ internal import Registry
 
 /// One walk through what a scan found beside what the map holds: what is to be observed, in the order
 /// of the instances' UUIDs.
+// A class, since a struct of so many parts is copied for each instance by the closures of the walk.
 final class RebuildWork {
   private let file: ScanFile
   private let index: IndexReader
@@ -83,8 +84,8 @@ final class RebuildWork {
   /// Calls `body` with what is to be observed of each instance, in the order of their UUIDs; it may take it
   /// away.
   ///
-  // Hot path: 0.5 µs an instance, no allocation but for the texts of its entry.
   /// - Returns: The digests over the rows of each cell.
+  // Hot path: 1 µs an instance beside reading it.
   func forEachInstance(
     _ plan: inout RebuildPlan, _ body: Body
   ) throws(RebuildError) -> [CellID: Digest] {

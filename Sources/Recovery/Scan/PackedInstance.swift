@@ -148,7 +148,7 @@ extension StagedInstance {
     host = text()
     vmState = text()
     taskState = text()
-    guard isWhole, place == length else { return nil }
+    guard isWhole, place == length, present == 0 else { return nil }
   }
 }
 

@@ -18,6 +18,9 @@ extension ScanFile {
     // Killed in between, it rests on the older head, which only leaves more as it is.
     try forget("NOT IN (\(begun))")
     try setBasis(Position(epoch: Self.waitingEpoch, index: 0))
+    // Else the WAL would keep what was forgotten, in clear, and grow with each run. What can't be moved now is
+    // moved by the next run that keeps something.
+    try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
   func setBasis(_ basis: Position) throws(ProjectionError) {

@@ -84,26 +84,39 @@ final class ScanFile: @unchecked Sendable {
     return try ScanFile(creating: folder + "/" + name(.random()), basis: basis)
   }
 
+  /// Also takes away what belongs to a file that isn't there: whoever removes a damaged one leaves its WAL, with
+  /// most of what was read.
   private static func existing(in folder: String, _ prefix: String) -> [String] {
     guard let directory = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(directory) }
-    var found: [String] = []
+    var found: Set<String> = []
+    var companions: [(name: String, of: String)] = []
     while let entry = unsafe readdir(directory) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
           unsafe String(cString: $0)
         }
       }
-      if name.hasPrefix(prefix), name.hasSuffix(".sqlite") { found.append(folder + "/" + name) }
+      guard name.hasPrefix(prefix) else { continue }
+      if name.hasSuffix(".sqlite") { found.insert(name) }
+      for suffix in suffixes.dropFirst() where name.hasSuffix(".sqlite" + suffix) {
+        companions.append((name, String(name.dropLast(suffix.count))))
+      }
     }
-    return found.sorted()
+    for (name, file) in companions where !found.contains(file) {
+      unsafe unlink(folder + "/" + name)
+    }
+    return found.sorted().map { folder + "/" + $0 }
   }
+
+  /// Of the file itself, and of those that SQLite has beside it.
+  private static let suffixes = ["", "-wal", "-shm", "-journal"]
 
   /// Takes the file away, once what it says is in the journal, or was only looked at.
   func remove() { Self.remove(path) }
 
   private static func remove(_ path: String) {
-    for suffix in ["", "-wal", "-shm", "-journal"] { unsafe unlink(path + suffix) }
+    for suffix in suffixes { unsafe unlink(path + suffix) }
   }
 
   private init(creating path: String, basis: Position) throws(ProjectionError) {
@@ -150,7 +163,8 @@ final class ScanFile: @unchecked Sendable {
   }
 
   // An exclusive lock: a second scan for the same store would read every row twice.
-  // What was set aside stays in the WAL, also to be read: moved into the file, it would be written twice.
+  // What was set aside stays in the WAL, also to be read: moved into the file, it would be written twice. The WAL
+  // is half as large again as the rows, and is read whole by a scan that goes on.
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=0;

@@ -29,6 +29,12 @@ import Testing
     return plan
   }
 
+  /// What lies in the store of scans.
+  private static func scanFiles(_ bed: RebuildBed) throws -> [URL] {
+    try FileManager.default.contentsOfDirectory(atPath: bed.store).filter { $0.hasPrefix("scan-") }
+      .map { URL(fileURLWithPath: bed.store + "/" + $0) }
+  }
+
   /// The rows of the cells of which there are pages, of each scan.
   private func stagedRows(_ bed: RebuildBed) throws -> [Int64?] {
     let names = try FileManager.default.contentsOfDirectory(atPath: bed.store)
@@ -51,6 +57,10 @@ import Testing
       let read = broken.unread.first?.rows ?? 0
       let staged = try stagedRows(other)
       #expect(staged == [Int64(read)] && read > 2)
+      // Of the other cells nothing is left, also where SQLite keeps what was written last.
+      let kept = try Self.scanFiles(other).map { try Data(contentsOf: $0) }
+      #expect(kept.contains { $0.range(of: Data("host1".utf8)) != nil })
+      #expect(!kept.contains { $0.range(of: Data("host2".utf8)) != nil })
       // Another one is away as well meanwhile, and others decide.
       _ = try other.without([2]) { try other.rebuild() }
       #expect(try stagedRows(other).isEmpty)
@@ -95,11 +105,11 @@ import Testing
       let error = #expect(throws: RebuildError.self) { try bed.rebuild() }
       #expect("\(error as Any)".contains("\(path) is damaged"))
       #expect("\(error as Any)".contains("Remove it and give the same command again"))
-      for suffix in ["", "-wal", "-shm"] {
-        try? FileManager.default.removeItem(atPath: path + suffix)
-      }
+      try FileManager.default.removeItem(atPath: path)
+      try Data([1]).write(to: URL(fileURLWithPath: path + "-wal"))
       try bed.rebuild()
       try bed.checkVerdicts()
+      #expect(try Self.scanFiles(bed).isEmpty)
     }
   }
 

@@ -140,9 +140,12 @@ struct ProjectShredding {
   /// Files in which what was read of cells lies in clear while a rebuild or a comparison is underway, or
   /// since one was killed.
   private static func readings(in folder: String) -> [String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return names.filter {
-      ($0.hasPrefix("scan-") || $0.hasPrefix("reconcile-")) && $0.hasSuffix(".sqlite")
+    let names = Set((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+    return names.filter { name in
+      guard name.hasPrefix("scan-") || name.hasPrefix("reconcile-") else { return false }
+      // A WAL alone is of a file that was removed by hand.
+      return name.hasSuffix(".sqlite")
+        || (name.hasSuffix(".sqlite-wal") && !names.contains(String(name.dropLast(4))))
     }.sorted()
   }
 }
