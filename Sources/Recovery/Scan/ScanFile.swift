@@ -124,7 +124,7 @@ final class ScanFile: @unchecked Sendable {
     self.basis = basis
     connection = try SQLiteConnection(path: path, mode: .readWriteNew, isShared: true)
     // A page of instances takes some 200 kB.
-    try connection.execute("PRAGMA page_size=32768;" + Self.settings)
+    try connection.execute("PRAGMA page_size=16384;" + Self.settings)
     try connection.execute("BEGIN IMMEDIATE;" + Self.tables)
     scan = .random()
     let insert = try connection.prepare(
@@ -164,7 +164,7 @@ final class ScanFile: @unchecked Sendable {
 
   // An exclusive lock: a second scan for the same store would read every row twice.
   // What was set aside stays in the WAL, also to be read: moved into the file, it would be written twice. The WAL
-  // is half as large again as the rows, and is read whole by a scan that goes on.
+  // is a third larger than the rows, and is read whole by a scan that goes on.
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=0;
