@@ -16,12 +16,6 @@ public struct KeyPartitions {
     public let id: UUID128
     public let offset: Int
 
-    public init(id: UUID128, offset: Int) {
-      self.id = id
-      self.offset = offset
-    }
-
-    @inlinable
     public static func < (left: Self, right: Self) -> Bool {
       if left.id.high != right.id.high { return left.id.high < right.id.high }
       if left.id.low != right.id.low { return left.id.low < right.id.low }
@@ -30,7 +24,7 @@ public struct KeyPartitions {
   }
 
   /// How many partitions there are.
-  public var count: Int { buffers.count }
+  var count: Int { buffers.count }
 
   private var buffers: [[UInt8]]
   private var segments: [[SpillFile.Segment]]
