@@ -54,6 +54,22 @@ import Testing
     }
   }
 
+  // Of all instances in one partition, parts of it and of those are made.
+  @Test(arguments: [12, 30, 64, 100], [0, 10_000, 200_000])
+  func `gives the same index for UUIDs that share their first bits`(
+    sharedBits: Int, memoryBytes: Int
+  ) throws {
+    let history = RandomHistory(seed: 51, count: 3_000, sharedBits: sharedBits)
+    try withTemporaryFolder { folder in
+      try makeIndex(of: history, at: folder + "/live")
+      let checkpoint = try replay(
+        encoded(history), of: history, into: folder + "/again", memoryBytes: memoryBytes)
+      let again = try IndexReader(path: folder + "/again")
+      #expect(try again.checkIndex() == IndexReader(path: folder + "/live").checkIndex())
+      #expect(try again.checkpoint() == checkpoint)
+    }
+  }
+
   @Test func `leaves nothing in the folder but the index`() throws {
     let history = RandomHistory(seed: 44, count: 500)
     try withTemporaryFolder { folder in

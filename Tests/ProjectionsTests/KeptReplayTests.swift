@@ -12,9 +12,9 @@ import Testing
   private static let entries = 1_100
 
   private func withJournal(
-    seed: UInt64, _ body: (EventJournal, _ folder: String) throws -> Void
+    seed: UInt64, sharedBits: Int = 0, _ body: (EventJournal, _ folder: String) throws -> Void
   ) throws {
-    let history = RandomHistory(seed: seed, count: Self.entries)
+    let history = RandomHistory(seed: seed, count: Self.entries, sharedBits: sharedBits)
     try withTemporaryFolder { folder in
       let drafts = history.changes.map {
         EntryDraft(event: $0.event, authorship: authorship, request: $0.request)
@@ -48,8 +48,9 @@ import Testing
     Set(try FileManager.default.contentsOfDirectory(atPath: folder))
   }
 
-  @Test func `goes on from wherever it was killed, to the same index`() throws {
-    try withJournal(seed: 71) { journal, folder in
+  @Test(arguments: [0, 2, 30])
+  func `goes on from wherever it was killed, to the same index`(sharedBits: Int) throws {
+    try withJournal(seed: 71, sharedBits: sharedBits) { journal, folder in
       let whole = try IndexReplay.run(journal, into: folder + "/whole", scratch: folder)
       let digest = try IndexReader(path: folder + "/whole").checkIndex()
       var reports: [UInt64] = []

@@ -16,6 +16,15 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
+extension UUID128 {
+  /// The same with the first `count` bits of another.
+  func sharing(_ count: Int, of other: UUID128) -> UUID128 {
+    let (high, low) = (~UInt64(0) >> UInt64(count), ~UInt64(0) >> UInt64(max(0, count - 64)))
+    return UUID128(
+      high: self.high & high | other.high & ~high, low: self.low & low | other.low & ~low)
+  }
+}
+
 /// A history as a registry could have written it, and what the map holds after it, kept by the
 /// pure folds in dictionaries: the reference that indexes are compared with.
 struct RandomHistory {
@@ -28,12 +37,14 @@ struct RandomHistory {
   private(set) var known: [InstanceID] = []
   private(set) var departed: [EntityKey: UInt64] = [:]
   private var generator: SeededGenerator
+  private let sharedBits: Int
   private var request: RequestMark?
   let store = StoreID(UUID128(high: 0x5707_e000_0000_4000, low: 0x8000_0000_0000_0001))
 
-  /// A history of `count` entries.
-  init(seed: UInt64, count: Int) {
+  /// A history of `count` entries, in which the first `sharedBits` bits of the instances' UUIDs are the same.
+  init(seed: UInt64, count: Int, sharedBits: Int = 0) {
     generator = SeededGenerator(seed: seed)
+    self.sharedBits = sharedBits
     append(.store(.epochOpened(opening(1))))
     append(.cell(.cell0, .added(CellRecord(name: "cell0", isCovered: true))))
     while changes.count < count { append(nextEvent()) }
@@ -75,6 +86,11 @@ struct RandomHistory {
     UUID128(high: generator.next(), low: generator.next())
   }
 
+  private mutating func newInstance() -> InstanceID {
+    let prefix = UUID128(high: 0x0193_2c07_5b1e_7a2d, low: 0x9d3c_5a4e_3f21_7766)
+    return InstanceID(uuid().sharing(sharedBits, of: prefix))
+  }
+
   mutating func number(below bound: Int) -> Int { Int.random(in: 0..<bound, using: &generator) }
 
   private func opening(_ epoch: UInt32) -> EpochOpening {
@@ -99,9 +115,9 @@ struct RandomHistory {
     case 3..<8: return cellEvent()
     case 8..<14: return hostEvent()
     case 14..<16:
-      return .conflict(.instance(InstanceID(uuid())), .found(kind: "two cells", evidence: "[]"))
+      return .conflict(.instance(newInstance()), .found(kind: "two cells", evidence: "[]"))
     case 16..<18: return .store(.requestFinished(counts: ChangeCounts(cells: 1, instances: 7)))
-    case 18..<55: return .instance(InstanceID(uuid()), .mapped(instanceRecord()))
+    case 18..<55: return .instance(newInstance(), .mapped(instanceRecord()))
     default: return instanceEvent()
     }
   }
@@ -183,7 +199,7 @@ struct RandomHistory {
   }
 
   private mutating func instanceEvent() -> Event {
-    guard !known.isEmpty else { return .instance(InstanceID(uuid()), .mapped(instanceRecord())) }
+    guard !known.isEmpty else { return .instance(newInstance(), .mapped(instanceRecord())) }
     let id = known[number(below: known.count)]
     guard let row = instances[id] else { return .instance(id, .mapped(instanceRecord())) }
     switch number(below: 6) {

@@ -7,7 +7,8 @@ public import Journal
 /// indexes last; everything else goes through the same fold as in the live projector. Private
 /// memory stays under 256 MB at any size: the entries set aside beyond `memoryBytes` go to a
 /// nameless file
-/// beside the index, and one partition at a time is in memory.
+/// beside the index, and one part of them at a time is in memory (`SortedParts`); only the entries about
+/// a single instance are always folded together.
 ///
 /// A replay that is kept (`runKept`) commits what it has come to each time that it sets entries aside on
 /// disk, and each time that some partitions are loaded, with a mark that says so: if it is killed, the next
@@ -208,16 +209,14 @@ public final class IndexReplay {
   }
 
   /// Loads what is left of the instances, in the order of the keys; while rows go into the file, the
-  /// next partition is folded.
+  /// next part is folded.
   private func load(_ progress: (Double) -> Void) throws(ProjectionError) {
-    var done = Int(mark?.row.loaded ?? 0)
-    let folder = PartitionFolder(partitions, from: done)
+    try partitions.settle()
+    let folder = PartitionFolder(partitions, from: Int(mark?.row.loaded ?? 0))
     let lookahead = Lookahead(ahead: 2) { folder.next() }
     var unmarked = 0
-    while let instances = try lookahead.next() {
-      progress(Double(done) / Double(partitions.count))
-      done += 1
-      for instance in instances {
+    while let part = try lookahead.next() {
+      for instance in part.instances {
         if let row = instance.row {
           try writer.instances.write(instance.id, from: nil, to: row, buckets: &writer.buckets)
         } else {
@@ -226,11 +225,14 @@ public final class IndexReplay {
             key, from: nil, to: instance.lastIndex, buckets: &writer.buckets)
         }
       }
-      unmarked += instances.count
+      unmarked += part.instances.count
+      // A mark counts whole partitions.
+      guard let done = part.partitions else { continue }
       if let root = mark?.row.root, unmarked >= instancesBetweenMarks {
         unmarked = 0
         try keep(root: root, loaded: UInt64(done))
       }
+      progress(Double(done) / Double(partitions.count))
     }
   }
 

@@ -1,6 +1,6 @@
 internal import Journal
 
-/// Folds the entries about instances that replay has set aside, one partition after the other.
+/// Folds the entries about instances that replay has set aside, one part after the other.
 ///
 /// Used by one thread: the one that looks ahead.
 final class PartitionFolder: @unchecked Sendable {
@@ -12,24 +12,32 @@ final class PartitionFolder: @unchecked Sendable {
     let lastIndex: UInt64
   }
 
-  private var partitions: KeyPartitions
-  private var partition: Int
+  /// Instances in the order of the keys.
+  struct FoldedPart: Sendable {
+    let instances: [FoldedInstance]
+    /// How many partitions are whole with these; nil if more of this one's instances are to come.
+    let partitions: Int?
+  }
+
+  private var parts: SortedParts
   private var bytes: [UInt8] = []
   private var places: [KeyPartitions.Place] = []
 
   /// - Parameter first: Those before it are loaded already.
   init(_ partitions: KeyPartitions, from first: Int = 0) {
-    self.partitions = partitions
-    partition = first
+    parts = SortedParts(partitions, from: first) { bytes, offset in
+      guard bytes.count - offset >= EntryHeader.length else { return nil }
+      let length = EntryHeader.entryLength(of: bytes, at: offset)
+      guard length >= EntryHeader.length, length <= bytes.count - offset else { return nil }
+      return (length, EntryHeader.entityKey(of: bytes, at: offset))
+    }
   }
 
-  /// The instances of the next partition, in the order of the keys; nil after the last.
-  func next() -> Result<[FoldedInstance]?, ProjectionError> {
-    guard partition < partitions.count else { return .success(nil) }
+  /// The instances of the next part, in the order of the keys; nil after the last.
+  func next() -> Result<FoldedPart?, ProjectionError> {
     do throws(ProjectionError) {
-      try partitions.take(partition, into: &bytes)
-      partition += 1
-      return .success(try fold())
+      guard try parts.next(into: &bytes, at: &places) else { return .success(nil) }
+      return .success(FoldedPart(instances: try fold(), partitions: parts.wholePartitions))
     } catch {
       return .failure(error)
     }
@@ -38,15 +46,6 @@ final class PartitionFolder: @unchecked Sendable {
   /// Sorting places and folding one instance at a time keeps a single row in the making; a
   /// dictionary of rows cost as much as the inserts.
   private func fold() throws(ProjectionError) -> [FoldedInstance] {
-    places.removeAll(keepingCapacity: true)
-    var place = 0
-    while place < bytes.count {
-      places.append(
-        KeyPartitions.Place(
-          id: EntryHeader.entityKey(of: bytes, at: place), offset: place))
-      place += EntryHeader.entryLength(of: bytes, at: place)
-    }
-    places.sort()
     var folded: [FoldedInstance] = []
     folded.reserveCapacity(places.count)
     var next = 0

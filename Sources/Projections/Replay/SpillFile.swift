@@ -17,6 +17,8 @@ final class SpillFile {
   let path: String
   /// How many bytes there are.
   private(set) var end = 0
+  /// In which it was made.
+  var folder: String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
 
   /// Makes the file in `folder`, without a name.
   init(in folder: String) throws(ProjectionError) {

@@ -20,14 +20,13 @@ final class StagedRows: @unchecked Sendable {
 
 /// How far the rows were read.
 ///
-/// The pages are in the order in which they were read. They are sorted by the first bits of the UUIDs, and each part by
-/// the rest. Memory is bounded as long as UUIDs are spread as Nova's random ones are: a part is taken whole.
+/// The pages are in the order in which they were read. Their rows are sorted by the first bits of the UUIDs, and come back
+/// in parts of bounded size, each of which is sorted by the rest.
 private struct StagedReading {
   let file: ScanFile
   /// nil where nobody wants them.
   var digests: RowDigests?
-  private var partitions: KeyPartitions?
-  private var partition = 0
+  private var parts: SortedParts?
   private var bytes: [UInt8] = []
   private var places: [KeyPartitions.Place] = []
   private var nextPlace = 0
@@ -72,7 +71,7 @@ private struct StagedReading {
   /// - Returns: False at the end.
   private mutating func findInstance() throws(ProjectionError) -> Bool {
     while nextPlace == places.count {
-      guard try takePartition() else { return false }
+      guard try takePart() else { return false }
     }
     let id = places[nextPlace].id
     copies.removeAll(keepingCapacity: true)
@@ -87,25 +86,15 @@ private struct StagedReading {
     return true
   }
 
-  /// Sorts the next partition.
+  /// Takes the next part.
   ///
   /// - Returns: False after the last.
-  private mutating func takePartition() throws(ProjectionError) -> Bool {
-    if partitions == nil { partitions = try sortPages() }
-    guard partition < partitions?.count ?? 0 else { return false }
-    try partitions?.take(partition, into: &bytes)
-    partition += 1
-    places.removeAll(keepingCapacity: true)
-    nextPlace = 0
-    var offset = 0
-    while offset < bytes.count {
-      guard let (length, id) = PackedInstance.outline(of: bytes.span, at: offset) else {
-        throw damage
-      }
-      places.append(KeyPartitions.Place(id: id, offset: offset))
-      offset += length
+  private mutating func takePart() throws(ProjectionError) -> Bool {
+    if parts == nil {
+      parts = SortedParts(try sortPages()) { PackedInstance.outline(of: $0.span, at: $1) }
     }
-    places.sort()
+    guard try parts?.next(into: &bytes, at: &places) ?? false else { return false }
+    nextPlace = 0
     return true
   }
 
