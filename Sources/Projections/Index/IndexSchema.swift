@@ -91,7 +91,7 @@ enum IndexSchema {
     """
 
   /// For a connection that makes `indexes` of many rows: parts of a few megabytes are sorted on threads of their
-  /// own while it reads on, which takes three quarters of what sorting them on its own takes.
+  /// own while it reads on. It takes three quarters of the time that one thread takes for all.
   static let sortSettings = "PRAGMA cache_size=-4096; PRAGMA threads=2;"
 
   /// Made after a bulk load: sorting once is cheaper than inserting in random order.
