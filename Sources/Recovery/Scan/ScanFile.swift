@@ -89,8 +89,8 @@ final class ScanFile: @unchecked Sendable {
   private static func existing(in folder: String, _ prefix: String) -> [String] {
     guard let directory = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(directory) }
-    var found: Set<String> = []
-    var companions: [(name: String, of: String)] = []
+    var found: [String] = []
+    var companions: [(path: String, of: String)] = []
     while let entry = unsafe readdir(directory) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
@@ -98,15 +98,17 @@ final class ScanFile: @unchecked Sendable {
         }
       }
       guard name.hasPrefix(prefix) else { continue }
-      if name.hasSuffix(".sqlite") { found.insert(name) }
+      let path = folder + "/" + name
+      if name.hasSuffix(".sqlite") { found.append(path) }
       for suffix in suffixes.dropFirst() where name.hasSuffix(".sqlite" + suffix) {
-        companions.append((name, String(name.dropLast(suffix.count))))
+        companions.append((path, String(path.dropLast(suffix.count))))
       }
     }
-    for (name, file) in companions where !found.contains(file) {
-      unsafe unlink(folder + "/" + name)
+    // Asked for now: of a file that another process has just made there may only be the companion in the list.
+    for (companion, file) in companions where unsafe access(file, F_OK) != 0 {
+      unsafe unlink(companion)
     }
-    return found.sorted().map { folder + "/" + $0 }
+    return found.sorted()
   }
 
   /// Of the file itself, and of those that SQLite has beside it.
