@@ -55,6 +55,21 @@ import Testing
     }
   }
 
+  @Test func `what comes in the order of the UUIDs takes no more memory`() throws {
+    let items = items(20_000, shared: 0, seed: 5).sorted { $0.id < $1.id }
+    let memoryBytes = 1 << 16
+    try withTemporaryFolder { folder in
+      var partitions = KeyPartitions(entries: 1, folder: folder, memoryBytes: memoryBytes)
+      var most = 0
+      for item in items {
+        try partitions.add(under: item.id.high) { $0 += item.bytes }
+        most = max(most, partitions.capacity)
+      }
+      #expect(partitions.spilledBytes > 20 * UInt64(memoryBytes))
+      #expect(most <= 4 * memoryBytes)
+    }
+  }
+
   private func setAside(
     _ items: [Item], in folder: String, memoryBytes: Int, keptAt path: String? = nil
   ) throws -> KeyPartitions {

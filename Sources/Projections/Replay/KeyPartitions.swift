@@ -118,10 +118,17 @@ public struct KeyPartitions {
       hasher.add(part: lengths)
       _ = try file.append(lengths)
     }
+    // UUIDs that begin with a time fill one buffer after the other: if each kept what it had grown to, all
+    // of it would stay in memory.
+    let capacity = max(4_096, 2 * memoryBytes / count)
     for partition in buffers.indices where !buffers[partition].isEmpty {
       if isKept { hasher.add(part: buffers[partition]) }
       segments[partition].append(try file.append(buffers[partition]))
-      buffers[partition].removeAll(keepingCapacity: true)
+      if buffers[partition].capacity > capacity {
+        buffers[partition] = []
+      } else {
+        buffers[partition].removeAll(keepingCapacity: true)
+      }
     }
     bufferedBytes = 0
   }
@@ -161,6 +168,9 @@ public struct KeyPartitions {
       }
     }
   }
+
+  /// How much memory the buffers have, whether or not something is in them.
+  var capacity: Int { buffers.reduce(0) { $0 + $1.capacity } }
 
   /// How many bytes are in a partition.
   func size(of partition: Int) -> Int {

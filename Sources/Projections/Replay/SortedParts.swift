@@ -33,7 +33,7 @@ public struct SortedParts {
 
   /// How many of the partitions are handed over whole; nil if more of one is to come.
   var wholePartitions: Int? {
-    let isWhole = levels.dropFirst().allSatisfy { $0.next == $0.partitions.count }
+    let isWhole = levels.dropFirst().allSatisfy { $0.next >= $0.partitions.count }
     return isWhole ? levels[0].next : nil
   }
 
@@ -64,7 +64,7 @@ public struct SortedParts {
 
   /// The innermost level that isn't at its end; nil if none is left.
   private mutating func nextLevel() -> Int? {
-    while let last = levels.last, last.next == last.partitions.count {
+    while let last = levels.last, last.next >= last.partitions.count {
       if levels.count == 1 { return nil }
       levels.removeLast()
     }

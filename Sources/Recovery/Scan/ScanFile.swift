@@ -164,12 +164,13 @@ final class ScanFile: @unchecked Sendable {
     }
   }
 
+  // What is forgotten is overwritten, whatever the system's SQLite does by itself: it has projects and users in clear.
   // An exclusive lock: a second scan for the same store would read every row twice.
   // What was set aside stays in the WAL, also to be read: moved into the file, it would be written twice. The WAL
   // is a third larger than the rows, and is read whole by a scan that goes on.
   private static let settings = """
     PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
-    PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=0;
+    PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=ON;
     BEGIN IMMEDIATE; COMMIT;
     """
 
