@@ -235,6 +235,38 @@ import Testing
     }
   }
 
+  @Test func `an answer that is repeated leaves nothing of what its run had read`() throws {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      let words = ["rebuild", "--reason", "t", "--json", "--request-id"]
+      let request = UUID128.random()
+      try bed.done(words + ["\(request)"])
+      func staged() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: bed.path("store"))
+          .filter { $0.hasPrefix("scan-") }
+      }
+      #expect(try staged().isEmpty)
+      // As a run leaves it that is killed between its last commit and its end.
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: CommandBed.program)
+      process.arguments = ["--store", "store"] + words + ["\(UUID128.random())", "--rate", "1"]
+      process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
+      process.standardError = FileHandle.nullDevice
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      #expect(try eventually { try !staged().isEmpty })
+      usleep(300_000)
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      let name = try #require(try staged().first { $0.hasSuffix(".sqlite") })
+      try SQLiteConnection(path: bed.path("store/\(name)"), mode: .readWrite).execute(
+        "UPDATE scan SET request = x'\(request.description.filter { $0 != "-" })'; UPDATE cell SET phase = 4"
+      )
+      #expect(try bed.done(words + ["\(request)"]).object["repeated"] as? Bool == true)
+      #expect(try staged().isEmpty)
+    }
+  }
+
   @Test func `a person at a terminal sees how fast each cell is read and how long it takes`() throws
   {
     try withCommand { bed in

@@ -25,7 +25,7 @@ public final class MapRebuild {
   /// UUIDs of a cell's identity in one entry.
   private static let identityRows = 1_000
 
-  /// Opens the store's unfinished scan, or begins one.
+  /// Opens the store's unfinished scan, or begins one. `discardEndedScans` comes first.
   ///
   /// - Parameters:
   ///   - folder: Where the staging file is kept: the store's own, or another for a dry run.
@@ -53,6 +53,25 @@ public final class MapRebuild {
       throw .scanUnderway(path: path)
     } catch {
       throw .staging("\(error)")
+    }
+  }
+
+  /// Takes away what a rebuild has left that was killed when the map held all it had read: no other may go on with
+  /// it, since rows that went away meanwhile would come back.
+  ///
+  /// - Parameters:
+  ///   - folder: Where staging files are kept.
+  ///   - map: At the head.
+  /// - Throws: `registry`; what is left is as it was.
+  public static func discardEndedScans(
+    in folder: String, _ map: some MapLookup
+  ) throws(RebuildError) {
+    do throws(ProjectionError) {
+      try ScanFile.discardEnded(in: folder) { (request) throws(ProjectionError) in
+        try map.request(request)?.finished != nil
+      }
+    } catch {
+      throw .registry(.index(error))
     }
   }
 
@@ -135,10 +154,32 @@ public final class MapRebuild {
     for target in targets { sources[target.id] = target.publicDatabase }
     let records = RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom,
-      basis: file.basis, oldSource: old?.source.publicForm)
+      wholeSince: try wholeSince(rebuiltFrom, index), basis: file.basis,
+      oldSource: old?.source.publicForm)
     let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
     return try RebuildWork(
       file: file, index: index, records: records, states: states, old: oldInstances)
+  }
+
+  /// The last entry since which all cells were read whole at once; 0 if they weren't since a rebuild began the epoch.
+  private func wholeSince(
+    _ rebuiltFrom: UInt64?, _ index: IndexReader
+  ) throws(RebuildError) -> UInt64 {
+    guard let rebuiltFrom else { return 0 }
+    var coverage: [CellID: Bool] = [:]
+    for target in targets { coverage[target.id] = false }
+    do throws(ProjectionError) {
+      for cell in try index.cells() where coverage[cell.id] != nil {
+        coverage[cell.id] = cell.row.record.isCovered
+      }
+    } catch {
+      throw .registry(.index(error))
+    }
+    do throws(JournalError) {
+      return try LastScans.wholeSince(coverage, in: journal, from: rebuiltFrom)
+    } catch {
+      throw .registry(.journal(error))
+    }
   }
 }
 
@@ -157,6 +198,7 @@ extension MapRebuild {
   ) throws(RebuildError) -> (plan: RebuildPlan, outcome: Outcome) {
     let submission = Submission(
       registry: registry, title: title, authorship: authorship, request: request)
+    do throws(ProjectionError) { try file.setRequest(request) } catch { throw .staging("\(error)") }
     try openEpoch(submission, index)
     let pass = try pass(on: index, head: journal.head.position, submission: submission)
     for state in states {
@@ -188,32 +230,39 @@ extension MapRebuild {
     }
   }
 
-  /// Notes the end of each scan, the evidence of each cell's identity, and what the map knows whole.
+  /// Notes the evidence of each cell's identity, what the map knows whole, and the end of each scan.
   private func finishCells(
     _ submission: Submission, _ index: IndexReader, _ pass: RebuildPass
   ) throws(RebuildError) -> UInt64 {
     var changed: UInt64 = 0
     for state in states {
-      if state.isFinished {
-        try submission.note(
-          .scanFinished, state, file.scan, digest: pass.digests[state.cell] ?? .zero)
-        let identity: CellIdentity
-        let known: Set<UUID128>
-        do throws(ProjectionError) {
-          identity = try file.identity(of: state.cell)
-          known = Set(try index.identities(of: state.cell).map(\.uuid))
-        } catch {
-          throw .staging("\(error)")
-        }
-        for part in identity.parts(of: Self.identityRows, without: known) {
-          try submission.submit(.recordIdentity(state.cell, part), about: state.cell)
-        }
-      }
+      if state.isFinished { try noteIdentity(of: state, submission, index) }
       let isWhole =
         state.isFinished && state.unreadable == 0
         && !pass.plan.lackingCells.contains(state.cell)
       changed += try submission.submit(.setCoverage(state.cell, isWhole), about: state.cell)
     }
+    // Last: whether all was read whole is what the coverage is at these entries.
+    for state in states where state.isFinished {
+      try submission.note(
+        .scanFinished, state, file.scan, digest: pass.digests[state.cell] ?? .zero)
+    }
     return changed
+  }
+
+  private func noteIdentity(
+    of state: CellScanState, _ submission: Submission, _ index: IndexReader
+  ) throws(RebuildError) {
+    let identity: CellIdentity
+    let known: Set<UUID128>
+    do throws(ProjectionError) {
+      identity = try file.identity(of: state.cell)
+      known = Set(try index.identities(of: state.cell).map(\.uuid))
+    } catch {
+      throw .staging("\(error)")
+    }
+    for part in identity.parts(of: Self.identityRows, without: known) {
+      try submission.submit(.recordIdentity(state.cell, part), about: state.cell)
+    }
   }
 }

@@ -11,6 +11,8 @@ struct RebuildRecords {
   let sources: [CellID: ByteText]
   /// Where the last epoch that a rebuild opened begins; nil if none is the last.
   let rebuiltFrom: UInt64?
+  /// The last entry since which all cells were read whole at once; 0 if they weren't.
+  let wholeSince: UInt64
   let basis: Position
   /// The public form of the old database's address.
   var oldSource: ByteText?
@@ -45,7 +47,7 @@ struct RebuildRecords {
   ) throws(RegistryError) -> Observation {
     var record = record(copy, of: owner)
     if let known = before?.record, let before, known.differs(from: record),
-      try !isProvisional(changedAt: before.changedAt)
+      try !isOfCells(changedAt: before.changedAt)
     {
       record.owner.project = record.owner.project ?? known.owner.project
       record.owner.user = record.owner.user ?? known.owner.user
@@ -76,9 +78,15 @@ struct RebuildRecords {
     copy.host.map { HostSighting(host: $0, at: copy.readAt, source: "scan") }
   }
 
-  /// Whether what the map holds was only read of the cells by a rebuild, perhaps while others could not
-  /// be read: then it is revised, and not merely completed.
+  /// Whether a rebuild has read it of some of the cells, and none of all of them since: where these don't decide it
+  /// loses its mapping.
   func isProvisional(changedAt: UInt64) throws(RegistryError) -> Bool {
+    guard changedAt > wholeSince else { return false }
+    return try isOfCells(changedAt: changedAt)
+  }
+
+  /// Whether a rebuild has read what the map holds of the cells: what they say is revised, and not merely completed.
+  func isOfCells(changedAt: UInt64) throws(RegistryError) -> Bool {
     try cellEvidence(at: changedAt) != nil
   }
 

@@ -228,8 +228,7 @@ final class RebuildWork {
       walk.plan.rules[rule, default: 0] += 1
       let owner = records.owner(of: copy, known)
       if owner.isCompleted { walk.plan.ownersCompleted.add(id) }
-      let isUnknown = try before == nil ? true : isProvisional(before?.changedAt)
-      if copy.mayHaveFailedToDelete, isUnknown { walk.plan.inError.add(id) }
+      if copy.mayHaveFailedToDelete, try isOfCells(before) { walk.plan.inError.add(id) }
       do throws(RegistryError) {
         observations.append(
           try records.observation(
@@ -260,9 +259,16 @@ final class RebuildWork {
     Observation(state, evidence: nil, basis: records.basis)
   }
 
-  private func isProvisional(_ changedAt: UInt64?) throws(RebuildError) -> Bool {
-    guard let changedAt else { return false }
+  private func isProvisional(_ changedAt: UInt64) throws(RebuildError) -> Bool {
     do throws(RegistryError) { return try records.isProvisional(changedAt: changedAt) } catch {
+      throw .registry(error)
+    }
+  }
+
+  /// Whether nobody but the cells has said anything of it.
+  private func isOfCells(_ before: InstanceRow?) throws(RebuildError) -> Bool {
+    guard let before else { return true }
+    do throws(RegistryError) { return try records.isOfCells(changedAt: before.changedAt) } catch {
       throw .registry(error)
     }
   }

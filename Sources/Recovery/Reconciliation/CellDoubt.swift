@@ -59,34 +59,3 @@ public enum CellDoubt: Hashable, Sendable, CustomStringConvertible {
     }
   }
 }
-
-/// The last finished scan of each cell, as the journal has it.
-enum LastScans {
-  /// Entries that are read at a time, from the end backwards.
-  private static let strideEntries: UInt64 = 65_536
-
-  /// How many rows of each cell its last finished scan read; none for a cell that was never scanned.
-  ///
-  /// Reads the journal from its end until all are found: some microseconds an entry.
-  static func rows(
-    of cells: Set<CellID>, in journal: EventJournal
-  ) throws(JournalError) -> [CellID: UInt64] {
-    var found: [CellID: UInt64] = [:]
-    var end = journal.head.position.index
-    while end > 0, !cells.allSatisfy({ found[$0] != nil }) {
-      let start = end > strideEntries ? end - strideEntries : 0
-      var places: [UInt64] = []
-      try journal.forEachEntry(after: start, limit: Int(end - start)) { (header, _, _) in
-        if header.entityKind == .store { places.append(header.position.index) }
-      }
-      for place in places.reversed() {
-        guard case .store(.scanFinished(let scan))? = try journal.entry(at: place)?.event,
-          found[scan.cell] == nil
-        else { continue }
-        found[scan.cell] = scan.rows
-      }
-      end = start
-    }
-    return found
-  }
-}

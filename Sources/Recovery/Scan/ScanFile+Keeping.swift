@@ -18,6 +18,7 @@ extension ScanFile {
     // Killed in between, it rests on the older head, which only leaves more as it is.
     try forget("NOT IN (\(begun))")
     try setBasis(Position(epoch: Self.waitingEpoch, index: 0))
+    try setRequest(nil)
     // Else the WAL would keep what was forgotten, in clear, and grow with each run. What can't be moved now is
     // moved by the next run that keeps something.
     try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -29,6 +30,25 @@ extension ScanFile {
     try update.bind(Int64(bitPattern: basis.index), at: 2)
     try update.run()
     self.basis = basis
+  }
+
+  /// Names what makes the map hold what the file says, before it begins.
+  func setRequest(_ request: RequestID?) throws(ProjectionError) {
+    let update = try connection.prepare("UPDATE scan SET request = ?1")
+    if let request { try update.bind(request.uuid, at: 1) } else { try update.bindNull(at: 1) }
+    try update.run()
+    self.request = request
+  }
+
+  /// Does with the files of requests that have ended what these did not come to do. One that another process has open
+  /// is passed over.
+  static func discardEnded(
+    in folder: String, _ hasEnded: (RequestID) throws(ProjectionError) -> Bool
+  ) throws(ProjectionError) {
+    for path in scans(in: folder) {
+      guard let file = try? ScanFile(resuming: path), let request = file.request else { continue }
+      if try hasEnded(request) { try file.keepUnfinished() }
+    }
   }
 
   /// Forgets what was read of all cells but these, and of those that have another database since.

@@ -36,6 +36,8 @@ final class ScanFile: @unchecked Sendable {
   let scan: UUID128
   /// The head of the journal before the first cell was asked.
   var basis: Position
+  /// What makes the map hold what it says; nil before that has begun.
+  var request: RequestID?
   let connection: SQLiteConnection
   private let lock = Mutex(())
   private let insertPage: SQLiteStatement
@@ -43,7 +45,7 @@ final class ScanFile: @unchecked Sendable {
   var numbers: [CellID: Int64] = [:]
   var cellsByNumber: [Int64: CellID] = [:]
 
-  private static let version: Int64 = 4
+  private static let version: Int64 = 5
 
   /// A file that others don't see: for a dry run.
   static func temporary(in folder: String, basis: Position) throws(ProjectionError) -> ScanFile {
@@ -70,7 +72,7 @@ final class ScanFile: @unchecked Sendable {
   static func open(
     in folder: String, basis: Position
   ) throws(ProjectionError) -> ScanFile {
-    for path in existing(in: folder, "scan-") {
+    for path in scans(in: folder) {
       do throws(ProjectionError) {
         let file = try ScanFile(resuming: path)
         if file.basis.epoch == waitingEpoch { try file.setBasis(basis) }
@@ -83,6 +85,8 @@ final class ScanFile: @unchecked Sendable {
     }
     return try ScanFile(creating: folder + "/" + name(.random()), basis: basis)
   }
+
+  static func scans(in folder: String) -> [String] { existing(in: folder, "scan-") }
 
   /// Also takes away what belongs to a file that isn't there: whoever removes a damaged one leaves its WAL, with
   /// most of what was read.
@@ -140,19 +144,20 @@ final class ScanFile: @unchecked Sendable {
     updateCell = try connection.prepare(Self.cellUpdate)
   }
 
-  private init(resuming path: String) throws(ProjectionError) {
+  init(resuming path: String) throws(ProjectionError) {
     self.path = path
     connection = try SQLiteConnection(path: path, mode: .readWrite, isShared: true)
     try connection.execute(Self.settings)
     guard try connection.integer("PRAGMA user_version") == Self.version else {
       throw .notAnIndex(path: path)
     }
-    let meta = try connection.prepare("SELECT uuid, basis_epoch, basis_index FROM scan")
+    let meta = try connection.prepare("SELECT uuid, basis_epoch, basis_index, request FROM scan")
     guard try meta.step() else { throw .notAnIndex(path: path) }
     scan = try meta.uuid(0)
     basis = Position(
       epoch: UInt32(truncatingIfNeeded: try meta.integer(1)),
       index: UInt64(bitPattern: try meta.integer(2)))
+    request = try meta.uuidIfPresent(3).map { RequestID($0) }
     meta.reset()
     insertPage = try connection.prepare(Self.insertion)
     updateCell = try connection.prepare(Self.cellUpdate)
@@ -177,7 +182,7 @@ final class ScanFile: @unchecked Sendable {
   private static let tables = """
     CREATE TABLE scan (
       id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, basis_epoch INTEGER NOT NULL,
-      basis_index INTEGER NOT NULL) STRICT;
+      basis_index INTEGER NOT NULL, request BLOB) STRICT;
     CREATE TABLE cell (
       number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, database TEXT NOT NULL,
       phase INTEGER NOT NULL, cursor INTEGER, rows INTEGER NOT NULL, unreadable INTEGER NOT NULL,

@@ -16,11 +16,14 @@ import Testing
   }
 
   /// Rebuilds while a cell is locked once some of its rows are read, and until the scan is over.
-  private func rebuildBrokenOff(_ bed: RebuildBed, at number: Int) throws -> RebuildPlan {
+  private func rebuildBrokenOff(
+    _ bed: RebuildBed, at number: Int, isKilledAtEnd: Bool = false
+  ) throws -> RebuildPlan {
     let writer = try NovaCellFile(path: bed.path(number)).connect()
     var isLocked = false
     let plan = try bed.rebuild(
-      settings: Self.slow, meanwhile: { if isLocked { try writer.execute("ROLLBACK") } },
+      isKilledAtEnd: isKilledAtEnd, settings: Self.slow,
+      meanwhile: { if isLocked { try writer.execute("ROLLBACK") } },
       watching: { states in
         guard !isLocked, states[number].rows > 2 else { return }
         isLocked = (try? writer.execute("BEGIN EXCLUSIVE")) != nil
@@ -68,6 +71,35 @@ import Testing
       let found = try other.content()
       #expect(Set(found).symmetricDifference(expected) == [])
       try other.checkVerdicts()
+    }
+  }
+
+  @Test func `what a rebuild left that was killed at its very end is no other's to go on with`()
+    throws
+  {
+    try withRebuildBed { bed in
+      let file = NovaCellFile(path: bed.path(1))
+      try file.addHost("known", service: .random(), node: .random())
+      try bed.rebuild(isKilledAtEnd: true)
+      #expect(try !Self.scanFiles(bed).isEmpty)
+      // Archived meanwhile.
+      let gone = bed.cloud.cases[0].instance
+      try file.execute("DELETE FROM instances WHERE uuid = '\(gone)'")
+      #expect(try bed.rebuild().missing.first == ["\(gone)"])
+      #expect(try Self.scanFiles(bed).isEmpty)
+    }
+  }
+
+  @Test func `of what it left only the pages of a cell that broke off stay`() throws {
+    try withRebuildBed { bed in
+      let broken = try rebuildBrokenOff(bed, at: 1, isKilledAtEnd: true)
+      let read = try #require(broken.unread.first?.rows)
+      #expect(try stagedRows(bed) != [Int64(read)])
+      try bed.discardEndedScans()
+      #expect(try stagedRows(bed) == [Int64(read)])
+      try bed.rebuild()
+      try bed.checkVerdicts()
+      #expect(try Self.scanFiles(bed).isEmpty)
     }
   }
 

@@ -177,6 +177,38 @@ import Testing
     }
   }
 
+  @Test
+  func `a conflict takes the mapping of what was read while a cell was away, and of nothing else`()
+    throws
+  {
+    try withRebuildBed { bed in
+      let ids = (900...902).map { instance($0) }
+      try NovaCellFile(path: bed.path(1)).add(ids[0])
+      try bed.rebuild()
+      try NovaCellFile(path: bed.path(1)).add(ids[1])
+      try NovaCellFile(path: bed.path(2)).add(ids[0])
+      for number in [1, 2] {
+        let file = NovaCellFile(path: bed.path(number))
+        try file.add(ids[2])
+        try file.execute("INSERT INTO compute_nodes (host, deleted) VALUES ('late-twin', 0)")
+      }
+      // Of those that are in cell 2 now, the first was known before it was away; the last wasn't.
+      _ = try bed.without([2]) { try bed.rebuild() }
+      #expect(try ids.allSatisfy { try bed.index().instance($0)?.record.cell == cell(1) })
+      #expect(try bed.index().host("late-twin")?.record.cell == cell(1))
+      for _ in 1...2 {
+        let plan = try bed.rebuild()
+        #expect(plan.conflictsMapped == 1)
+        let index = try bed.index()
+        #expect(try index.instance(ids[0])?.record.cell == cell(1))
+        #expect(try index.conflict(of: .instance(ids[0]))?.record.decision == nil)
+        #expect(try index.instance(ids[1])?.record.cell == cell(1))
+        #expect(try index.instance(ids[2]) == nil)
+        #expect(try index.host("late-twin") == nil)
+      }
+    }
+  }
+
   @Test func `foretells how many records the map has then`() throws {
     try withRebuildBed { bed in
       func check(_ plan: RebuildPlan) throws {

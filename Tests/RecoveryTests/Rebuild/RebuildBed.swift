@@ -64,9 +64,12 @@ final class RebuildBed {
   }
 
   /// A run of `rebuild`.
+  ///
+  /// - Parameter isKilledAtEnd: All it has read is in the journal, and its staging file is still there.
   @discardableResult
   func rebuild(
-    planOnly: Bool = false, settings: ScanSettings = ScanSettings(), old: OldMap? = nil,
+    planOnly: Bool = false, isKilledAtEnd: Bool = false, settings: ScanSettings = ScanSettings(),
+    old: OldMap? = nil,
     meanwhile: () throws -> Void = {}, watching: ([CellScanState]) -> Void = { _ in },
     applying: (UInt64) -> Void = { _ in }
   ) throws -> RebuildPlan {
@@ -74,6 +77,7 @@ final class RebuildBed {
     defer { try? registry.close() }
     let router = try CellRouter(
       journal: journal, index: generations, keys: keys.addresses, base: AddressBase(folder: folder))
+    try discardEndedScans()
     let rebuild = try MapRebuild(
       cells: router, journal: journal, keys: keys, stagingIn: journal.files.directory,
       trying: planOnly ? [] : nil, old: old)
@@ -90,8 +94,12 @@ final class RebuildBed {
         through: registry, progress: applying
       ).plan
     }
-    rebuild.discardScan()
+    if !isKilledAtEnd { rebuild.discardScan() }
     return plan
+  }
+
+  func discardEndedScans() throws {
+    try MapRebuild.discardEndedScans(in: store, index())
   }
 
   private func open() throws -> (EventJournal, MapRegistry) {

@@ -81,6 +81,7 @@ struct RebuildCommand: ParsableCommand {
       sealsProjects: sealsProjects, change)
     defer { place.end() }
     let session = place.session
+    if !dryRun { try discardEndedScans(session, in: place.staging) }
     if !dryRun, let answer = try session.earlierAnswer(to: Self.title, change) {
       return change.report(
         answer, store, done: "Rebuilt the map.",
@@ -173,6 +174,15 @@ struct RebuildCommand: ParsableCommand {
         cells: router, journal: session.journal, keys: keys, stagingIn: folder,
         trying: dryRun ? cells : nil, old: old)
     } catch {
+      throw CommandFailure(error, request: change.request)
+    }
+  }
+
+  private func discardEndedScans(
+    _ session: StoreSession, in folder: String
+  ) throws(CommandFailure) {
+    let map = try session.map().map
+    do throws(RebuildError) { try MapRebuild.discardEndedScans(in: folder, map) } catch {
       throw CommandFailure(error, request: change.request)
     }
   }
