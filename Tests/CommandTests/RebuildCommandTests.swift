@@ -108,6 +108,61 @@ import Testing
     }
   }
 
+  @Test func `what was decided is said by all that answer about the instance`() throws {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      let id = "\(instance(900))"
+      for name in ["alpha", "beta"] {
+        try NovaCellFile(path: bed.path("\(name).sqlite")).add(instance(900))
+      }
+      let new = try bed.run("reconcile", id)
+      #expect(new.status == 1 && new.out.contains("cellmap reconcile --apply two-copies"), "\(new)")
+      #expect(try bed.run("rebuild", "--reason", "t").status == 1)
+      let found = try #require(
+        try bed.done("conflicts", "show", id, "--json").object["found"] as? Int)
+      let open = try bed.run("reconcile", id)
+      #expect(
+        open.status == 1 && open.out.contains("; in conflict since entry \(found)\n"), "\(open)")
+      #expect(!open.out.contains("--apply two-copies"), "it is in the map already")
+      #expect(open.out.contains("cellmap conflicts resolve UUID --cell CELL"))
+      let all = try bed.run("reconcile", "--settle", "0s")
+      #expect(all.status == 1 && all.out.contains("1 conflict in the map already"), "\(all)")
+      let shown = try bed.run("instance", "show", id)
+      #expect(
+        shown.status == 2 && shown.err.contains("is in conflict and has no mapping"), "\(shown)")
+
+      try bed.done("conflicts", "resolve", id, "--unmapped", "--reason", "a rescue copy")
+      let entry = try #require(
+        try bed.done("conflicts", "show", id, "--json").object["changed_at"] as? Int)
+      let decided = try bed.done("reconcile", id)
+      #expect(
+        decided.out.hasPrefix(
+          "\(id): without a mapping; alpha, beta have it, and entry \(entry) decided: unmapped\n"),
+        "\(decided)")
+      let fields = try bed.done("reconcile", id, "--json").object
+      #expect(fields["verdict"] as? String == "decided" && fields["cell"] is NSNull)
+      #expect(fields["decision"] as? String == "unmapped")
+      #expect(fields["decision_entry"] as? Int == entry)
+      for words in [["route", id], ["instance", "show", id]] {
+        let ran = try bed.run(words)
+        #expect(
+          ran.status == 2 && ran.err.contains("has no mapping, as entry \(entry) decided"), "\(ran)"
+        )
+      }
+      let routed = try bed.run("route", id, "--json").object
+      #expect(routed["outcome"] as? String == "unknown")
+      #expect(routed["decision"] as? String == "unmapped")
+
+      try bed.done("conflicts", "resolve", id, "--cell", "beta", "--reason", "it runs there")
+      let placed = try bed.done("reconcile", id).out
+      #expect(
+        placed.contains("in cell beta, as the map says; alpha, beta have it, and entry")
+          && placed.contains(" decided: cell beta\n"), "\(placed)")
+      #expect(try bed.done("conflicts", "list", "--all").out.contains("cell beta"))
+      #expect(try bed.done("conflicts", "show", id).out.contains(": cell beta\n"))
+    }
+  }
+
   @Test func `a masked file is refused, and rows that are passed over are a finding`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

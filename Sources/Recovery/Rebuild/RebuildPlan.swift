@@ -59,8 +59,8 @@ public struct RebuildPlan: Sendable {
   /// Instances and hosts that the cells can't decide; the first thousand with their rows.
   public var conflicts: [Conflict] = []
   public var conflictCount: UInt64 = 0
-  /// Those of them about what stays mapped as it was until they are decided, since others than a rebuild
-  /// mapped it.
+  /// Those of them about what stays mapped as it was until they are decided: it wasn't mapped by a rebuild that
+  /// could not read every cell.
   public var conflictsMapped: UInt64 = 0
   /// Conflicts of before that the cells decide now, or that an operator has decided.
   public var settled: UInt64 = 0

@@ -38,6 +38,9 @@ public enum FindingKind: String, Hashable, Sendable, CaseIterable {
     }
   }
 
+  /// Whether it is for an operator to decide.
+  public var isConflict: Bool { self == .twoCopies || self == .twinHost }
+
   /// Whether its mend maps the thing to the one cell that has it.
   var isPlacing: Bool {
     switch self {

@@ -14,6 +14,10 @@ public struct InstanceVerification: Sendable {
   /// The cell whose row counts is the one that the map names, and has deleted it.
   public let isDeleted: Bool
   public let findings: [Finding]
+  /// The decision of an operator that stands, as the entry in which it was made: the cells don't decide.
+  public let decision: ConflictRow?
+  /// The conflict that is open, where the cells don't decide and the map knows it.
+  public let openConflict: ConflictRow?
   /// It depends on a cell that could not be read.
   public let isPending: Bool
 
@@ -77,10 +81,13 @@ extension MapReconciliation {
     let findings = look.findings.filter { $0.entity == .instance(id) }
     // A cell that wasn't read may have what no other has.
     let isPending = look.pending.contains(id) || (!report.isComplete && rows.isEmpty)
+    let conflict = isPending ? nil : look.conflicts[id]
     return InstanceVerification(
       id: id, mapping: mapping, cells: rows.map(\.cell).sorted(),
       isDeleted: rows.first { $0.cell == mapping?.cell }?.isDeleted ?? false,
-      findings: isPending ? [] : findings, isPending: isPending)
+      findings: isPending ? [] : findings,
+      decision: look.decided.contains(id) ? conflict : nil,
+      openConflict: conflict?.record.decision == nil ? conflict : nil, isPending: isPending)
   }
 
   /// Calls `body` with each instance of a cell that the map knows and the cell doesn't, by UUID.

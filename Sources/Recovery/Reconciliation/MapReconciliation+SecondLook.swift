@@ -106,8 +106,10 @@ extension MapReconciliation {
     var before: [InstanceID: InstanceRow] = [:]
     /// Instances that depend on a cell that could not be asked, or of which a row can't be read.
     var pending: Set<InstanceID> = []
-    /// Instances of which a conflict was decided.
+    /// Instances of which a conflict was decided, as long as that stands.
     var decided: Set<InstanceID> = []
+    /// What the map knows of a conflict that there is now, or was decided.
+    var conflicts: [InstanceID: ConflictRow] = [:]
   }
 
   /// Asks all cells that were read for the rows of some instances.
@@ -143,9 +145,10 @@ extension MapReconciliation {
         on: id, rows[...], before,
         moves: { () throws(RebuildError) in moves(of: id, in: asked, time) },
         known: { () throws(RebuildError) in
-          try indexed { () throws(ProjectionError) in
-            try index.conflict(of: .instance(id))?.record
+          look.conflicts[id] = try indexed { () throws(ProjectionError) in
+            try index.conflict(of: .instance(id))
           }
+          return look.conflicts[id]?.record
         })
       switch answer {
       case .findings(let found): look.findings += found

@@ -35,11 +35,12 @@ struct ConflictsListCommand: ParsableCommand {
       return map.conclude(rows: shown.count, json: true)
     }
     map.announce()
+    let names = try map.names()
     var table = Table("INSTANCE OR HOST", "CONFLICT", "ENTRY", "DECISION")
     for item in shown {
       table.add(
         item.entity.description, item.row.record.kind.string, "\(item.row.record.foundAt)",
-        item.row.record.decision?.string)
+        item.row.record.decision.map { ConflictOutput.decision($0, names) })
     }
     table.print(empty: all ? "No conflicts." : "No open conflicts.")
     map.conclude(json: false)
@@ -80,7 +81,8 @@ struct ConflictsShowCommand: ParsableCommand {
     ConflictOutput.print(
       entity, FoundConflict(kind: row.record.kind, evidence: row.record.evidence), names)
     if let decision = row.record.decision {
-      Console.say("Decided by entry \(row.changedAt): \(decision)")
+      Console.say(
+        "Decided by entry \(row.changedAt): \(ConflictOutput.decision(decision, names))")
       if let decided {
         let reason = decided.authorship.reason.map { ": \($0)" } ?? ""
         Console.say("By \(decided.authorship.actor) at \(decided.at)\(reason)")

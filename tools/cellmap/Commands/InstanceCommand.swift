@@ -45,7 +45,12 @@ struct InstanceShowCommand: ParsableCommand {
     let session = try StoreSession(store)
     let map = try session.view(past)
     guard let row = try map.instance(id) else {
-      if past.at == nil { throw CommandFailure(Refusal.unknownInstance(id)) }
+      if past.at == nil {
+        if let why = ConflictOutput.whyUnmapped(id, try map.conflict(of: .instance(id))) {
+          throw CommandFailure(.unknown, why)
+        }
+        throw CommandFailure(Refusal.unknownInstance(id))
+      }
       throw CommandFailure(
         .unknown,
         "There was no mapping of instance \(id) at \(map.head). 'audit history \(id)' shows when.")

@@ -63,6 +63,7 @@ struct PublishCommand: ParsableCommand {
       throw ValidationError("Give --dry-run or --emit-sql, not both.")
     }
     guard script != nil || !reveal else { throw ValidationError("--reveal goes with --emit-sql.") }
+    if writes { try change.requireReason() }
   }
 
   private var writes: Bool { !dryRun && script == nil }
@@ -78,7 +79,6 @@ struct PublishCommand: ParsableCommand {
   func run() throws {
     // Not only by the registry, which is asked once the rows are written.
     if writes {
-      try change.requireReason()
       do throws(Refusal) { try change.authorship.check(isByOperator: true) } catch {
         throw CommandFailure(error)
       }

@@ -11,8 +11,8 @@ struct RebuildCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rebuild", abstract: "Makes the map again from the cells' own databases.",
     discussion: """
-      Without a store, a new one is made. In one that is there, a new epoch is opened, and the map is \
-      made to hold what the cells have. Nothing is ever written into a cell.
+      Without a store, a new one is made. In one that is there, a new epoch is opened, once, and the map \
+      is made to hold what the cells have. Nothing is ever written into a cell.
 
       All cells are read at once. What they can't decide between them is a conflict and stays \
       undecided: `conflicts` shows it (exit code 1). A cell that can't be read leaves the map \
@@ -62,6 +62,7 @@ struct RebuildCommand: ParsableCommand {
   @Flag(help: "Shows what would be done; the map stays as it is.") var dryRun = false
 
   func validate() throws {
+    if !dryRun { try change.requireReason() }
     guard (1...3_600_000).contains(deadline) else {
       throw ValidationError("--deadline must be 1 to 3600000 milliseconds.")
     }
@@ -72,7 +73,6 @@ struct RebuildCommand: ParsableCommand {
   private static let censusTime = Duration.seconds(60)
 
   func run() throws {
-    if !dryRun { try change.requireReason() }
     let old = try openOld()
     var given = try givenCells()
     if let old { given = try OldCells(old, try base.addressBase()).complete(given, in: store) }

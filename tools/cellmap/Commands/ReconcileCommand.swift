@@ -19,8 +19,8 @@ struct ReconcileCommand: ParsableCommand {
       --unmap, never clears a deletion mark, and refuses (9) what touches more than 1 % or 100 mappings \
       of a cell, and cells that look restored from a backup or empty.
 
-      With UUIDs, only those instances are asked for, in all cells: 0 as it should be, 1 a finding, \
-      2 unknown everywhere. With --lost, the instances are listed that the map has in a cell and the \
+      With UUIDs, only those instances are asked for, in all cells: 0 as it should be, or as you decided, \
+      1 a finding, 2 unknown everywhere. With --lost, the instances are listed that the map has in a cell and the \
       cell doesn't know.
       """)
 
@@ -100,10 +100,10 @@ struct ReconcileCommand: ParsableCommand {
       throw ValidationError(
         "--unmap, --archived-by-hand, --provisional, --limit and --dry-run go with --apply.")
     }
+    if !apply.isEmpty, !dryRun { try change.requireReason() }
   }
 
   func run() throws {
-    if !apply.isEmpty, !dryRun { try change.requireReason() }
     let ids = try uuids.map { text throws(CommandFailure) in
       guard let id = InstanceID(text) else {
         throw CommandFailure(.usage, UUIDArgument.complaint(about: text))
@@ -208,8 +208,10 @@ struct ReconcileCommand: ParsableCommand {
     }
     let report = try failing { () throws(RebuildError) in try reconciliation.summary() }
     session.close()
+    let map = try session.map()
     let output = ReconcileOutput(
-      report: report, mended: mended, names: try session.map().names(),
+      report: report, mended: mended, names: try map.names(),
+      openConflicts: try map.gaps().openConflicts,
       position: mended?.result?.outcome?.position ?? position, request: change.request)
     if store.json {
       try failing { () throws(RebuildError) in

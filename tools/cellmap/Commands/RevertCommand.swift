@@ -29,11 +29,11 @@ struct RevertCommand: ParsableCommand {
   @Option(help: "How many things are shown to people; 0 for all.") var limit = 100
 
   func validate() throws {
+    if !dryRun { try change.requireReason() }
     guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
   }
 
   func run() throws {
-    if !dryRun { try change.requireReason() }
     let given = try PastWhen.range(range, "FROM..TO")
     let session = try StoreSession(store)
     let indexes = try session.entries(in: given)

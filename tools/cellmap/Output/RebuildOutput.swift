@@ -28,18 +28,18 @@ struct RebuildOutput {
       }
     }
     printCells()
-    printRules()
-    printFindings()
-    printConflicts()
-    printNovaTables()
-    for row in plan.refused.first { Console.note("cellmap: passed over: \(Console.safe(row))") }
-    for row in plan.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
     for state in inOrder(plan.unread) {
       Console.note(
         "cellmap: cell \(Console.safe(name(state.cell))) was not read whole: "
           + Console.safe(state.failure ?? "it was stopped")
           + " What depends on it is provisional; give the same command again.")
     }
+    printRules()
+    printFindings()
+    printConflicts()
+    printNovaTables()
+    for row in plan.refused.first { Console.note("cellmap: passed over: \(Console.safe(row))") }
+    for row in plan.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
     for state in inOrder(plan.cells) {
       if let remark = state.schemaRemark(name(state.cell)) { Console.remark(remark) }
     }
@@ -104,10 +104,13 @@ struct RebuildOutput {
     }
     if plan.pending > 0 {
       Console.print(
-        "\(plan.pending) records of the map, of cells that were not read, stay as they are.")
+        "\(plan.pending) instances and hosts of the map, of cells that were not read, stay as they are."
+      )
     }
-    if plan.settled > 0 { Console.print("\(plan.settled) earlier conflicts are settled.") }
-    if plan.decided > 0 { Console.print("\(plan.decided) conflicts stand as they were decided.") }
+    if plan.settled > 0 { Console.print("\(counted(plan.settled, "earlier conflict")) settled.") }
+    if plan.decided > 0 {
+      Console.print("As it was decided: \(counted(plan.decided, "conflict")).")
+    }
   }
 
   private func printOld() {
@@ -131,7 +134,8 @@ struct RebuildOutput {
   private func printConflicts() {
     guard plan.conflictCount > 0 else { return }
     Console.print("")
-    Console.print("\(plan.conflictCount) conflicts, which only you can decide: \(untilDecided)")
+    Console.print(
+      "\(counted(plan.conflictCount, "conflict")), which only you can decide: \(untilDecided)")
     for conflict in plan.conflicts.prefix(20) {
       ConflictOutput.print(conflict.entity, conflict.found, names)
     }
@@ -223,55 +227,5 @@ struct RebuildOutput {
       "markers": .number(state.markers), "answered": .flag(state.isFinished),
       "error": .text(state.failure), "unknown_schema": .text(state.unknownSchema),
     ])
-  }
-}
-
-/// How a conflict is shown: its rows side by side.
-enum ConflictOutput {
-  static func print(_ entity: EntityKey, _ found: FoundConflict, _ names: [CellID: String]) {
-    Console.say("\(entity): \(found.kind)")
-    guard let evidence = try? JSONValue(parsing: found.evidence.string),
-      case .list(let rows)? = evidence["rows"]
-    else { return }
-    let columns = [
-      "host", "vm_state", "task_state", "deleted", "hidden", "created_at", "updated_at",
-      "launched_at",
-    ]
-    for row in rows {
-      let cell = row["cell"]?.string ?? "?"
-      var parts = ["cell " + (CellID(cell).flatMap { names[$0] } ?? cell)]
-      for column in columns {
-        switch row[column] {
-        case nil, .null?, .flag(false)?: continue
-        case .flag(true)?: parts.append(column)
-        case let value?: parts.append("\(column) \(value.string ?? value.line)")
-        }
-      }
-      Console.say("  " + parts.joined(separator: "  "))
-    }
-    guard case .list(let moves)? = evidence["moves"] else { return }
-    for move in moves {
-      let cell = move["cell"]?.string ?? "?"
-      func text(_ name: String) -> String { move[name]?.string ?? "-" }
-      Console.say(
-        "  move in \(CellID(cell).flatMap { names[$0] } ?? cell): \(text("source")) to "
-          + "\(text("destination"))  \(text("status"))  \(text("created_at"))")
-    }
-  }
-
-  static func json(_ entity: EntityKey, _ found: FoundConflict) -> JSONValue {
-    var object = Self.entity(entity)
-    object["conflict"] = .printed(found.kind)
-    object["evidence"] = (try? JSONValue(parsing: found.evidence.string)) ?? .null
-    return .object(object)
-  }
-
-  static func entity(_ entity: EntityKey) -> [String: JSONValue] {
-    switch entity {
-    case .instance(let id): ["instance": .printed(id)]
-    case .host(let name): ["host": .printed(name)]
-    case .cell(let id): ["cell": .printed(id)]
-    case .store: [:]
-    }
   }
 }

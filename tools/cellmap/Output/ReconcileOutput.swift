@@ -15,6 +15,8 @@ struct ReconcileOutput {
   let report: ReconcileReport
   let mended: Mended?
   let names: [CellID: String]
+  /// How many conflicts the map has that nobody has decided.
+  let openConflicts: Int
   let position: Position
   let request: RequestID
 
@@ -57,6 +59,11 @@ struct ReconcileOutput {
       (report.ownersLeft, "instances have an owner that was shredded, which isn't compared"),
     ] where count > 0 {
       Console.print("\(count) \(text).")
+    }
+    if openConflicts > 0, report.findings.contains(where: { $0.kind.isConflict }) {
+      Console.print(
+        "\(counted(openConflicts, "conflict")) in the map already: 'conflicts list' shows, and 'conflicts resolve' "
+          + "decides.")
     }
     for row in report.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
     for cell in report.cells where !cell.state.isFinished {

@@ -125,37 +125,30 @@ final class RouteOutput {
       answer.error = unknown(route.instance, search)
       if answer.error?.status == .partial { answer.outcome = "undecided" }
       fill(&answer, search)
-      if let kind = openConflict(about: route.instance, router) {
-        answer.state = "in conflict"
-        answer.outcome = "in_conflict"
-        answer.fields["conflict"] = .printed(kind)
-        answer.error = (
-          .unknown,
-          "Instance \(route.instance) is in conflict and has no mapping: \(kind). 'conflicts show "
-            + "\(route.instance)' shows its rows, 'conflicts resolve' decides."
-        )
+      if let (why, isOpen) = conflict(about: route.instance, router, &answer) {
+        answer.state = isOpen ? "in conflict" : "decided: unmapped"
+        if isOpen { answer.outcome = "in_conflict" }
+        answer.error = (.unknown, why)
       }
     case .foundBySearch(let live, let search):
       try fill(&answer, live)
-      if let kind = openConflict(about: route.instance, router) {
-        answer.fields["conflict"] = .printed(kind)
-        if !json {
-          Console.note(
-            "cellmap: Instance \(route.instance) is in conflict: \(kind). 'conflicts show "
-              + "\(route.instance)' shows its rows.")
-        }
+      if let (why, _) = conflict(about: route.instance, router, &answer), !json {
+        Console.remark(why)
       }
       fill(&answer, search)
     }
     return answer
   }
 
-  /// Why nobody has decided where an instance is; nil where there is no open conflict about it.
-  private func openConflict(about id: InstanceID, _ router: CellRouter) -> ByteText? {
-    guard let record = (try? router.conflict(of: id))?.record, record.decision == nil else {
-      return nil
-    }
-    return record.kind
+  /// The conflict that leaves an instance without a mapping, and whether it is open; nil if none does.
+  private func conflict(
+    about id: InstanceID, _ router: CellRouter, _ answer: inout Answer
+  ) -> (why: String, isOpen: Bool)? {
+    let row = try? router.conflict(of: id)
+    guard let row, let why = ConflictOutput.whyUnmapped(id, row) else { return nil }
+    answer.fields["conflict"] = .printed(row.record.kind)
+    answer.fields["decision"] = .printed(row.record.decision)
+    return (why, row.record.decision == nil)
   }
 
   /// What the map itself holds of the instance.

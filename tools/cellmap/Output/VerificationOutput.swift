@@ -50,8 +50,12 @@ struct VerificationOutput {
           + "(--archived-by-hand: the others too); --unmap takes it out of the map.")
     }
     if kinds.contains(.twoCopies) {
+      let isNew = verified.contains {
+        $0.openConflict == nil && $0.findings.contains { $0.kind == .twoCopies }
+      }
       steps.append(
-        "What the cells don't decide is yours: cellmap reconcile --apply two-copies --reason TEXT, then "
+        "What the cells don't decide is yours: "
+          + (isNew ? "cellmap reconcile --apply two-copies --reason TEXT, then " : "")
           + "cellmap conflicts resolve UUID --cell CELL --reason TEXT.")
     }
     return steps
@@ -64,18 +68,28 @@ struct VerificationOutput {
       return start + "can't be told: a cell that may have it can't be read, or a row of it can't"
     }
     if answer.findings.isEmpty {
-      guard let cell = answer.mapping?.cell else {
-        guard let seen = answer.mapping?.lastSeen else {
-          return start + "accepted, and in no cell yet, as the map says"
-        }
-        return start
-          + "in no cell of the map; it ran on \(Console.safe(seen.host.string)), whose cell "
-          + "was taken out of the map since"
-      }
-      return start + "in cell \(name(cell)), as the map says"
-        + (answer.isDeleted ? "; it is deleted" : "")
+      return start + place(answer) + (answer.isDeleted ? "; it is deleted" : "")
+        + (answer.decision.map { decided($0, answer) } ?? "")
     }
     return start + answer.findings.map(sentence).joined(separator: "; ")
+      + (answer.openConflict.map { "; in conflict since entry \($0.record.foundAt)" } ?? "")
+  }
+
+  /// Where the map has it.
+  private func place(_ answer: InstanceVerification) -> String {
+    guard let mapping = answer.mapping else { return "without a mapping" }
+    if let cell = mapping.cell { return "in cell \(name(cell)), as the map says" }
+    guard let seen = mapping.lastSeen else {
+      return "accepted, and in no cell yet, as the map says"
+    }
+    return "in no cell of the map; it ran on \(Console.safe(seen.host.string)), whose cell "
+      + "was taken out of the map since"
+  }
+
+  private func decided(_ row: ConflictRow, _ answer: InstanceVerification) -> String {
+    let decision = row.record.decision.map { ConflictOutput.decision($0, names) } ?? ""
+    let cells = answer.cells.map(name).sorted().joined(separator: ", ")
+    return "; \(cells) have it, and entry \(row.changedAt) decided: \(decision)"
   }
 
   private func sentence(_ finding: Finding) -> String {
@@ -108,11 +122,17 @@ struct VerificationOutput {
   private func object(_ answer: InstanceVerification) -> JSONValue {
     let verdict =
       answer.isUnknown
-      ? "unknown" : answer.isPending ? "pending" : answer.findings.isEmpty ? "fine" : "finding"
+      ? "unknown"
+      : answer.isPending
+        ? "pending"
+        : !answer.findings.isEmpty ? "finding" : answer.decision == nil ? "fine" : "decided"
     return .object([
       "instance": .printed(answer.id), "verdict": .text(verdict),
       "findings": .list(answer.findings.map { .text($0.kind.rawValue) }),
       "cell": .printed(answer.mapping?.cell), "found": .list(answer.cells.map { .printed($0) }),
+      "decision": .printed(answer.decision?.record.decision),
+      "decision_entry": answer.decision.map { .number($0.changedAt) } ?? .null,
+      "conflict_since": answer.openConflict.map { .number($0.record.foundAt) } ?? .null,
       "deleted": .flag(answer.isDeleted), "complete": .flag(report.isComplete),
       "position": .printed(position),
     ])
