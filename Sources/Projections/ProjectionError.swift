@@ -87,13 +87,16 @@ extension ProjectionError: CustomStringConvertible {
     }
   }
 
+  /// What the names of files begin with in which lies what a rebuild, a trial of one, or a comparison has read of cells.
+  public static let readingPrefixes = ["scan-", "trial-", "reconcile-"]
+
   /// All files meet the same faults: the name tells which one it is.
   private static func role(_ path: String) -> (kind: String, remedy: String) {
     let name = path.split(separator: "/").last ?? ""
     if name.hasPrefix("history-") {
       return ("history", "Make it again with 'cellmap replay --history'.")
     }
-    if name.hasPrefix("scan-") || name.hasPrefix("reconcile-") {
+    if readingPrefixes.contains(where: name.hasPrefix) {
       return ("scan", "Remove it and give the same command again: the cells are read anew then.")
     }
     return ("index", "Make it again with 'cellmap replay'.")

@@ -164,6 +164,28 @@ import Testing
     }
   }
 
+  @Test func `a comparison makes no mapping sure that was made while a cell was away`() throws {
+    try withCloud { bed in
+      try bed.done("rebuild", "--reason", "t")
+      let (beta, aside) = (bed.path("beta.sqlite"), bed.path("aside.sqlite"))
+      try alpha(bed).add(instance(900))
+      let mend = ["reconcile", "--apply", "missing", "--settle", "0s", "--reason", "t"]
+      try FileManager.default.moveItem(atPath: beta, toPath: aside)
+      #expect(try bed.run(mend + ["--provisional"]).status == 5)
+      try FileManager.default.moveItem(atPath: aside, toPath: beta)
+      #expect(
+        try bed.done("route", "\(instance(900))", "--json").object["cell_name"] as? String
+          == "alpha")
+      try NovaCellFile(path: beta).add(instance(900))
+      try alpha(bed).add(instance(901))
+      let mended = try bed.run(mend)
+      #expect(mended.status == 1 && mended.out.contains("Mended 1 instance"), "\(mended)")
+      #expect(try bed.run("rebuild", "--reason", "t").status == 1)
+      let routed = try bed.run("route", "\(instance(900))", "--json")
+      #expect(try routed.object["outcome"] as? String == "in_conflict", "\(routed)")
+    }
+  }
+
   @Test func `lists what a restored cell has lost`() throws {
     try withCloud { bed in
       #expect(try bed.run("reconcile", "--lost", "alpha").status == 0)

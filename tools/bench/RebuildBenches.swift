@@ -164,7 +164,8 @@ private struct RebuiltStore {
     try registry.projectTail()
     let rebuild = try MapRebuild(
       cells: router, journal: store.journal, keys: store.keys, stagingIn: store.directory,
-      trying: nil)
+      trying: nil
+    ) { _ in false }
     rebuild.scan { _ in }
     let index = try store.generations.open(store: store.journal.store).reader
     let plan = try rebuild.apply(
@@ -181,7 +182,8 @@ private struct RebuiltStore {
   func scan() throws {
     let rebuild = try MapRebuild(
       cells: router, journal: store.journal, keys: store.keys, stagingIn: store.directory,
-      trying: [])
+      trying: []
+    ) { _ in false }
     rebuild.scan { _ in }
     rebuild.discardScan()
   }

@@ -5,8 +5,7 @@ public import Journal
 /// `add` each entry in order, then `finish`. Entries about instances are set aside by the first
 /// bits of their UUID, folded partition by partition and loaded in the order of the keys, secondary
 /// indexes last; everything else goes through the same fold as in the live projector. Private
-/// memory stays under 256 MB at any size: the entries set aside beyond `memoryBytes` go to a
-/// nameless file
+/// memory stays under 256 MB at any size: the entries set aside beyond `memoryBytes` go to a nameless file
 /// beside the index, and one part of them at a time is in memory (`SortedParts`); only the entries about
 /// a single instance are always folded together.
 ///

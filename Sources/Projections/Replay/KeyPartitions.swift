@@ -224,7 +224,7 @@ public struct KeyPartitions {
   /// Calls `body` with everything in a partition, oldest first, and has a piece of the file in memory at a
   /// time.
   private func forEach(
-    in partition: Int, _ outline: SortedParts.Outline, _ body: Visit
+    in partition: Int, _ outline: SortedParts.Outline, _ body: SortedParts.Visit
   ) throws(ProjectionError) {
     if let file {
       var bytes: [UInt8] = []
@@ -233,29 +233,15 @@ public struct KeyPartitions {
           let count = min(Self.pieceBytes, segment.count - start)
           try file.read(
             SpillFile.Segment(offset: segment.offset + start, count: count), into: &bytes)
-          bytes.removeSubrange(..<(try visit(bytes, outline, body)))
+          bytes.removeSubrange(..<(try SortedParts.forEach(in: bytes, outline, body)))
         }
         guard bytes.isEmpty else { throw incomplete }
       }
     }
     let buffer = buffers[partition]
-    guard try visit(buffer, outline, body) == buffer.count else { throw incomplete }
-  }
-
-  private typealias Visit = (
-    _ bytes: [UInt8], _ place: Range<Int>, _ id: UUID128
-  ) throws(ProjectionError) -> Void
-
-  /// - Returns: Where the last one ends that is whole.
-  private func visit(
-    _ bytes: [UInt8], _ outline: SortedParts.Outline, _ body: Visit
-  ) throws(ProjectionError) -> Int {
-    var offset = 0
-    while let (length, id) = outline(bytes, offset) {
-      try body(bytes, offset..<offset + length, id)
-      offset += length
+    guard try SortedParts.forEach(in: buffer, outline, body) == buffer.count else {
+      throw incomplete
     }
-    return offset
   }
 
   var incomplete: ProjectionError {

@@ -75,12 +75,29 @@ public struct SortedParts {
     _ bytes: [UInt8], into places: inout [KeyPartitions.Place]
   ) throws(ProjectionError) {
     places.removeAll(keepingCapacity: true)
+    let end = try Self.forEach(in: bytes, outline) { (_, place, id) throws(ProjectionError) in
+      places.append(KeyPartitions.Place(id: id, offset: place.lowerBound))
+    }
+    guard end == bytes.count else { throw levels[0].partitions.incomplete }
+    places.sort()
+  }
+
+  /// Gets the bytes, where in them something stands, and of which instance it is.
+  public typealias Visit = (
+    _ bytes: [UInt8], _ place: Range<Int>, _ id: UUID128
+  ) throws(ProjectionError) -> Void
+
+  /// Calls `body` with each thing that is whole in `bytes`.
+  ///
+  /// - Returns: Where the last one ends.
+  public static func forEach(
+    in bytes: [UInt8], _ outline: Outline, _ body: Visit
+  ) throws(ProjectionError) -> Int {
     var offset = 0
-    while offset < bytes.count {
-      guard let (length, id) = outline(bytes, offset) else { throw levels[0].partitions.incomplete }
-      places.append(KeyPartitions.Place(id: id, offset: offset))
+    while let (length, id) = outline(bytes, offset) {
+      try body(bytes, offset..<offset + length, id)
       offset += length
     }
-    places.sort()
+    return offset
   }
 }

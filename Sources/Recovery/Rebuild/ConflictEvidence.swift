@@ -28,10 +28,20 @@ enum ConflictEvidence {
     return rows.compactMap { $0["cell"]?.string.flatMap { CellID($0) } }
   }
 
-  /// Whether an operator has decided a conflict, which stands as long as it is between the same cells.
-  static func isDecided(_ found: FoundConflict, by known: ConflictRecord) -> Bool {
+  /// Whether an operator has decided a conflict, which stands as long as it is between the same cells, and the map
+  /// holds what was decided.
+  static func isDecided(
+    _ found: FoundConflict, by known: ConflictRecord, mapped: CellID?
+  ) -> Bool {
     guard let decision = known.decision, decision != ConflictDecision.byRules else { return false }
     return known.kind == found.kind && cells(of: known.evidence) == cells(of: found.evidence)
+      && decision == mapped.map { ConflictDecision.cell($0) } ?? ConflictDecision.unmapped
+  }
+
+  /// Whether a conflict that is open, or that an operator has decided, can't be told as long as some cells aren't read.
+  static func waits(_ known: ConflictRecord, for unread: Set<CellID>) -> Bool {
+    guard known.decision != ConflictDecision.byRules else { return false }
+    return cells(of: known.evidence)?.contains { unread.contains($0) } ?? false
   }
 
   private static func row(_ copy: StagedInstance) -> JSONValue {

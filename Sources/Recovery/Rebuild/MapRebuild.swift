@@ -25,17 +25,19 @@ public final class MapRebuild {
   /// UUIDs of a cell's identity in one entry.
   private static let identityRows = 1_000
 
-  /// Opens the store's unfinished scan, or begins one. `discardEndedScans` comes first.
+  /// Opens the store's unfinished scan, or begins one.
   ///
   /// - Parameters:
-  ///   - folder: Where the staging file is kept: the store's own, or another for a dry run.
+  ///   - folder: Where the staging file is kept.
   ///   - tried: For a run that only plans: the cells as they are given, each of which is read at the
   ///     address that it would get. The staging file is this run's own then. nil for one that applies.
   ///   - old: What says what the cells can't.
+  ///   - hasEnded: Whether a request has come to its end by now: what it has read is in the journal, and no other may go
+  ///     on with it, since rows that went away meanwhile would come back.
   /// - Throws: `scanUnderway`, `staging`, `router`.
   public init(
     cells router: CellRouter, journal: EventJournal, keys: KeyRing, stagingIn folder: String,
-    trying tried: [Observation]?, old: OldMap? = nil
+    trying tried: [Observation]?, old: OldMap? = nil, hasEnded: (RequestID) -> Bool
   ) throws(RebuildError) {
     self.old = old
     self.journal = journal
@@ -48,7 +50,8 @@ public final class MapRebuild {
     do throws(ProjectionError) {
       file =
         try tried != nil
-        ? ScanFile.temporary(in: folder, basis: basis) : ScanFile.open(in: folder, basis: basis)
+        ? ScanFile.ofOneRun(named: "trial-", in: folder, basis: basis)
+        : ScanFile.open(in: folder, basis: basis, hasEnded: hasEnded)
     } catch .busy(_, let path) {
       throw .scanUnderway(path: path)
     } catch {
@@ -56,31 +59,19 @@ public final class MapRebuild {
     }
   }
 
-  /// Takes away what a rebuild has left that was killed when the map held all it had read: no other may go on with
-  /// it, since rows that went away meanwhile would come back.
+  /// Takes away what a rebuild has left that was killed at its very end.
   ///
   /// - Parameters:
   ///   - folder: Where staging files are kept.
-  ///   - map: At the head.
-  /// - Throws: `registry`; what is left is as it was.
-  public static func discardEndedScans(
-    in folder: String, _ map: some MapLookup
-  ) throws(RebuildError) {
-    do throws(ProjectionError) {
-      try ScanFile.discardEnded(in: folder) { (request) throws(ProjectionError) in
-        try map.request(request)?.finished != nil
-      }
-    } catch {
-      throw .registry(.index(error))
-    }
+  ///   - hasEnded: As above.
+  public static func discardEndedScans(in folder: String, hasEnded: (RequestID) -> Bool) {
+    ScanFile.discardEnded(in: folder, hasEnded)
   }
 
   /// Takes the staging file away: what it says is in the journal, or was only looked at. Of a cell that
   /// broke off in the middle its pages stay, and the next rebuild goes on from the last of them.
   public func discardScan() {
-    let isOneRun = isTrial || states.allSatisfy(\.isFinished)
-    // A file that can't be written is read anew.
-    if isOneRun || (try? file.keepUnfinished()) == nil { file.remove() }
+    if isTrial { file.remove() } else { file.discard() }
   }
 
   /// Reads all cells at once, from where an earlier scan ended. Blocks until each is read or failed.
@@ -153,19 +144,17 @@ public final class MapRebuild {
     var sources: [CellID: ByteText] = [:]
     for target in targets { sources[target.id] = target.publicDatabase }
     let records = RebuildRecords(
-      keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom,
-      wholeSince: try wholeSince(rebuiltFrom, index), basis: file.basis,
+      keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom, basis: file.basis,
       oldSource: old?.source.publicForm)
     let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
     return try RebuildWork(
-      file: file, index: index, records: records, states: states, old: oldInstances)
+      file: file, index: index, records: records,
+      provisional: try provisional(rebuiltFrom, index), states: states, old: oldInstances)
   }
 
-  /// The last entry since which all cells were read whole at once; 0 if they weren't since a rebuild began the epoch.
-  private func wholeSince(
+  private func provisional(
     _ rebuiltFrom: UInt64?, _ index: IndexReader
-  ) throws(RebuildError) -> UInt64 {
-    guard let rebuiltFrom else { return 0 }
+  ) throws(RebuildError) -> ProvisionalMappings {
     var coverage: [CellID: Bool] = [:]
     for target in targets { coverage[target.id] = false }
     do throws(ProjectionError) {
@@ -175,11 +164,7 @@ public final class MapRebuild {
     } catch {
       throw .registry(.index(error))
     }
-    do throws(JournalError) {
-      return try LastScans.wholeSince(coverage, in: journal, from: rebuiltFrom)
-    } catch {
-      throw .registry(.journal(error))
-    }
+    return ProvisionalMappings(journal: journal, rebuiltFrom: rebuiltFrom, coverage: coverage)
   }
 }
 

@@ -11,8 +11,6 @@ struct RebuildRecords {
   let sources: [CellID: ByteText]
   /// Where the last epoch that a rebuild opened begins; nil if none is the last.
   let rebuiltFrom: UInt64?
-  /// The last entry since which all cells were read whole at once; 0 if they weren't.
-  let wholeSince: UInt64
   let basis: Position
   /// The public form of the old database's address.
   var oldSource: ByteText?
@@ -46,11 +44,16 @@ struct RebuildRecords {
     _ plan: inout RebuildPlan
   ) throws(RegistryError) -> Observation {
     var record = record(copy, of: owner)
+    if let before, record.owner.project == nil || record.owner.user == nil,
+      try !standsIn(changedAt: before.changedAt)
+    {
+      // NULL in a cell is no owner: another has known it, or an old database.
+      record.owner.project = record.owner.project ?? before.record.owner.project
+      record.owner.user = record.owner.user ?? before.record.owner.user
+    }
     if let known = before?.record, let before, known.differs(from: record),
       try !isOfCells(changedAt: before.changedAt)
     {
-      record.owner.project = record.owner.project ?? known.owner.project
-      record.owner.user = record.owner.user ?? known.owner.user
       if known.isQueuedForDelete == true
         || (known.isQueuedForDelete == nil && !copy.isQueuedForDelete)
       {
@@ -78,14 +81,8 @@ struct RebuildRecords {
     copy.host.map { HostSighting(host: $0, at: copy.readAt, source: "scan") }
   }
 
-  /// Whether a rebuild has read it of some of the cells, and none of all of them since: where these don't decide it
-  /// loses its mapping.
-  func isProvisional(changedAt: UInt64) throws(RegistryError) -> Bool {
-    guard changedAt > wholeSince else { return false }
-    return try isOfCells(changedAt: changedAt)
-  }
-
-  /// Whether a rebuild has read what the map holds of the cells: what they say is revised, and not merely completed.
+  /// Whether what the map holds was last read of the cells, in an epoch that a rebuild has opened: it is revised, and not
+  /// merely completed.
   func isOfCells(changedAt: UInt64) throws(RegistryError) -> Bool {
     try cellEvidence(at: changedAt) != nil
   }

@@ -10,6 +10,7 @@ final class RebuildWork {
   private let file: ScanFile
   private let index: IndexReader
   private let records: RebuildRecords
+  private let provisional: ProvisionalMappings
   /// The cells that were read whole, and those that were not.
   private let read: Set<CellID>
   private let unread: Set<CellID>
@@ -21,13 +22,14 @@ final class RebuildWork {
   private let conflicts: [EntityKey: ConflictRecord]
 
   init(
-    file: ScanFile, index: IndexReader, records: RebuildRecords, states: [CellScanState],
-    old: OldInstances?
+    file: ScanFile, index: IndexReader, records: RebuildRecords,
+    provisional: ProvisionalMappings, states: [CellScanState], old: OldInstances?
   ) throws(RebuildError) {
     self.old = old
     self.file = file
     self.index = index
     self.records = records
+    self.provisional = provisional
     read = Set(states.filter(\.isFinished).map(\.cell))
     unread = Set(states.map(\.cell)).subtracting(read)
     do throws(ProjectionError) { cellHosts = try file.hosts() } catch {
@@ -54,11 +56,14 @@ final class RebuildWork {
       let real = owners.filter { $0 != .cell0 }
       let cells = real.isEmpty ? owners : real
       let before = try mapped { () throws(ProjectionError) in try index.host(name) }
-      if cells.count > 1 {
+      if stands(.host(name)) {
+        plan.pending += 1
+      } else if cells.count > 1 {
         let conflict = ConflictEvidence.conflict(host: name, in: cells)
-        var observations = observe(.host(name), conflict, &plan)
+        var observations = observe(
+          .host(name), conflict, mapped: before?.record.cell, &plan)
         if !observations.isEmpty, let before {
-          if try isProvisional(before.changedAt) {
+          if try isProvisional(.host(name), before.changedAt) {
             observations.append(unmapping(.host(name, nil)))
           } else {
             plan.conflictsMapped += 1
@@ -205,6 +210,10 @@ final class RebuildWork {
       walk.plan.pending += 1
       return
     }
+    if stands(.instance(id)) {
+      walk.plan.pending += 1
+      return
+    }
     switch verdict {
     case .hidden:
       walk.plan.hiddenOnly.add(id)
@@ -215,9 +224,10 @@ final class RebuildWork {
       observations.append(unmapping(.instance(id, nil)))
     case .conflict(let kind, let copies, let moves):
       observations += observe(
-        .instance(id), ConflictEvidence.conflict(kind, copies, moves), &walk.plan)
+        .instance(id), ConflictEvidence.conflict(kind, copies, moves),
+        mapped: before?.record.cell, &walk.plan)
       if !observations.isEmpty, let before {
-        if try isProvisional(before.changedAt) {
+        if try isProvisional(.instance(id), before.changedAt) {
           observations.append(unmapping(.instance(id, nil)))
         } else {
           walk.plan.conflictsMapped += 1
@@ -241,12 +251,12 @@ final class RebuildWork {
   }
 
   /// A conflict as it is to be observed; one that an operator has decided stands decided as long as it
-  /// is between the same cells.
+  /// is between the same cells, and the map holds what was decided.
   private func observe(
-    _ entity: EntityKey, _ found: FoundConflict, _ plan: inout RebuildPlan
+    _ entity: EntityKey, _ found: FoundConflict, mapped: CellID?, _ plan: inout RebuildPlan
   ) -> [Observation] {
     let known = conflicts[entity]
-    if let known, ConflictEvidence.isDecided(found, by: known) {
+    if let known, ConflictEvidence.isDecided(found, by: known, mapped: mapped) {
       plan.decided += 1
       return []
     }
@@ -254,14 +264,23 @@ final class RebuildWork {
     return [Observation(.conflict(entity, found), evidence: nil, basis: records.basis)]
   }
 
+  /// Whether a conflict stays as it is, open or as it was decided: one of its cells could not be read.
+  private func stands(_ entity: EntityKey) -> Bool {
+    guard !unread.isEmpty, !conflicts.isEmpty, let known = conflicts[entity] else { return false }
+    return ConflictEvidence.waits(known, for: unread)
+  }
+
   /// What was only said by some of the cells, and all of them don't decide, is taken back.
   private func unmapping(_ state: Observation.State) -> Observation {
     Observation(state, evidence: nil, basis: records.basis)
   }
 
-  private func isProvisional(_ changedAt: UInt64) throws(RebuildError) -> Bool {
-    do throws(RegistryError) { return try records.isProvisional(changedAt: changedAt) } catch {
-      throw .registry(error)
+  private func isProvisional(
+    _ entity: EntityKey, _ changedAt: UInt64
+  ) throws(RebuildError) -> Bool {
+    do throws(JournalError) { return try provisional.contains(entity, changedAt: changedAt) } catch
+    {
+      throw .registry(.journal(error))
     }
   }
 

@@ -9,7 +9,8 @@ struct FindingRules {
   let copies: CopyRules
   /// The cells that were read whole.
   let read: Set<CellID>
-  let isComplete: Bool
+  /// Those that were not.
+  let unread: Set<CellID>
 
   enum Answer {
     case findings([Finding])
@@ -28,6 +29,18 @@ struct FindingRules {
     moves: () throws(Failure) -> CopyRules.Moves,
     known: () throws(Failure) -> ConflictRecord?
   ) throws(Failure) -> Answer {
+    let answer = try answerNow(on: id, rows, before, moves: moves, known: known)
+    guard !unread.isEmpty, case .findings(let found) = answer, !found.isEmpty,
+      let known = try known(), ConflictEvidence.waits(known, for: unread)
+    else { return answer }
+    return .pending
+  }
+
+  private func answerNow<Failure: Error>(
+    on id: InstanceID, _ rows: ArraySlice<StagedInstance>, _ before: InstanceRow?,
+    moves: () throws(Failure) -> CopyRules.Moves,
+    known: () throws(Failure) -> ConflictRecord?
+  ) throws(Failure) -> Answer {
     let mapped = before?.record.cell
     if let mapped, !read.contains(mapped) { return .pending }
     func finding(_ kind: FindingKind, _ row: StagedInstance? = nil) -> Finding {
@@ -41,7 +54,7 @@ struct FindingRules {
     if rows.isEmpty { return .findings(mapped == nil ? [] : [finding(.orphaned)]) }
     switch try copies.verdict(on: rows, moves: moves) {
     case .hidden(let hidden):
-      guard isComplete else { return .pending }
+      guard unread.isEmpty else { return .pending }
       let isElsewhere = mapped.map { cell in !hidden.contains { $0.cell == cell } } ?? false
       var found = finding(isElsewhere ? .orphaned : .hiddenCopy)
       if !isElsewhere { found.found = hidden.first?.cell }
@@ -51,7 +64,7 @@ struct FindingRules {
       let conflict = ConflictEvidence.conflict(kind, rows, moves)
       found.conflict = conflict
       found.detail = conflict.kind
-      if let known = try known(), ConflictEvidence.isDecided(conflict, by: known) {
+      if let known = try known(), ConflictEvidence.isDecided(conflict, by: known, mapped: mapped) {
         return .decided
       }
       return .findings([found])
@@ -103,6 +116,7 @@ struct FindingRules {
   ) -> Answer {
     let mapped = before?.record.cell
     if let mapped, !read.contains(mapped) { return .pending }
+    if let known, ConflictEvidence.waits(known, for: unread) { return .pending }
     func finding(_ kind: FindingKind, _ found: CellID? = nil) -> Finding {
       var finding = Finding(kind, .host(name), mapped: mapped, changedAt: before?.changedAt)
       finding.found = found
@@ -115,7 +129,9 @@ struct FindingRules {
       var twin = finding(.twinHost)
       let conflict = ConflictEvidence.conflict(host: name, in: cells)
       twin.conflict = conflict
-      if let known, ConflictEvidence.isDecided(conflict, by: known) { return .decided }
+      if let known, ConflictEvidence.isDecided(conflict, by: known, mapped: mapped) {
+        return .decided
+      }
       return .findings([twin])
     }
     if mapped == cell { return .findings([]) }

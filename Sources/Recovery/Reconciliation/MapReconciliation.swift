@@ -100,8 +100,7 @@ public final class MapReconciliation {
     var sources: [CellID: ByteText] = [:]
     for target in targets { sources[target.id] = target.publicDatabase }
     return RebuildRecords(
-      keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, wholeSince: 0,
-      basis: file.basis)
+      keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, basis: file.basis)
   }
 
   /// The rules over what was read, less what has failed since.
@@ -111,7 +110,7 @@ public final class MapReconciliation {
       copies: CopyRules(
         hostCells: Dictionary(
           hosts.map { ($0.name, Set($0.cells)) }, uniquingKeysWith: { first, _ in first })),
-      read: report.read, isComplete: report.isComplete)
+      read: report.read, unread: Set(report.cells.map(\.state.cell)).subtracting(report.read))
   }
 
   typealias HostCells = [(name: ByteText, cells: [CellID])]
@@ -129,7 +128,7 @@ public final class MapReconciliation {
     for name in Set(owners.keys).union(rows.keys).sorted() {
       let cells = owners[name] ?? []
       let known =
-        cells.count > 1
+        cells.count > 1 || !rules.unread.isEmpty
         ? try indexed { () throws(ProjectionError) in
           try index.conflict(of: .host(name))?.record
         } : nil

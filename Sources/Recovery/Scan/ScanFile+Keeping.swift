@@ -11,10 +11,12 @@ extension ScanFile {
   ///
   /// The next scan reads what has changed since in those cells, so that all it finds rests on the head
   /// of then.
-  func keepUnfinished() throws(ProjectionError) {
+  ///
+  /// - Returns: Whether something is kept.
+  private func keepUnfinished() throws(ProjectionError) -> Bool {
     let begun = "SELECT number FROM cell WHERE phase IN (1, 2, 3) AND rows > 0"
     let count = try connection.integer("SELECT count(*) FROM (\(begun))") ?? 0
-    guard count > 0 else { return remove() }
+    guard count > 0 else { return false }
     // Killed in between, it rests on the older head, which only leaves more as it is.
     try forget("NOT IN (\(begun))")
     try setBasis(Position(epoch: Self.waitingEpoch, index: 0))
@@ -22,6 +24,18 @@ extension ScanFile {
     // Else the WAL would keep what was forgotten, in clear, and grow with each run. What can't be moved now is
     // moved by the next run that keeps something.
     try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return true
+  }
+
+  /// Takes the file away once what it says is in the journal, but for what the next scan goes on from.
+  ///
+  /// - Returns: Whether it is still there.
+  @discardableResult
+  func discard() -> Bool {
+    // A file that can't be written is read anew.
+    if (try? keepUnfinished()) == true { return true }
+    remove()
+    return false
   }
 
   func setBasis(_ basis: Position) throws(ProjectionError) {
@@ -42,12 +56,10 @@ extension ScanFile {
 
   /// Does with the files of requests that have ended what these did not come to do. One that another process has open
   /// is passed over.
-  static func discardEnded(
-    in folder: String, _ hasEnded: (RequestID) throws(ProjectionError) -> Bool
-  ) throws(ProjectionError) {
+  static func discardEnded(in folder: String, _ hasEnded: HasEnded) {
     for path in scans(in: folder) {
       guard let file = try? ScanFile(resuming: path), let request = file.request else { continue }
-      if try hasEnded(request) { try file.keepUnfinished() }
+      if hasEnded(request) { file.discard() }
     }
   }
 

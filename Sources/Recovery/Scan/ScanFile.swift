@@ -47,11 +47,6 @@ final class ScanFile: @unchecked Sendable {
 
   private static let version: Int64 = 5
 
-  /// A file that others don't see: for a dry run.
-  static func temporary(in folder: String, basis: Position) throws(ProjectionError) -> ScanFile {
-    try ScanFile(creating: folder + "/\(name(.random()))", basis: basis)
-  }
-
   private static func name(_ scan: UUID128) -> String { "scan-\(scan).sqlite" }
 
   /// A file of one run's own, which no other goes on with; what killed ones have left is taken away.
@@ -68,13 +63,16 @@ final class ScanFile: @unchecked Sendable {
 
   /// The unfinished scan of a store, or a new one.
   ///
+  /// - Parameter hasEnded: Whether all is in the journal that a request has read: nobody goes on with that.
   /// - Throws: `busy` while another process scans for the same store.
   static func open(
-    in folder: String, basis: Position
+    in folder: String, basis: Position, hasEnded: HasEnded
   ) throws(ProjectionError) -> ScanFile {
     for path in scans(in: folder) {
       do throws(ProjectionError) {
         let file = try ScanFile(resuming: path)
+        // Asked while others can't have it.
+        if let request = file.request, hasEnded(request), !file.discard() { continue }
         if file.basis.epoch == waitingEpoch { try file.setBasis(basis) }
         return file
       } catch .busy {
@@ -85,6 +83,8 @@ final class ScanFile: @unchecked Sendable {
     }
     return try ScanFile(creating: folder + "/" + name(.random()), basis: basis)
   }
+
+  typealias HasEnded = (RequestID) -> Bool
 
   static func scans(in folder: String) -> [String] { existing(in: folder, "scan-") }
 

@@ -91,7 +91,7 @@ private struct StagedReading {
   /// - Returns: False after the last.
   private mutating func takePart() throws(ProjectionError) -> Bool {
     if parts == nil {
-      parts = SortedParts(try sortPages()) { PackedInstance.outline(of: $0.span, at: $1) }
+      parts = SortedParts(try sortPages(), Self.outline(of:at:))
     }
     guard try parts?.next(into: &bytes, at: &places) ?? false else { return false }
     nextPlace = 0
@@ -106,16 +106,17 @@ private struct StagedReading {
     defer { pages.reset() }
     while try pages.step() {
       let page = try pages.blob(0)
-      var offset = 0
-      while offset < page.count {
-        guard let (length, id) = PackedInstance.outline(of: page.span, at: offset) else {
-          throw damage
-        }
-        try partitions.add(under: id.high) { $0 += page[offset..<offset + length] }
-        offset += length
+      let end = try SortedParts.forEach(in: page, Self.outline(of:at:)) {
+        (page, place, id) throws(ProjectionError) in
+        try partitions.add(under: id.high) { $0 += page[place] }
       }
+      guard end == page.count else { throw damage }
     }
     return partitions
+  }
+
+  private static func outline(of page: [UInt8], at offset: Int) -> (length: Int, id: UUID128)? {
+    PackedInstance.outline(of: page.span, at: offset)
   }
 
   private var damage: ProjectionError {

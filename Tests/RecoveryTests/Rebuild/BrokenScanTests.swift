@@ -90,12 +90,30 @@ import Testing
     }
   }
 
+  @Test func `what a killed trial has read is nobody's, and goes with the next`() throws {
+    try withRebuildBed { bed in
+      func trials() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: bed.store)
+          .filter { $0.hasPrefix("trial-") }
+      }
+      let gone = instance(900)
+      try NovaCellFile(path: bed.path(1)).add(gone)
+      try bed.rebuild(planOnly: true, isKilledAtEnd: true)
+      #expect(try !trials().isEmpty && Self.scanFiles(bed).isEmpty)
+      try NovaCellFile(path: bed.path(1)).execute("DELETE FROM instances WHERE uuid = '\(gone)'")
+      try bed.rebuild()
+      #expect(try bed.index().instance(gone) == nil)
+      try bed.rebuild(planOnly: true)
+      #expect(try trials().isEmpty)
+    }
+  }
+
   @Test func `of what it left only the pages of a cell that broke off stay`() throws {
     try withRebuildBed { bed in
       let broken = try rebuildBrokenOff(bed, at: 1, isKilledAtEnd: true)
       let read = try #require(broken.unread.first?.rows)
       #expect(try stagedRows(bed) != [Int64(read)])
-      try bed.discardEndedScans()
+      bed.discardEndedScans()
       #expect(try stagedRows(bed) == [Int64(read)])
       try bed.rebuild()
       try bed.checkVerdicts()

@@ -209,6 +209,99 @@ import Testing
     }
   }
 
+  /// What happens between the rebuilds, with a cell away or not, is no reason for another end.
+  @Test(arguments: [false, true], [EpochOpening.Cause.rebuilt, .initialized])
+  func `a mapping stays whose mark or row has changed while a cell was away`(
+    _ isAway: Bool, _ cause: EpochOpening.Cause
+  ) throws {
+    try withRebuildBed(cause: cause) { bed in
+      let id = instance(900)
+      let file = NovaCellFile(path: bed.path(1))
+      try file.add(id)
+      if cause == .initialized {
+        // So many of cell1 are known that it is recognised by them.
+        let own = bed.cloud.cases.filter { $0.name.contains("accepted") }.map(\.instance)
+        for id in own + [id] {
+          try bed.submit(
+            .mapInstance(
+              id, InstanceDraft(cell: cell(1), owner: InstanceOwner(project: "p", user: "u"))))
+        }
+      } else {
+        try bed.rebuild()
+      }
+      try file.execute("UPDATE instances SET task_state = 'deleting' WHERE uuid = '\(id)'")
+      try NovaCellFile(path: bed.path(2)).add(id)
+      if isAway { _ = try bed.without([2]) { try bed.rebuild() } }
+      for _ in 1...2 { try bed.rebuild() }
+      #expect(try bed.index().instance(id)?.record.cell == cell(1))
+      #expect(try bed.index().conflict(of: .instance(id))?.record.decision == nil)
+      #expect(try bed.index().conflict(of: .instance(id)) != nil)
+    }
+  }
+
+  @Test
+  func `a mapping goes that was made while a cell was away, though its mark has changed since`()
+    throws
+  {
+    try withRebuildBed { bed in
+      let id = instance(900)
+      for number in [1, 2] { try NovaCellFile(path: bed.path(number)).add(id) }
+      _ = try bed.without([2]) { try bed.rebuild() }
+      #expect(try bed.index().instance(id)?.record.cell == cell(1))
+      try NovaCellFile(path: bed.path(1)).execute(
+        "UPDATE instances SET task_state = 'deleting' WHERE uuid = '\(id)'")
+      _ = try bed.without([2]) { try bed.rebuild() }
+      #expect(try bed.index().instance(id)?.record.isQueuedForDelete == true)
+      try bed.rebuild()
+      #expect(try bed.index().instance(id) == nil)
+    }
+  }
+
+  @Test(arguments: [ConflictDecision.unmapped, nil])
+  func `a conflict stands, open or decided, while one of its cells is away`(
+    _ decision: ByteText?
+  ) throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let item = try #require(bed.cloud.cases.first { $0.name == "both visible, no move" })
+      let entities: [EntityKey] = [.instance(item.instance), .host("twin")]
+      if decision != nil {
+        for entity in entities {
+          try bed.submit(.resolveConflict(entity, decision: ConflictDecision.unmapped, making: nil))
+        }
+      }
+      let expected = try bed.content()
+      for away in [[1], [2], [3], []] {
+        let plan = try bed.without(away) { try bed.rebuild() }
+        for entity in entities {
+          #expect(try bed.index().conflict(of: entity)?.record.decision == decision, "\(away)")
+        }
+        #expect(try bed.index().instance(item.instance) == nil, "\(away)")
+        #expect(try bed.index().host("twin") == nil, "\(away)")
+        #expect(plan.settled == 0 && (away.isEmpty || plan.pending > 0))
+      }
+      let found = try bed.content()
+      #expect(Set(found).symmetricDifference(expected) == [])
+    }
+  }
+
+  @Test func `a decision that the map doesn't hold any more is open again`() throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let item = try #require(bed.cloud.cases.first { $0.name == "both visible, no move" })
+      let entity = EntityKey.instance(item.instance)
+      try bed.submit(.resolveConflict(entity, decision: ConflictDecision.unmapped, making: nil))
+      try bed.submit(
+        .mapInstance(
+          item.instance,
+          InstanceDraft(cell: cell(3), owner: InstanceOwner(project: "p", user: "u"))))
+      let plan = try bed.rebuild()
+      #expect(plan.decided == 0 && plan.conflictsMapped == 1)
+      #expect(try bed.index().conflict(of: entity)?.record.decision == nil)
+      #expect(try bed.index().instance(item.instance)?.record.cell == cell(3))
+    }
+  }
+
   @Test func `foretells how many records the map has then`() throws {
     try withRebuildBed { bed in
       func check(_ plan: RebuildPlan) throws {

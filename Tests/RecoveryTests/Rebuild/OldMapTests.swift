@@ -107,6 +107,9 @@ import Testing
       #expect(
         evidence.source.string.hasSuffix("owner: sqlite:///old.sqlite instance_mappings row 5"))
       #expect(evidence.cell == row.record.cell)
+      // What it has said stays, also where nobody gives it again.
+      try bed.rebuild()
+      #expect(try bed.index().instance(item.instance)?.record.owner == row.record.owner)
     }
   }
 

@@ -77,10 +77,10 @@ final class RebuildBed {
     defer { try? registry.close() }
     let router = try CellRouter(
       journal: journal, index: generations, keys: keys.addresses, base: AddressBase(folder: folder))
-    try discardEndedScans()
     let rebuild = try MapRebuild(
       cells: router, journal: journal, keys: keys, stagingIn: journal.files.directory,
-      trying: planOnly ? [] : nil, old: old)
+      trying: planOnly ? [] : nil, old: old
+    ) { hasEnded($0) }
     rebuild.scan(settings, progress: watching)
     try meanwhile()
     try registry.projectTail()
@@ -98,8 +98,10 @@ final class RebuildBed {
     return plan
   }
 
-  func discardEndedScans() throws {
-    try MapRebuild.discardEndedScans(in: store, index())
+  func discardEndedScans() { MapRebuild.discardEndedScans(in: store) { hasEnded($0) } }
+
+  private func hasEnded(_ request: RequestID) -> Bool {
+    (try? index().request(request))?.finished != nil
   }
 
   private func open() throws -> (EventJournal, MapRegistry) {

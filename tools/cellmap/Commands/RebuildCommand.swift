@@ -81,11 +81,9 @@ struct RebuildCommand: ParsableCommand {
       sealsProjects: sealsProjects, change)
     defer { place.end() }
     let session = place.session
-    if !dryRun { try discardEndedScans(session, in: place.staging) }
     if !dryRun, let answer = try session.earlierAnswer(to: Self.title, change) {
-      return change.report(
-        answer, store, done: "Rebuilt the map.",
-        json: ["instances": .number(answer.finished?.instances ?? 0)])
+      MapRebuild.discardEndedScans(in: place.staging) { hasEnded($0, session) }
+      return try repeated(answer, session)
     }
     let cells = try RebuildCells(given, session, change)
     if !store.json {
@@ -172,19 +170,38 @@ struct RebuildCommand: ParsableCommand {
     do throws(RebuildError) {
       return try MapRebuild(
         cells: router, journal: session.journal, keys: keys, stagingIn: folder,
-        trying: dryRun ? cells : nil, old: old)
+        trying: dryRun ? cells : nil, old: old
+      ) { hasEnded($0, session) }
     } catch {
       throw CommandFailure(error, request: change.request)
     }
   }
 
-  private func discardEndedScans(
-    _ session: StoreSession, in folder: String
-  ) throws(CommandFailure) {
-    let map = try session.map().map
-    do throws(RebuildError) { try MapRebuild.discardEndedScans(in: folder, map) } catch {
-      throw CommandFailure(error, request: change.request)
+  /// Whether a request has come to its end by now; one of which nothing can be said has not.
+  private func hasEnded(_ request: RequestID, _ session: StoreSession) -> Bool {
+    guard let map = try? session.map().map else { return false }
+    return (try? map.request(request))?.finished != nil
+  }
+
+  /// Repeats an answer. What it left open is told as the map has it now.
+  private func repeated(_ answer: Outcome, _ session: StoreSession) throws {
+    let gaps = try session.map().gaps()
+    let isComplete = gaps.uncoveredCells.isEmpty
+    change.report(
+      answer, store, done: "Rebuilt the map.",
+      json: [
+        "instances": .number(answer.finished?.instances ?? 0), "complete": .flag(isComplete),
+        "open_conflicts": .number(gaps.openConflicts),
+      ])
+    if !store.json {
+      gaps.warn(whatIsMappedIs: "routed")
+      if !isComplete {
+        Console.note(
+          "cellmap: Give the command under another --request-id, or without one, to read them.")
+      }
     }
+    if !isComplete { throw ExitCode(ExitStatus.partial.rawValue) }
+    if gaps.openConflicts > 0 { throw ExitCode(ExitStatus.finding.rawValue) }
   }
 
   private func work(

@@ -33,9 +33,10 @@ struct MapGaps {
     let names = uncoveredCells.prefix(3).map { $0.row.record.name?.string ?? $0.id.description }
     guard !names.isEmpty else { return }
     let more = uncoveredCells.count > 3 ? " and \(uncoveredCells.count - 3) more" : ""
+    let whose = uncoveredCells.count == 1 ? "its" : "their"
     Console.note(
       "cellmap: The map may not have all of \(Console.safe(names.joined(separator: ", ")))\(more), and "
-        + "what it lacks is not \(deed): their coverage is incomplete ('cell list\(moment)').")
+        + "what it lacks is not \(deed): \(whose) coverage is incomplete ('cell list\(moment)').")
   }
 
   private var moment: String { past.map { " --at \($0)" } ?? "" }

@@ -142,7 +142,7 @@ struct ProjectShredding {
   private static func readings(in folder: String) -> [String] {
     let names = Set((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
     return names.filter { name in
-      guard name.hasPrefix("scan-") || name.hasPrefix("reconcile-") else { return false }
+      guard ProjectionError.readingPrefixes.contains(where: name.hasPrefix) else { return false }
       // A WAL alone is of a file that was removed by hand.
       return name.hasSuffix(".sqlite")
         || (name.hasSuffix(".sqlite-wal") && !names.contains(String(name.dropLast(4))))
