@@ -100,7 +100,8 @@ extension JournalError: CustomStringConvertible {
     return switch self {
     case .journalLost(let path):
       "The store at \(path) has no journal any more. 'cellmap backup restore' restores a "
-        + "backup, 'cellmap rebuild' makes a new store from the cells."
+        + "backup over it. To make a new one from the cells, name another folder or move this one away, and give "
+        + "'cellmap rebuild --cells FILE'."
     case .truncated(let path, let expected, let actual):
       "\(path) has \(actual) bytes of at least \(expected): it was truncated. Restore a backup "
         + "with 'cellmap backup restore'."

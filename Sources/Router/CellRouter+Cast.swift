@@ -71,6 +71,8 @@ public enum CastOutcome: Sendable {
 public enum CastRefusal: Error, Equatable, Sendable {
   /// The map doesn't hold it; `isComplete`: nor does any cell of which the map can't be sure.
   case unknown(isComplete: Bool)
+  /// The cells don't decide where it is; `isDecided`: an operator has, and it gets no mapping.
+  case inConflict(isDecided: Bool)
   /// A cell has it, and the map doesn't name that cell.
   case notMapped(to: CellID)
   /// Accepted, and in no cell yet.
@@ -99,6 +101,10 @@ extension CastRefusal: CustomStringConvertible {
     switch self {
     case .unknown(true): "isn't in the map. If a cell has it, 'reconcile UUID' finds it there."
     case .unknown(false): "isn't in the map, and not every cell could be asked. Try again."
+    case .inConflict(false):
+      "is in conflict. 'conflicts show UUID' shows its rows, 'conflicts resolve' decides."
+    case .inConflict(true):
+      "has no mapping, as it was decided. 'conflicts show UUID' shows who decided, and why."
     case .notMapped(let cell):
       "is in cell \(cell), and the map doesn't say so. Map it with 'instance map' first."
     case .notScheduled:
@@ -139,6 +145,7 @@ extension RouteOutcome {
     case .cellWithoutDatabase(_, let target):
       throw target.id == .cell0 ? .inCell0 : .cellUnavailable(.withoutDatabase(target.id))
     case .cellNotInMap(_, let cell): throw .cellNotInMap(cell)
+    case .inConflict(let row): throw .inConflict(isDecided: row.record.decision != nil)
     case .unknown(let search): throw .unknown(isComplete: search?.isComplete ?? true)
     case .foundBySearch(let live, _): throw .notMapped(to: live.target.id)
     }

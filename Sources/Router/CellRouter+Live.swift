@@ -10,6 +10,12 @@ extension CellRouter {
     let mapping: MappedInstance?
     do throws(ProjectionError) {
       mapping = try self.mapping(of: id, in: map)
+      // What lags may not know the decision, or a mapping.
+      if mapping == nil, map.behind == 0, let row = try map.conflict(of: id),
+        row.record.leavesUnmapped
+      {
+        return .inConflict(row)
+      }
     } catch {
       follower.note(error, in: map)
       return try searched(for: id, in: map, because: .indexDamaged(error), until: deadline)

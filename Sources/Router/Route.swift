@@ -29,6 +29,9 @@ public enum RouteOutcome: Sendable {
   case cellWithoutDatabase(MappedInstance, CellTarget)
   /// The map names a cell that it doesn't hold: a finding.
   case cellNotInMap(MappedInstance, CellID)
+  /// The cells don't decide where it is: nobody has yet, or an operator has decided that it gets no mapping. No cell
+  /// was asked.
+  case inConflict(ConflictRow)
   /// The map doesn't hold the instance. With a search: cells were asked, and none has it.
   case unknown(CellSearch?)
   /// The map doesn't hold the instance, or couldn't be read; a cell that was asked has it.

@@ -161,6 +161,11 @@ import Testing
       #expect(wrong.out.contains("cellmap reconcile --apply wrong-cell --reason TEXT"))
       let unknown = try bed.run("reconcile", "\(instance(999))")
       #expect(unknown.status == 2)
+      // Beta might have a copy of what is where it should be.
+      #expect(unlink(bed.path("beta.sqlite")) == 0)
+      let partly = try bed.run("reconcile", "\(instance(2))")
+      #expect(partly.status == 5 && partly.err.contains("Cell beta was not asked"), "\(partly)")
+      #expect(partly.out.contains("in cell alpha, as the map says"), "\(partly)")
     }
   }
 

@@ -214,6 +214,27 @@ import Testing
     }
   }
 
+  @Test func `asks no cell for what the cells don't decide, whatever its coverage`() throws {
+    try withStore { store in
+      let (cell, file) = try store.addCell(1, isCovered: false)
+      let id = InstanceID(uuid(3, 90))
+      try file.add(id)
+      func expect(_ events: [ConflictEvent], _ summary: String) throws {
+        try store.append(events.map { .conflict(.instance(id), $0) })
+        #expect(try store.router().outcome(id).summary == summary)
+        #expect(
+          try store.router().routes(for: [id], until: soon()).first?.outcome.summary == summary)
+      }
+      let kind: ByteText = "live in two cells"
+      try expect([.found(kind: kind, evidence: "{}")], "in conflict ")
+      let unmapped = ConflictDecision.unmapped
+      try expect([.resolved(kind: kind, decision: unmapped)], "in conflict unmapped")
+      // What a decision has left without a mapping by now is as any other.
+      try expect(
+        [.resolved(kind: kind, decision: ConflictDecision.cell(cell))], "found by search compute-1")
+    }
+  }
+
   @Test func `takes the visible one of two copies`() throws {
     try withStore { store in
       let (_, first) = try store.addCell(1, isCovered: false)

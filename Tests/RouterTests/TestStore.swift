@@ -204,6 +204,7 @@ extension RouteOutcome {
     case .cellUnavailable(_, _, let why, _): "unavailable \(why)"
     case .cellWithoutDatabase: "without database"
     case .cellNotInMap(_, let cell): "not in map \(cell)"
+    case .inConflict(let row): "in conflict \(row.record.decision?.string ?? "")"
     case .unknown(let search):
       "unknown" + (search.map { $0.isComplete ? " searched" : " incomplete" } ?? "")
     case .foundBySearch(let live, _): "found by search \(live.placement.host?.string ?? "-")"

@@ -22,8 +22,12 @@ struct HostExamination {
       }
     }
     for (host, numbers) in owners.sorted(by: { $0.key < $1.key }) {
-      if numbers.count > 1 { findings.append(twins(host, numbers, mapped[host])) }
-      if mapped[host] == nil, let number = numbers.first { findings.append(unmapped(host, number)) }
+      // Which of several has it is for an operator to say, not for a discovery in one of them.
+      if numbers.count > 1 {
+        findings.append(twins(host, numbers, mapped[host]))
+      } else if mapped[host] == nil, let number = numbers.first {
+        findings.append(unmapped(host, number))
+      }
     }
     for row in rows {
       if let finding = judge(row, owners[row.host] ?? []) { findings.append(finding) }

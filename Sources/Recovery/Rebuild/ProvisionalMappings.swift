@@ -31,13 +31,14 @@ final class ProvisionalMappings {
     if let before = self.known { known = before } else { known = try read(from: rebuiltFrom) }
     self.known = known
     guard index > known.since, let entry = try journal.entry(at: index) else { return false }
-    return Self.places(entry.event.kind.rawValue)
+    return Self.placing.contains(entry.event.kind)
       ? entry.draft.evidence?.cell != nil : known.makers[entity] == .cells
   }
 
-  private static func places(_ kind: UInt16) -> Bool {
-    [EventKind.instanceMapped, .instanceMoved, .hostMapped].contains { $0.rawValue == kind }
-  }
+  private static let placing: Set<EventKind> = [.instanceMapped, .instanceMoved, .hostMapped]
+  private static let changing: Set<EventKind> = [
+    .instanceOwnerChanged, .instanceDeletionMarkChanged, .instanceRowRecorded, .hostRowRecorded,
+  ]
 
   /// Since when mappings are provisional, and who has made those whose last entry doesn't say it.
   private func read(
@@ -46,20 +47,19 @@ final class ProvisionalMappings {
     let since = max(
       try LastScans.wholeSince(coverage, in: journal, from: first), max(first, 1) - 1)
     var makers: [EntityKey: Maker] = [:]
-    try journal.walkBack(
-      to: since + 1, where: { [.instance, .host].contains($0.entityKind) }
-    ) { (header) throws(JournalError) in
+    try journal.walkBack(to: since + 1, over: Self.placing.union(Self.changing)) {
+      (header) throws(JournalError) in
       let index = header.position.index
       var entity = EntityKey.instance(InstanceID(header.entityKey))
       if header.entityKind == .host, let host = try journal.entry(at: index)?.event.entity {
         entity = host
       }
-      if Self.places(header.kind) {
+      if EventKind(rawValue: header.kind).map(Self.placing.contains) == true {
         if makers[entity] == .unknown {
           let isOfCell = try journal.entry(at: index)?.draft.evidence?.cell != nil
           makers[entity] = isOfCell ? .cells : .others
         }
-      } else if header.kind != EventKind.instanceHostSeen.rawValue, makers[entity] == nil {
+      } else if makers[entity] == nil {
         makers[entity] = .unknown
       }
       return true

@@ -7,7 +7,7 @@ enum LastScans {
     of cells: Set<CellID>, in journal: EventJournal
   ) throws(JournalError) -> [CellID: UInt64] {
     var found: [CellID: UInt64] = [:]
-    try journal.walkBack(to: 1, where: { $0.kind == EventKind.scanFinished.rawValue }) {
+    try journal.walkBack(to: 1, over: [.scanFinished]) {
       (header) throws(JournalError) in
       if case .store(.scanFinished(let scan))? = try journal.entry(at: header.position.index)?.event,
         found[scan.cell] == nil
@@ -18,9 +18,6 @@ enum LastScans {
     }
     return found
   }
-
-  private static let kinds = Set(
-    [EventKind.scanStarted, .scanFinished, .cellCoverageChanged].map(\.rawValue))
 
   /// The last entry since which one rebuild has read each cell whole; 0 if none has.
   ///
@@ -37,7 +34,7 @@ enum LastScans {
     // By request: a reconciliation notes the end of its scans too, and decides nothing.
     var whole: [RequestID: UInt64] = [:]
     var since: UInt64 = 0
-    try journal.walkBack(to: first, where: { kinds.contains($0.kind) }) {
+    try journal.walkBack(to: first, over: [.scanStarted, .scanFinished, .cellCoverageChanged]) {
       (header) throws(JournalError) in
       switch try journal.entry(at: header.position.index)?.event {
       case .cell(let cell, .coverageChanged(let before, _)) where coverage[cell] != nil:

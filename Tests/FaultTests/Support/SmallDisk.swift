@@ -21,7 +21,11 @@ struct SmallDisk {
     try Data(repeating: 1, count: count).write(to: URL(filePath: filler))
   }
 
-  func makeRoom() { unlink(filler) }
+  /// A process that is just being made may have the file open still, and would keep the space of a removed one.
+  func makeRoom() {
+    truncate(filler, 0)
+    unlink(filler)
+  }
 
   func makeReadOnly() -> Bool {
     mount("tmpfs", folder, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), "mode=0700") == 0

@@ -24,7 +24,8 @@ import Testing
         #expect(error == .full(path: journal.files.journal))
         #expect(try journal.refresh().position == acknowledged.position)
         #expect(try EventJournal.open(folder + "/store").head.root == acknowledged.root)
-        try FileManager.default.removeItem(atPath: filler)
+        // A process that is just being made may have it open still, and would keep the space of a removed one.
+        #expect(truncate(filler, 0) == 0)
         try journal.appendNow(Drafts.mappings(0..<100))
         #expect(try journal.verify().head.position.index == acknowledged.position.index + 100)
       }

@@ -192,7 +192,7 @@ struct MessageOptions: ParsableArguments {
 extension CastRefusal {
   var status: ExitStatus {
     switch self {
-    case .unknown(isComplete: true): .unknown
+    case .unknown(isComplete: true), .inConflict: .unknown
     case .unknown(isComplete: false): .partial
     default: .refused
     }

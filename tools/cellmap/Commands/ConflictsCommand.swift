@@ -115,7 +115,7 @@ struct ConflictsResolveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resolve", abstract: "Decides a conflict: which cell it is, or none.",
     discussion: """
-      The instance's row is read from that cell in the same call, so the cell must answer. The decision \
+      The row of the instance or host is read from that cell in the same call, so the cell must answer. The decision \
       stands against later rebuilds as long as the conflict is between the same cells.
       """)
   @OptionGroup var store: StoreOptions
@@ -155,23 +155,32 @@ struct ConflictsResolveCommand: ParsableCommand {
     let id = try session.cell(named: cell, change).id
     guard case .instance(let instance) = entity else {
       guard case .host(let name) = entity else { throw CommandFailure(Refusal.noConflict(entity)) }
+      let hosts = try ask(id, session) { (connection) throws(CellError) in
+        try connection.computeHosts()
+      }
+      guard hosts.contains(where: { $0.name == name }) else {
+        throw CommandFailure(.refused, "Cell \(cell) has no compute host \(name).")
+      }
       return ConflictSettlement.mapping(host: name, to: id)
     }
-    let base = try base.addressBase()
-    let cells = LiveCells(try session.router(base), base)
-    let row: CellInstance?
-    do throws(CellUnavailable) {
-      row = try cells.ask(id) { (connection) throws(CellError) in
-        try connection.instance(instance)
-      }
-    } catch {
-      throw CommandFailure(.cell, error.description)
+    let row = try ask(id, session) { (connection) throws(CellError) in
+      try connection.instance(instance)
     }
     guard let row else {
       throw CommandFailure(.refused, "Cell \(cell) has no row of instance \(instance).")
     }
     return ConflictSettlement.mapping(
       row, to: id, before: try map.instance(instance)?.record)
+  }
+
+  private func ask<Value>(
+    _ cell: CellID, _ session: StoreSession, _ body: (CellConnection) throws(CellError) -> Value
+  ) throws(CommandFailure) -> Value {
+    let base = try base.addressBase()
+    let cells = LiveCells(try session.router(base), base)
+    do throws(CellUnavailable) { return try cells.ask(cell, body) } catch {
+      throw CommandFailure(.cell, error.description)
+    }
   }
 }
 

@@ -16,7 +16,7 @@ struct RebuildCommand: ParsableCommand {
 
       All cells are read at once. What they can't decide between them is a conflict and stays \
       undecided: `conflicts` shows it (exit code 1). A cell that can't be read leaves the map \
-      incomplete (exit code 5); give the same command again once it is back. A scan that was stopped \
+      incomplete (exit code 5); give the same command again, without --cells, once it is back. A scan that was stopped \
       goes on behind the last page that it read.
       """)
 
@@ -86,6 +86,7 @@ struct RebuildCommand: ParsableCommand {
       return try repeated(answer, session)
     }
     let cells = try RebuildCells(given, session, change)
+    CellNames.add(cells.names(beside: [:]))
     if !store.json {
       cells.print(cells.names(beside: try session.map().names()), isDryRun: dryRun)
     }

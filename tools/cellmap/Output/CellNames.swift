@@ -8,6 +8,13 @@ enum CellNames {
   nonisolated(unsafe) static var options: StoreOptions?
   nonisolated(unsafe) private static var known: [String: String]?
 
+  /// Takes the names of cells that the map doesn't have yet.
+  static func add(_ given: [CellID: String]) {
+    var names = known ?? read()
+    for (cell, name) in given { names[cell.description] = name }
+    known = names
+  }
+
   /// The text with each `cell UUID` named; a UUID stays where the name is missing or not the cell's
   /// alone, or where the map can't be read.
   static func spoken(_ text: String) -> String {

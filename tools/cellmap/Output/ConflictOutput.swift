@@ -67,17 +67,12 @@ enum ConflictOutput {
   ///
   /// - Parameter row: What the map knows of a conflict about it.
   static func whyUnmapped(_ id: InstanceID, _ row: ConflictRow?) -> String? {
-    guard let row else { return nil }
-    switch row.record.decision {
-    case nil:
-      return
-        "Instance \(id) is in conflict and has no mapping: \(row.record.kind). 'conflicts show \(id)' "
-        + "shows its rows, 'conflicts resolve' decides."
-    case ConflictDecision.unmapped:
-      return
-        "Instance \(id) has no mapping, as entry \(row.changedAt) decided: \(row.record.kind). "
-        + "'conflicts show \(id)' shows who decided, and why."
-    default: return nil
-    }
+    guard let row, row.record.leavesUnmapped else { return nil }
+    let kind = row.record.kind
+    return row.record.decision == nil
+      ? "Instance \(id) is in conflict and has no mapping: \(kind). 'conflicts show \(id)' shows its rows, "
+        + "'conflicts resolve' decides."
+      : "Instance \(id) has no mapping, as entry \(row.changedAt) decided: \(kind). 'conflicts show \(id)' shows "
+        + "who decided, and why."
   }
 }

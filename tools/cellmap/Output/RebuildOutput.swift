@@ -29,17 +29,16 @@ struct RebuildOutput {
     }
     printCells()
     for state in inOrder(plan.unread) {
-      Console.note(
-        "cellmap: cell \(Console.safe(name(state.cell))) was not read whole: "
-          + Console.safe(state.failure ?? "it was stopped")
-          + " What depends on it is provisional; give the same command again.")
+      Console.remark(
+        "Cell \(name(state.cell)) was not read whole: \(state.failure ?? "it was stopped") What depends on it is "
+          + "provisional: give 'cellmap rebuild' again when it can be read.")
     }
     printRules()
     printFindings()
     printConflicts()
     printNovaTables()
-    for row in plan.refused.first { Console.note("cellmap: passed over: \(Console.safe(row))") }
-    for row in plan.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
+    for row in plan.refused.first { Console.remark("Passed over: \(row)") }
+    for row in plan.unreadable { Console.remark("Passed over: \(row)") }
     for state in inOrder(plan.cells) {
       if let remark = state.schemaRemark(name(state.cell)) { Console.remark(remark) }
     }
@@ -160,8 +159,7 @@ struct RebuildOutput {
     table.print(empty: "")
     if let census = plan.census, !census.uncounted.isEmpty {
       for (cell, why) in census.uncounted.sorted(by: { $0.key < $1.key }) {
-        Console.note(
-          "cellmap: not counted in cell \(Console.safe(name(cell))): \(Console.safe(why))")
+        Console.remark("Not counted in cell \(name(cell)): \(why)")
       }
     }
     Console.print(

@@ -65,11 +65,11 @@ struct ReconcileOutput {
         "\(counted(openConflicts, "conflict")) in the map already: 'conflicts list' shows, and 'conflicts resolve' "
           + "decides.")
     }
-    for row in report.unreadable { Console.note("cellmap: passed over: \(Console.safe(row))") }
+    for row in report.unreadable { Console.remark("Passed over: \(row)") }
     for cell in report.cells where !cell.state.isFinished {
-      Console.note(
-        "cellmap: cell \(Console.safe(name(cell.state.cell) ?? "")) was not read whole: "
-          + Console.safe(cell.state.failure ?? "it was stopped"))
+      Console.remark(
+        "Cell \(name(cell.state.cell) ?? "") was not read whole: \(cell.state.failure ?? "it was stopped")"
+      )
     }
     for cell in report.cells {
       let name = name(cell.state.cell) ?? ""

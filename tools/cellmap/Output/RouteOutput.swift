@@ -125,30 +125,17 @@ final class RouteOutput {
       answer.error = unknown(route.instance, search)
       if answer.error?.status == .partial { answer.outcome = "undecided" }
       fill(&answer, search)
-      if let (why, isOpen) = conflict(about: route.instance, router, &answer) {
-        answer.state = isOpen ? "in conflict" : "decided: unmapped"
-        if isOpen { answer.outcome = "in_conflict" }
-        answer.error = (.unknown, why)
-      }
+    case .inConflict(let row):
+      answer.state = row.record.decision == nil ? "in conflict" : "decided: unmapped"
+      answer.fields["conflict"] = .printed(row.record.kind)
+      answer.fields["decision"] = .printed(row.record.decision)
+      answer.error = ConflictOutput.whyUnmapped(route.instance, row).map { (.unknown, $0) }
     case .foundBySearch(let live, let search):
       try fill(&answer, live)
-      if let (why, _) = conflict(about: route.instance, router, &answer), !json {
-        Console.remark(why)
-      }
+      if live.placement.isHidden { answer.state = answer.state.map { $0 + ", hidden" } }
       fill(&answer, search)
     }
     return answer
-  }
-
-  /// The conflict that leaves an instance without a mapping, and whether it is open; nil if none does.
-  private func conflict(
-    about id: InstanceID, _ router: CellRouter, _ answer: inout Answer
-  ) -> (why: String, isOpen: Bool)? {
-    let row = try? router.conflict(of: id)
-    guard let row, let why = ConflictOutput.whyUnmapped(id, row) else { return nil }
-    answer.fields["conflict"] = .printed(row.record.kind)
-    answer.fields["decision"] = .printed(row.record.decision)
-    return (why, row.record.decision == nil)
   }
 
   /// What the map itself holds of the instance.
@@ -275,6 +262,7 @@ extension RouteOutcome {
     case .cellWithoutDatabase: "cell_without_database"
     case .cellNotInMap: "cell_not_in_map"
     case .unknown: "unknown"
+    case .inConflict(let row): row.record.decision == nil ? "in_conflict" : "unmapped"
     case .foundBySearch: "found_by_search"
     }
   }

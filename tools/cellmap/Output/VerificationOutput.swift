@@ -14,16 +14,15 @@ struct VerificationOutput {
 
   /// How the command ends: the gravest of the answers; nil if each instance is as it should be.
   var status: ExitStatus? {
-    if verified.contains(where: \.isPending) { return .partial }
+    // A cell that wasn't asked may have a copy of any of them.
+    if !report.isComplete || verified.contains(where: \.isPending) { return .partial }
     if verified.contains(where: { !$0.findings.isEmpty }) { return .finding }
     return verified.contains(where: \.isUnknown) ? .unknown : nil
   }
 
   func print(json: Bool) {
     for cell in report.cells where !cell.state.isFinished {
-      Console.note(
-        "cellmap: cell \(Console.safe(name(cell.state.cell))) was not asked: "
-          + Console.safe(cell.state.failure ?? ""))
+      Console.remark("Cell \(name(cell.state.cell)) was not asked: \(cell.state.failure ?? "")")
     }
     for answer in verified {
       if json { Console.print(object(answer).line) } else { Console.say(sentence(answer)) }
@@ -48,6 +47,11 @@ struct VerificationOutput {
       steps.append(
         "A missing row is no deletion: cellmap reconcile --apply orphaned marks what its cell has archived "
           + "(--archived-by-hand: the others too); --unmap takes it out of the map.")
+    }
+    if kinds.contains(.hiddenCopy) {
+      steps.append(
+        "A hidden copy proves nothing: the visible one is in a cell that isn't in the map, or is gone. "
+          + "'cellmap doctor' shows what to do if the guest runs there.")
     }
     if kinds.contains(.twoCopies) {
       let isNew = verified.contains {

@@ -1,5 +1,3 @@
-public import Journal
-
 /// The decisions of conflicts, as entries hold them.
 public enum ConflictDecision {
   /// Cells that could not be read before have decided it by the rules.
@@ -10,4 +8,9 @@ public enum ConflictDecision {
 
   /// An operator said that no cell has it.
   public static let unmapped: ByteText = "unmapped"
+}
+
+extension ConflictRecord {
+  /// Nobody has decided, or an operator that no cell has it: without a mapping it is no unknown one.
+  public var leavesUnmapped: Bool { decision == nil || decision == ConflictDecision.unmapped }
 }
