@@ -191,6 +191,19 @@ import Testing
     }
   }
 
+  @Test func `what a comparison has mapped that read every cell stays beside a later copy`() throws
+  {
+    try withCloud { bed in
+      try bed.done("rebuild", "--reason", "t")
+      try alpha(bed).add(instance(900))
+      try bed.done("reconcile", "--apply", "missing", "--settle", "0s", "--reason", "t")
+      try NovaCellFile(path: bed.path("beta.sqlite")).add(instance(900))
+      #expect(try bed.run("rebuild", "--reason", "t").status == 1)
+      let routed = try bed.done("route", "\(instance(900))", "--json").object
+      #expect(routed["cell_name"] as? String == "alpha")
+    }
+  }
+
   @Test func `lists what a restored cell has lost`() throws {
     try withCloud { bed in
       #expect(try bed.run("reconcile", "--lost", "alpha").status == 0)

@@ -4,7 +4,14 @@ public enum ConflictDecision {
   public static let byRules: ByteText = "settled by the rules"
 
   /// An operator said which cell has the instance or the host.
-  public static func cell(_ id: CellID) -> ByteText { ByteText("cell \(id)") }
+  public static func cell(_ id: CellID) -> ByteText { ByteText(cellPrefix + "\(id)") }
+
+  static let cellPrefix = "cell "
+
+  /// Whether an operator said which cell has it.
+  public static func isForCell(_ decision: ByteText) -> Bool {
+    decision.string.hasPrefix(cellPrefix)
+  }
 
   /// An operator said that no cell has it.
   public static let unmapped: ByteText = "unmapped"

@@ -145,6 +145,7 @@ public final class MapRebuild {
     for target in targets { sources[target.id] = target.publicDatabase }
     let records = RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom, basis: file.basis,
+      requests: isTrial ? [] : file.requests,
       oldSource: old?.source.publicForm)
     let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
     return try RebuildWork(
@@ -183,7 +184,7 @@ extension MapRebuild {
   ) throws(RebuildError) -> (plan: RebuildPlan, outcome: Outcome) {
     let submission = Submission(
       registry: registry, title: title, authorship: authorship, request: request)
-    do throws(ProjectionError) { try file.setRequest(request) } catch { throw .staging("\(error)") }
+    do throws(ProjectionError) { try file.add(request) } catch { throw .staging("\(error)") }
     try openEpoch(submission, index)
     let pass = try pass(on: index, head: journal.head.position, submission: submission)
     for state in states {

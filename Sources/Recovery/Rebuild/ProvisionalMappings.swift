@@ -1,20 +1,52 @@
 internal import Journal
 internal import Projections
 
-/// Which mappings a rebuild has made while it could not read every cell: where the cells don't decide they are taken
-/// back, so that the end is the same in whatever order cells return.
+/// Which mappings a rebuild or a comparison has made of the cells while it could not read every one: where the cells
+/// don't decide they are taken back, so that the end is the same in whatever order cells return.
 ///
-/// What is known of it is read from the journal the first time that one is asked for.
+/// What is known of it is read from the journal where it is asked for: hosts, and then instances by their UUIDs.
 final class ProvisionalMappings {
   private let journal: EventJournal
   /// Where the epoch begins that a rebuild has opened; nil if none is the last.
   private let rebuiltFrom: UInt64?
   /// Whether each cell's coverage is complete.
   private let coverage: [CellID: Bool]
-  private var known: (since: UInt64, makers: [EntityKey: Maker])?
+  private var scans: (since: UInt64, whole: Set<RequestID>)?
+  private var window: Window?
 
   /// Who has made a mapping of which something else was changed since.
-  private enum Maker { case unknown, cells, others }
+  private enum Maker { case unknown, someCells, others }
+
+  /// What the journal says of hosts, and of the instances from one UUID to another.
+  private struct Window {
+    /// Instances of which it may know at once: some 30 MB.
+    static let capacity = 500_000
+
+    var first: InstanceID
+    var last = InstanceID(UUID128(high: .max, low: .max))
+    var makers: [EntityKey: Maker] = [:]
+    /// The last entry in which an operator has decided for a cell.
+    var decided: [EntityKey: UInt64] = [:]
+
+    func holds(_ entity: EntityKey) -> Bool {
+      guard case .instance(let id) = entity else { return true }
+      return first <= id && id <= last
+    }
+
+    mutating func decide(_ entity: EntityKey, at index: UInt64) {
+      guard holds(entity) else { return }
+      if makers[entity] == .unknown { makers[entity] = .others }
+      decided[entity] = decided[entity] ?? index
+    }
+
+    mutating func add(_ entity: EntityKey) {
+      makers[entity] = .unknown
+      if makers.count <= Self.capacity { return }
+      let ids = makers.keys.compactMap { if case .instance(let id) = $0 { id } else { nil } }
+      last = ids.sorted()[ids.count / 2]
+      makers = makers.filter { holds($0.key) }
+    }
+  }
 
   init(journal: EventJournal, rebuiltFrom: UInt64?, coverage: [CellID: Bool]) {
     self.journal = journal
@@ -27,12 +59,22 @@ final class ProvisionalMappings {
     _ entity: EntityKey, changedAt index: UInt64
   ) throws(JournalError) -> Bool {
     guard let rebuiltFrom, index >= rebuiltFrom else { return false }
-    let known: (since: UInt64, makers: [EntityKey: Maker])
-    if let before = self.known { known = before } else { known = try read(from: rebuiltFrom) }
-    self.known = known
-    guard index > known.since, let entry = try journal.entry(at: index) else { return false }
+    if scans == nil {
+      scans = try LastScans.wholeSince(coverage, in: journal, from: rebuiltFrom)
+    }
+    guard let scans, index > scans.since, let entry = try journal.entry(at: index) else {
+      return false
+    }
+    let window: Window
+    if let known = self.window, known.holds(entity) {
+      window = known
+    } else {
+      window = try read(from: entity, behind: max(scans.since, rebuiltFrom - 1))
+    }
+    self.window = window
+    if let decided = window.decided[entity], decided > index { return false }
     return Self.placing.contains(entry.event.kind)
-      ? entry.draft.evidence?.cell != nil : known.makers[entity] == .cells
+      ? maker(entry) == .someCells : window.makers[entity] == .someCells
   }
 
   private static let placing: Set<EventKind> = [.instanceMapped, .instanceMoved, .hostMapped]
@@ -40,30 +82,40 @@ final class ProvisionalMappings {
     .instanceOwnerChanged, .instanceDeletionMarkChanged, .instanceRowRecorded, .hostRowRecorded,
   ]
 
-  /// Since when mappings are provisional, and who has made those whose last entry doesn't say it.
+  /// Who has made a mapping in an entry.
+  private func maker(_ entry: Entry) -> Maker {
+    guard entry.draft.evidence?.cell != nil else { return .others }
+    return scans?.whole.contains(entry.draft.request.id) == true ? .others : .someCells
+  }
+
   private func read(
-    from first: UInt64
-  ) throws(JournalError) -> (since: UInt64, makers: [EntityKey: Maker]) {
-    let since = max(
-      try LastScans.wholeSince(coverage, in: journal, from: first), max(first, 1) - 1)
-    var makers: [EntityKey: Maker] = [:]
-    try journal.walkBack(to: since + 1, over: Self.placing.union(Self.changing)) {
-      (header) throws(JournalError) in
+    from entity: EntityKey, behind since: UInt64
+  ) throws(JournalError) -> Window {
+    var window = Window(first: InstanceID(.zero))
+    if case .instance(let id) = entity { window.first = id }
+    try journal.walkBack(
+      to: since + 1, over: Self.placing.union(Self.changing).union([.conflictResolved])
+    ) { (header) throws(JournalError) in
       let index = header.position.index
       var entity = EntityKey.instance(InstanceID(header.entityKey))
-      if header.entityKind == .host, let host = try journal.entry(at: index)?.event.entity {
-        entity = host
-      }
-      if EventKind(rawValue: header.kind).map(Self.placing.contains) == true {
-        if makers[entity] == .unknown {
-          let isOfCell = try journal.entry(at: index)?.draft.evidence?.cell != nil
-          makers[entity] = isOfCell ? .cells : .others
+      if header.entityKind == .host || header.kind == EventKind.conflictResolved.rawValue {
+        guard let event = try journal.entry(at: index)?.event else { return true }
+        entity = event.entity
+        if case .conflict(_, .resolved(_, let decision)) = event {
+          if ConflictDecision.isForCell(decision) { window.decide(entity, at: index) }
+          return true
         }
-      } else if makers[entity] == nil {
-        makers[entity] = .unknown
+      }
+      guard window.holds(entity) else { return true }
+      if EventKind(rawValue: header.kind).map(Self.placing.contains) == true {
+        if window.makers[entity] == .unknown, let entry = try journal.entry(at: index) {
+          window.makers[entity] = maker(entry)
+        }
+      } else if window.makers[entity] == nil {
+        window.add(entity)
       }
       return true
     }
-    return (since, makers)
+    return window
   }
 }

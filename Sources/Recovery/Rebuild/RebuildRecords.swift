@@ -12,6 +12,8 @@ struct RebuildRecords {
   /// Where the last epoch that a rebuild opened begins; nil if none is the last.
   let rebuiltFrom: UInt64?
   let basis: Position
+  /// What has begun to make the map hold what was read: what it wrote before it was killed is no decision of others.
+  let requests: Set<RequestID>
   /// The public form of the old database's address.
   var oldSource: ByteText?
 
@@ -44,9 +46,7 @@ struct RebuildRecords {
     _ plan: inout RebuildPlan
   ) throws(RegistryError) -> Observation {
     var record = record(copy, of: owner)
-    if let before, record.owner.project == nil || record.owner.user == nil,
-      try !standsIn(changedAt: before.changedAt)
-    {
+    if let before, try isKept(before, over: record) {
       // NULL in a cell is no owner: another has known it, or an old database.
       record.owner.project = record.owner.project ?? before.record.owner.project
       record.owner.user = record.owner.user ?? before.record.owner.user
@@ -67,6 +67,32 @@ struct RebuildRecords {
       evidence.source = ByteText("\(evidence.source), owner: \(source)")
     }
     return Observation(.instance(copy.id, record), evidence: evidence, basis: basis)
+  }
+
+  /// Whether the owner that the map has completes the cell's: of the same project, and not read of another cell's row, or
+  /// of an old database in place of a cell that is read now.
+  private func isKept(
+    _ before: InstanceRow, over record: InstanceRecord
+  ) throws(RegistryError) -> Bool {
+    let (known, owner) = (before.record.owner, record.owner)
+    guard owner.project == nil || owner.user == nil,
+      owner.project == nil || owner.project == known.project
+    else { return false }
+    if try standsIn(changedAt: before.changedAt) { return false }
+    if before.record.cell == record.cell { return true }
+    return try !isOfCells(changedAt: before.changedAt)
+  }
+
+  /// What an observation of something rests on, given the last entry about it.
+  func basis(over last: UInt64?) throws(RegistryError) -> Position {
+    guard let last, last > basis.index else { return basis }
+    do throws(JournalError) {
+      guard let entry = try journal.entry(at: last), requests.contains(entry.draft.request.id)
+      else { return basis }
+      return entry.position
+    } catch {
+      throw .journal(error)
+    }
   }
 
   /// What an instance's row says.

@@ -81,19 +81,26 @@ final class RebuildWork {
           ))
       }
     }
+    for place in found.indices { try rest(&found[place].observations) }
     return found
   }
 
   typealias Body = (inout RebuildPlan, inout [Observation]) throws(RebuildError) -> Void
 
-  /// Calls `body` with what is to be observed of each instance, in the order of their UUIDs; it may take it
+  /// Calls `take` with what is to be observed of each instance, in the order of their UUIDs; it may take it
   /// away.
   ///
   /// - Returns: The digests over the rows of each cell.
   // Hot path: 1 µs an instance beside reading it.
   func forEachInstance(
-    _ plan: inout RebuildPlan, _ body: Body
+    _ plan: inout RebuildPlan, _ take: Body
   ) throws(RebuildError) -> [CellID: Digest] {
+    func body(
+      _ plan: inout RebuildPlan, _ observations: inout [Observation]
+    ) throws(RebuildError) {
+      try rest(&observations)
+      try take(&plan, &observations)
+    }
     var walk = Walk(
       cursor: MapCursor(over: index, owners: records.keys.owners), old: old, plan: plan)
     var failure: RebuildError?
@@ -120,6 +127,30 @@ final class RebuildWork {
     try walk.cursor.finish { (item) throws(RebuildError) in try miss(item, &walk.plan, body) }
     plan = walk.plan
     return digests
+  }
+
+  /// Lets observations rest on what a killed run of the same scan has written itself; it is no decision of others.
+  private func rest(_ observations: inout [Observation]) throws(RebuildError) {
+    if records.requests.isEmpty { return }
+    for place in observations.indices {
+      let observation = observations[place]
+      let last = try mapped { () throws(ProjectionError) -> UInt64? in
+        if case .conflict(let entity, _) = observation.state {
+          return try index.conflict(of: entity)?.changedAt
+        }
+        let changedAt: UInt64? =
+          switch observation.entity {
+          case .instance(let id): try index.instance(id)?.changedAt
+          case .host(let name): try index.host(name)?.changedAt
+          case .cell, .store: nil
+          }
+        if let changedAt { return changedAt }
+        return try index.departure(of: observation.entity)
+      }
+      do throws(RegistryError) { observations[place].basis = try records.basis(over: last) } catch {
+        throw .registry(error)
+      }
+    }
   }
 
   /// How far one walk has come.

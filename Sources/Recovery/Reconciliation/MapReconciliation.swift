@@ -100,7 +100,8 @@ public final class MapReconciliation {
     var sources: [CellID: ByteText] = [:]
     for target in targets { sources[target.id] = target.publicDatabase }
     return RebuildRecords(
-      keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, basis: file.basis)
+      keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, basis: file.basis,
+      requests: [])
   }
 
   /// The rules over what was read, less what has failed since.

@@ -19,7 +19,8 @@ enum LastScans {
     return found
   }
 
-  /// The last entry since which one rebuild has read each cell whole; 0 if none has.
+  /// The last entry since which one rebuild has read each cell whole, 0 if none has; and the commands, comparisons too, that
+  /// have read each cell whole since.
   ///
   /// - Parameters:
   ///   - coverage: Which cells are meant, and whether each one's coverage is complete now. What it was when the end of
@@ -27,11 +28,11 @@ enum LastScans {
   ///   - first: The first entry that is looked at.
   static func wholeSince(
     _ coverage: [CellID: Bool], in journal: EventJournal, from first: UInt64
-  ) throws(JournalError) -> UInt64 {
+  ) throws(JournalError) -> (since: UInt64, whole: Set<RequestID>) {
     var coverage = coverage
     var last: RequestID?
     var read: Set<CellID> = []
-    // By request: a reconciliation notes the end of its scans too, and decides nothing.
+    // A comparison decides nothing of what was there before: since when all is sure, a rebuild says.
     var whole: [RequestID: UInt64] = [:]
     var since: UInt64 = 0
     try journal.walkBack(to: first, over: [.scanStarted, .scanFinished, .cellCoverageChanged]) {
@@ -53,6 +54,6 @@ enum LastScans {
       }
       return since == 0
     }
-    return since
+    return (since, Set(whole.keys))
   }
 }

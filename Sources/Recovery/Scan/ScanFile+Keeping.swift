@@ -20,7 +20,8 @@ extension ScanFile {
     // Killed in between, it rests on the older head, which only leaves more as it is.
     try forget("NOT IN (\(begun))")
     try setBasis(Position(epoch: Self.waitingEpoch, index: 0))
-    try setRequest(nil)
+    try connection.execute("DELETE FROM request")
+    requests = []
     // Else the WAL would keep what was forgotten, in clear, and grow with each run. What can't be moved now is
     // moved by the next run that keeps something.
     try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -47,19 +48,19 @@ extension ScanFile {
   }
 
   /// Names what makes the map hold what the file says, before it begins.
-  func setRequest(_ request: RequestID?) throws(ProjectionError) {
-    let update = try connection.prepare("UPDATE scan SET request = ?1")
-    if let request { try update.bind(request.uuid, at: 1) } else { try update.bindNull(at: 1) }
-    try update.run()
-    self.request = request
+  func add(_ request: RequestID) throws(ProjectionError) {
+    let insert = try connection.prepare("INSERT OR IGNORE INTO request (id) VALUES (?1)")
+    try insert.bind(request.uuid, at: 1)
+    try insert.run()
+    requests.insert(request)
   }
 
   /// Does with the files of requests that have ended what these did not come to do. One that another process has open
   /// is passed over.
   static func discardEnded(in folder: String, _ hasEnded: HasEnded) {
     for path in scans(in: folder) {
-      guard let file = try? ScanFile(resuming: path), let request = file.request else { continue }
-      if hasEnded(request) { file.discard() }
+      guard let file = try? ScanFile(resuming: path) else { continue }
+      if file.requests.contains(where: hasEnded) { file.discard() }
     }
   }
 

@@ -36,8 +36,8 @@ final class ScanFile: @unchecked Sendable {
   let scan: UUID128
   /// The head of the journal before the first cell was asked.
   var basis: Position
-  /// What makes the map hold what it says; nil before that has begun.
-  var request: RequestID?
+  /// What has begun to make the map hold what it says: one, or several that were killed.
+  var requests: Set<RequestID> = []
   let connection: SQLiteConnection
   private let lock = Mutex(())
   private let insertPage: SQLiteStatement
@@ -72,7 +72,7 @@ final class ScanFile: @unchecked Sendable {
       do throws(ProjectionError) {
         let file = try ScanFile(resuming: path)
         // Asked while others can't have it.
-        if let request = file.request, hasEnded(request), !file.discard() { continue }
+        if file.requests.contains(where: hasEnded), !file.discard() { continue }
         if file.basis.epoch == waitingEpoch { try file.setBasis(basis) }
         return file
       } catch .busy {
@@ -151,14 +151,15 @@ final class ScanFile: @unchecked Sendable {
     guard try connection.integer("PRAGMA user_version") == Self.version else {
       throw .notAnIndex(path: path)
     }
-    let meta = try connection.prepare("SELECT uuid, basis_epoch, basis_index, request FROM scan")
+    let meta = try connection.prepare("SELECT uuid, basis_epoch, basis_index FROM scan")
     guard try meta.step() else { throw .notAnIndex(path: path) }
     scan = try meta.uuid(0)
     basis = Position(
       epoch: UInt32(truncatingIfNeeded: try meta.integer(1)),
       index: UInt64(bitPattern: try meta.integer(2)))
-    request = try meta.uuidIfPresent(3).map { RequestID($0) }
     meta.reset()
+    let begun = try connection.prepare("SELECT id FROM request")
+    while try begun.step() { requests.insert(RequestID(try begun.uuid(0))) }
     insertPage = try connection.prepare(Self.insertion)
     updateCell = try connection.prepare(Self.cellUpdate)
     let cells = try connection.prepare("SELECT number, id FROM cell")
@@ -182,7 +183,8 @@ final class ScanFile: @unchecked Sendable {
   private static let tables = """
     CREATE TABLE scan (
       id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, basis_epoch INTEGER NOT NULL,
-      basis_index INTEGER NOT NULL, request BLOB) STRICT;
+      basis_index INTEGER NOT NULL) STRICT;
+    CREATE TABLE request (id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE cell (
       number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, database TEXT NOT NULL,
       phase INTEGER NOT NULL, cursor INTEGER, rows INTEGER NOT NULL, unreadable INTEGER NOT NULL,

@@ -209,6 +209,51 @@ import Testing
     }
   }
 
+  @Test(arguments: [[1], [2], [3], [1, 3]], [false, true])
+  func `ends the same where cells were away for a run that was killed, or wasn't`(
+    _ away: [Int], _ isKilled: Bool
+  ) throws {
+    try withTemporaryFolder { folder in
+      let bed = try RebuildBed(in: folder)
+      try bed.makeCells()
+      // Deleted where it has an owner, and live where it has none.
+      let moved = instance(901)
+      try NovaCellFile(path: bed.path(1)).add(
+        moved, ["deleted": "5", "deleted_at": "'2026-02-03 10:00:00'"])
+      try NovaCellFile(path: bed.path(2)).add(moved, ["project_id": "NULL", "user_id": "NULL"])
+      try bed.rebuild()
+      let expected = try bed.content()
+      let other = try RebuildBed(in: folder, named: "other")
+      other.areAllKilled = isKilled
+      _ = try other.without(away) { try other.rebuild(isKilledAtEnd: isKilled) }
+      // The same scan goes on, under another request.
+      let plan = try other.rebuild()
+      #expect(plan.overtaken == 0)
+      let found = try other.content()
+      #expect(Set(found).symmetricDifference(expected) == [])
+    }
+  }
+
+  @Test
+  func `a mapping stays that an operator has decided for, though the conflict is another now`()
+    throws
+  {
+    try withRebuildBed { bed in
+      let id = instance(900)
+      for number in [1, 2] { try NovaCellFile(path: bed.path(number)).add(id) }
+      _ = try bed.without([2, 3]) { try bed.rebuild() }
+      let found = FoundConflict(kind: "seen by a comparison", evidence: "{}")
+      try bed.take(Observation(.conflict(.instance(id), found), evidence: nil))
+      let record = try #require(try bed.index().instance(id)?.record)
+      try bed.submit(
+        .resolveConflict(
+          .instance(id), decision: ConflictDecision.cell(cell(1)), making: .instance(id, record)))
+      try bed.rebuild()
+      #expect(try bed.index().conflict(of: .instance(id))?.record.decision == nil)
+      #expect(try bed.index().instance(id)?.record.cell == cell(1))
+    }
+  }
+
   /// What happens between the rebuilds, with a cell away or not, is no reason for another end.
   @Test(arguments: [false, true], [EpochOpening.Cause.rebuilt, .initialized])
   func `a mapping stays whose mark or row has changed while a cell was away`(

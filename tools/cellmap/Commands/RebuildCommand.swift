@@ -190,10 +190,7 @@ struct RebuildCommand: ParsableCommand {
     let isComplete = gaps.uncoveredCells.isEmpty
     change.report(
       answer, store, done: "Rebuilt the map.",
-      json: [
-        "instances": .number(answer.finished?.instances ?? 0), "complete": .flag(isComplete),
-        "open_conflicts": .number(gaps.openConflicts),
-      ])
+      json: gaps.json.merging(["instances": .number(answer.finished?.instances ?? 0)]) { $1 })
     if !store.json {
       gaps.warn(whatIsMappedIs: "routed")
       if !isComplete {
