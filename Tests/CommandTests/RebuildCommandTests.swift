@@ -83,7 +83,7 @@ import Testing
         ["conflicts", "show", id, "--at", open], ["audit", "at", open, "conflicts", "show", id],
       ] {
         let then = try bed.done(words).out
-        #expect(then.hasPrefix("As of \(open)") && then.contains("Open since"), "\(then)")
+        #expect(then.hasPrefix("As of \(open)") && then.contains("Open, as entry"), "\(then)")
         let fields = try bed.done(words + ["--json"]).object
         #expect(fields["past"] as? Bool == true && fields["position"] as? String == open)
         #expect(fields["decision"] is NSNull && fields["decided_by"] is NSNull)
@@ -122,7 +122,8 @@ import Testing
         try bed.done("conflicts", "show", id, "--json").object["found"] as? Int)
       let open = try bed.run("reconcile", id)
       #expect(
-        open.status == 1 && open.out.contains("; in conflict since entry \(found)\n"), "\(open)")
+        open.status == 1 && open.out.contains("; in conflict, as entry \(found) found\n"), "\(open)"
+      )
       #expect(!open.out.contains("--apply two-copies"), "it is in the map already")
       #expect(open.out.contains("cellmap conflicts resolve UUID --cell CELL"))
       let all = try bed.run("reconcile", "--settle", "0s")
@@ -308,6 +309,67 @@ import Testing
       try bed.done(words + ["\(UUID128.random())"])
       let later = try bed.done(words + [request]).object
       #expect(later["cells_with_incomplete_coverage"] as? Int == 0)
+    }
+  }
+
+  @Test func `a killed trial's store goes with the next, and a lost journal is no empty place`()
+    throws
+  {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      try bed.done("cell", "export", "cells.yaml", "--reveal")
+      let words = ["--store", "none", "rebuild", "--cells", "cells.yaml", "--dry-run"]
+      let folder = FileManager.default.temporaryDirectory.path
+      let left = "\(folder)/cellmap-trial-\(UUID128.random())"
+      try FileManager.default.copyItem(atPath: bed.path("store"), toPath: left)
+      let used = "\(folder)/cellmap-trial-\(UUID128.random())"
+      try FileManager.default.copyItem(atPath: bed.path("store"), toPath: used)
+      defer { try? FileManager.default.removeItem(atPath: used) }
+      let journal = try EventJournal.open(used)
+      try bed.done(words)
+      #expect(!FileManager.default.fileExists(atPath: left))
+      #expect(FileManager.default.fileExists(atPath: used), "\(journal.store) is open")
+      #expect(!FileManager.default.fileExists(atPath: bed.path("none")))
+
+      try FileManager.default.removeItem(atPath: bed.path("store/journal.lmdb"))
+      for words in [
+        ["rebuild", "--reason", "t"], ["rebuild", "--cells", "cells.yaml", "--dry-run"],
+        ["rebuild", "--cells", "cells.yaml", "--reason", "t"],
+      ] {
+        let ran = try bed.run(words)
+        #expect(
+          ran.status == 4 && ran.err.contains("name another folder or move this one away"), "\(ran)"
+        )
+      }
+      try FileManager.default.moveItem(atPath: bed.path("store"), toPath: bed.path("lost"))
+      try bed.done("rebuild", "--cells", "cells.yaml", "--reason", "t")
+    }
+  }
+
+  @Test func `what waits for a cell, and what is open again, is told; a discovery decides neither`()
+    throws
+  {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      let (alpha, beta) = (bed.path("alpha.sqlite"), bed.path("beta.sqlite"))
+      for path in [alpha, beta] {
+        try NovaCellFile(path: path).addHost("both", service: .random(), node: .random())
+      }
+      #expect(try bed.run("rebuild", "--reason", "t").status == 1)
+      try bed.done("conflicts", "resolve", "both", "--unmapped", "--reason", "t")
+      let discovered = try bed.run("host", "discover", "--cell", "alpha", "--reason", "t")
+      #expect(
+        discovered.status == 1 && discovered.out.contains("CLASH: mapped to none"), "\(discovered)")
+      try FileManager.default.moveItem(atPath: beta, toPath: bed.path("aside"))
+      let waiting = try bed.run("rebuild", "--reason", "t")
+      #expect(
+        waiting.status == 5 && waiting.out.contains("1 conflict, open or decided"), "\(waiting)")
+      try FileManager.default.moveItem(atPath: bed.path("aside"), toPath: beta)
+      try bed.done("host", "add", "both", "--cell", "alpha", "--reason", "t")
+      let again = try bed.run("rebuild", "--reason", "t")
+      #expect(
+        again.status == 1 && again.out.contains("1 decision of an operator no longer fits"),
+        "\(again)")
     }
   }
 

@@ -37,11 +37,14 @@ public struct UnreadableRow: Hashable, Sendable {
   public let table: NovaTable
   public let rowID: Int64
   public let why: String
+  /// The instance that it is of, where that can be read.
+  public let instance: InstanceID?
 
-  public init(table: NovaTable, rowID: Int64, why: String) {
+  public init(table: NovaTable, rowID: Int64, why: String, instance: InstanceID? = nil) {
     self.table = table
     self.rowID = rowID
     self.why = why
+    self.instance = instance
   }
 }
 
@@ -75,7 +78,8 @@ extension CellConnection {
     }
     if !conditions.isEmpty { query.append(" WHERE " + conditions.joined(separator: " AND ")) }
     query.append(" ORDER BY id LIMIT \(limit)")
-    return try page(query, idColumn: 14, limit: limit) { (row, id) throws(DatabaseError) in
+    return try page(query, idColumn: 14, instanceColumn: 13, limit: limit) {
+      (row, id) throws(DatabaseError) in
       guard let uuid = try row.uuid(13) else {
         throw .badValue(column: "instances.uuid", found: "NULL")
       }
@@ -123,7 +127,7 @@ extension CellConnection {
   }
 
   func page<Row: Sendable>(
-    _ query: SQLQuery, idColumn: Int, limit: Int?,
+    _ query: SQLQuery, idColumn: Int, instanceColumn: Int? = nil, limit: Int?,
     _ read: (SQLRow, Int64) throws(DatabaseError) -> Row
   ) throws(CellError) -> ScanPage<Row> {
     var rows: [Row] = []
@@ -135,7 +139,10 @@ extension CellConnection {
       let id = try row.integer(idColumn)
       (last, count) = (id, count + 1)
       do throws(DatabaseError) { rows.append(try read(row, id)) } catch {
-        unreadable.append(UnreadableRow(table: query.table, rowID: id, why: error.description))
+        let instance = instanceColumn.flatMap { try? row.uuid($0) }.map { InstanceID($0) }
+        unreadable.append(
+          UnreadableRow(
+            table: query.table, rowID: id, why: error.description, instance: instance))
       }
     }
     return ScanPage(rows: rows, unreadable: unreadable, next: count == limit ? last : nil)

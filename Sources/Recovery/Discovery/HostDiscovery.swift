@@ -8,7 +8,7 @@ public import Router
 ///
 /// A plan first, which changes nothing; then `apply`, which maps what is new and never moves a host.
 public struct HostDiscovery: Sendable {
-  /// A host that more than one cell has, or that another decision than the discovery's stands about:
+  /// A host that more than one cell has, or that a conflict or another decision than the discovery's stands about:
   /// names are unique in the cloud, so an operator decides.
   public struct Clash: Hashable, Sendable {
     public let host: ByteText
@@ -76,6 +76,10 @@ public struct HostDiscovery: Sendable {
       clashes.append(Clash(host: host, cells: cells.sorted(), mapped: mapped))
     } else if mapped != nil {
       knownCount += 1
+    } else if try indexed({ () throws(ProjectionError) in
+      try index.conflict(of: .host(host))?.record.leavesUnmapped
+    }) == true {
+      clashes.append(Clash(host: host, cells: owners, mapped: nil))
     } else {
       do throws(RegistryError) {
         _ = try preview.events(observation(host, owners[0]))

@@ -65,11 +65,15 @@ public struct RebuildPlan: Sendable {
   /// Conflicts of before that the cells decide now, or that an operator has decided.
   public var settled: UInt64 = 0
   public var decided: UInt64 = 0
+  /// Conflicts, open or decided, that stay as they are since one of their cells was not read.
+  public var conflictsWaiting: UInt64 = 0
+  /// What an operator had decided, and is open again: the conflict is another, or the map holds something else by now.
+  public var reopened = Named()
   /// Instances of which there are only hidden copies: no mapping.
   public var hiddenOnly = Named()
   /// Instances of the map that no cell has, and every cell was read that might.
   public var missing = Named()
-  /// Instances and hosts of the map whose cell was not read; they stay as they are.
+  /// Instances and hosts of the map whose cell, or a row of which, was not read; they stay as they are.
   public var pending: UInt64 = 0
   /// Instances without a cell, of the old database: a cell that was not read may have them.
   public var waiting: UInt64 = 0

@@ -18,6 +18,8 @@ final class RebuildWork {
   private let old: OldInstances?
   private let cellHosts: [(name: ByteText, cells: [CellID])]
   private let rules: CopyRules
+  /// Instances of which a cell has a row that can't be read.
+  private let unreadable: Set<InstanceID>
   /// What the map knows of conflicts, the decided ones too.
   private let conflicts: [EntityKey: ConflictRecord]
 
@@ -32,7 +34,10 @@ final class RebuildWork {
     self.provisional = provisional
     read = Set(states.filter(\.isFinished).map(\.cell))
     unread = Set(states.map(\.cell)).subtracting(read)
-    do throws(ProjectionError) { cellHosts = try file.hosts() } catch {
+    do throws(ProjectionError) {
+      cellHosts = try file.hosts()
+      unreadable = try file.unreadableInstances()
+    } catch {
       throw .staging("\(error)")
     }
     do throws(ProjectionError) {
@@ -56,9 +61,8 @@ final class RebuildWork {
       let real = owners.filter { $0 != .cell0 }
       let cells = real.isEmpty ? owners : real
       let before = try mapped { () throws(ProjectionError) in try index.host(name) }
-      if stands(.host(name)) {
-        plan.pending += 1
-      } else if cells.count > 1 {
+      if stands(.host(name), &plan) { continue }
+      if cells.count > 1 {
         let conflict = ConflictEvidence.conflict(host: name, in: cells)
         var observations = observe(
           .host(name), conflict, mapped: before?.record.cell, &plan)
@@ -241,7 +245,9 @@ final class RebuildWork {
       walk.plan.pending += 1
       return
     }
-    if stands(.instance(id)) {
+    if stands(.instance(id), &walk.plan) { return }
+    // As if its cell could not be read.
+    if unreadable.contains(id), before != nil || conflicts[.instance(id)] != nil {
       walk.plan.pending += 1
       return
     }
@@ -291,14 +297,20 @@ final class RebuildWork {
       plan.decided += 1
       return []
     }
+    if let known, known.decision != nil, known.decision != ConflictDecision.byRules {
+      plan.reopened.add(entity)
+    }
     plan.note(entity, found, isKnown: known.map { $0.decision == nil } ?? false)
     return [Observation(.conflict(entity, found), evidence: nil, basis: records.basis)]
   }
 
   /// Whether a conflict stays as it is, open or as it was decided: one of its cells could not be read.
-  private func stands(_ entity: EntityKey) -> Bool {
-    guard !unread.isEmpty, !conflicts.isEmpty, let known = conflicts[entity] else { return false }
-    return ConflictEvidence.waits(known, for: unread)
+  private func stands(_ entity: EntityKey, _ plan: inout RebuildPlan) -> Bool {
+    guard !unread.isEmpty, !conflicts.isEmpty, let known = conflicts[entity],
+      ConflictEvidence.waits(known, for: unread)
+    else { return false }
+    plan.conflictsWaiting += 1
+    return true
   }
 
   /// What was only said by some of the cells, and all of them don't decide, is taken back.
@@ -335,7 +347,7 @@ final class RebuildWork {
     _ item: InstanceItem, _ plan: inout RebuildPlan, _ body: Body
   ) throws(RebuildError) {
     guard let cell = item.row.record.cell else { return }
-    guard read.contains(cell) else {
+    guard read.contains(cell), !unreadable.contains(item.id) else {
       plan.pending += 1
       return
     }

@@ -71,6 +71,15 @@ extension ScanFile {
       services: found[.service] ?? [], computeNodes: found[.computeNode] ?? [])
   }
 
+  /// The instances of which a row was passed over.
+  func unreadableInstances() throws(ProjectionError) -> Set<InstanceID> {
+    let statement = try connection.prepare(
+      "SELECT instance FROM unreadable WHERE instance IS NOT NULL")
+    var ids: Set<InstanceID> = []
+    while try statement.step() { ids.insert(InstanceID(try statement.uuid(0))) }
+    return ids
+  }
+
   /// The first rows that were passed over, of all cells.
   func unreadable(limit: Int) throws(ProjectionError) -> [(cell: CellID, UnreadableRow)] {
     let statement = try connection.prepare(

@@ -202,6 +202,7 @@ final class ScanFile: @unchecked Sendable {
       PRIMARY KEY (cell, kind, uuid)) STRICT, WITHOUT ROWID;
     CREATE TABLE unreadable (
       cell INTEGER NOT NULL, source TEXT NOT NULL, row INTEGER NOT NULL, why TEXT NOT NULL,
+      instance BLOB,
       PRIMARY KEY (cell, source, row)) STRICT, WITHOUT ROWID;
     """
 
@@ -363,7 +364,7 @@ extension ScanFile {
   private func add(_ rows: [UnreadableRow], _ cell: Int64) throws(ProjectionError) -> UInt64 {
     guard !rows.isEmpty else { return 0 }
     let insert = try connection.prepare(
-      "INSERT OR IGNORE INTO unreadable (cell, source, row, why) VALUES (?1, ?2, ?3, ?4) "
+      "INSERT OR IGNORE INTO unreadable (cell, source, row, why, instance) VALUES (?1, ?2, ?3, ?4, ?5) "
         + "RETURNING row")
     var added: UInt64 = 0
     for row in rows {
@@ -371,6 +372,11 @@ extension ScanFile {
       try insert.bind(ByteText(row.table.rawValue), at: 2)
       try insert.bind(row.rowID, at: 3)
       try insert.bind(ByteText(row.why), at: 4)
+      if let id = row.instance {
+        try insert.bind(id.uuid, at: 5)
+      } else {
+        try insert.bindNull(at: 5)
+      }
       while try insert.step() { added += 1 }
       insert.reset()
     }

@@ -89,7 +89,7 @@ struct ConflictsShowCommand: ParsableCommand {
       }
     } else {
       let next = map.past == nil ? " 'conflicts resolve' decides it." : ""
-      Console.say("Open since entry \(row.record.foundAt).\(next)")
+      Console.say("Open, as entry \(row.record.foundAt) found.\(next)")
     }
     map.conclude(json: false)
   }

@@ -192,7 +192,7 @@ struct RebuildCommand: ParsableCommand {
       answer, store, done: "Rebuilt the map.",
       json: gaps.json.merging(["instances": .number(answer.finished?.instances ?? 0)]) { $1 })
     if !store.json {
-      gaps.warn(whatIsMappedIs: "routed")
+      gaps.warn(whatIsMappedIs: "counted")
       if !isComplete {
         Console.note(
           "cellmap: Give the command under another --request-id, or without one, to read them.")

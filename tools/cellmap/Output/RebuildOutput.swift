@@ -103,8 +103,19 @@ struct RebuildOutput {
     }
     if plan.pending > 0 {
       Console.print(
-        "\(plan.pending) instances and hosts of the map, of cells that were not read, stay as they are."
+        "\(plan.pending) instances and hosts of the map, of cells or rows that were not read, stay as they are."
       )
+    }
+    if plan.conflictsWaiting > 0 {
+      Console.print(
+        "\(counted(plan.conflictsWaiting, "conflict")), open or decided, of cells that were not read: as before."
+      )
+    }
+    if plan.reopened.count > 0 {
+      let first = plan.reopened.first.prefix(3).joined(separator: ", ")
+      Console.print(
+        "\(counted(plan.reopened.count, "decision")) of an operator no longer fits the cells or the map, and "
+          + "the conflict is open again: \(first)\(plan.reopened.count > 3 ? ", …" : "")")
     }
     if plan.settled > 0 { Console.print("\(counted(plan.settled, "earlier conflict")) settled.") }
     if plan.decided > 0 {
@@ -191,6 +202,7 @@ struct RebuildOutput {
       "conflicts": .list(
         plan.conflicts.map { ConflictOutput.json($0.entity, $0.found) }),
       "settled": .number(plan.settled), "decided": .number(plan.decided),
+      "conflicts_waiting": .number(plan.conflictsWaiting), "reopened": object(plan.reopened),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "in_error": object(plan.inError),
       "pending": .number(plan.pending), "waiting": .number(plan.waiting),

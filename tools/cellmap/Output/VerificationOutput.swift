@@ -51,7 +51,8 @@ struct VerificationOutput {
     if kinds.contains(.hiddenCopy) {
       steps.append(
         "A hidden copy proves nothing: the visible one is in a cell that isn't in the map, or is gone. "
-          + "'cellmap doctor' shows what to do if the guest runs there.")
+          + "If the guest runs there, 'cellmap doctor --nova-conf FILE' shows what to do once the map is published."
+      )
     }
     if kinds.contains(.twoCopies) {
       let isNew = verified.contains {
@@ -76,7 +77,7 @@ struct VerificationOutput {
         + (answer.decision.map { decided($0, answer) } ?? "")
     }
     return start + answer.findings.map(sentence).joined(separator: "; ")
-      + (answer.openConflict.map { "; in conflict since entry \($0.record.foundAt)" } ?? "")
+      + (answer.openConflict.map { "; in conflict, as entry \($0.record.foundAt) found" } ?? "")
   }
 
   /// Where the map has it.
@@ -136,7 +137,7 @@ struct VerificationOutput {
       "cell": .printed(answer.mapping?.cell), "found": .list(answer.cells.map { .printed($0) }),
       "decision": .printed(answer.decision?.record.decision),
       "decision_entry": answer.decision.map { .number($0.changedAt) } ?? .null,
-      "conflict_since": answer.openConflict.map { .number($0.record.foundAt) } ?? .null,
+      "conflict_entry": answer.openConflict.map { .number($0.record.foundAt) } ?? .null,
       "deleted": .flag(answer.isDeleted), "complete": .flag(report.isComplete),
       "position": .printed(position),
     ])

@@ -35,15 +35,22 @@ struct RebuildPlace {
       scratch = nil
       return
     }
+    // What has lost its journal is no empty place, not for a dry run either.
+    do throws(JournalError) { _ = try EventJournal.open(options.folder) } catch .journalLost(
+      let path)
+    {
+      throw CommandFailure(JournalError.journalLost(path: path))
+    } catch {}
     guard !given.isEmpty else {
       throw CommandFailure(
         .usage, "There is no store at '\(options.folder)'. Give the cells with --cells FILE.")
     }
     let folder =
       isTrial
-      ? FileManager.default.temporaryDirectory.path + "/cellmap-trial-\(UUID128.random())"
+      ? Self.trials + "\(UUID128.random())"
       : options.folder
     scratch = isTrial ? folder : nil
+    if isTrial { Self.removeKilledTrials() }
     let cell0 = given.first { $0.id == .cell0 }?.addresses.database
     do throws(RegistryError) {
       _ = try StoreCreation.create(
@@ -57,6 +64,18 @@ struct RebuildPlace {
     session = try StoreSession(try StoreOptions.parse(["--store", folder]))
     staging = session.files.directory
     takesCells = true
+  }
+
+  private static let trials = FileManager.default.temporaryDirectory.path + "/cellmap-trial-"
+
+  /// A trial that was killed leaves its store, with keys and what was read of the cells.
+  private static func removeKilledTrials() {
+    let folder = (trials as NSString).deletingLastPathComponent
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    for path in names.map({ folder + "/" + $0 }) where path.hasPrefix(trials) {
+      guard let journal = try? EventJournal.open(path) else { continue }
+      try? journal.lock.alone { try? FileManager.default.removeItem(atPath: path) }
+    }
   }
 
   func end() {
