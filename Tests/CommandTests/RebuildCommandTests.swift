@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Journal
 import Projections
 import TestSupport
@@ -320,15 +321,27 @@ import Testing
       try bed.done("cell", "export", "cells.yaml", "--reveal")
       let words = ["--store", "none", "rebuild", "--cells", "cells.yaml", "--dry-run"]
       let folder = FileManager.default.temporaryDirectory.path
-      let left = "\(folder)/cellmap-trial-\(UUID128.random())"
-      try FileManager.default.copyItem(atPath: bed.path("store"), toPath: left)
-      let used = "\(folder)/cellmap-trial-\(UUID128.random())"
-      try FileManager.default.copyItem(atPath: bed.path("store"), toPath: used)
-      defer { try? FileManager.default.removeItem(atPath: used) }
-      let journal = try EventJournal.open(used)
+      // A killed one's, one that is at work, and a store that somebody has named so.
+      let (left, used, named) = (
+        "\(folder)/cellmap-trial-\(UUID128.random())",
+        "\(folder)/cellmap-trial-\(UUID128.random())",
+        "\(folder)/cellmap-trial-of-mine-\(UUID128.random())"
+      )
+      defer { for path in [used, named] { try? FileManager.default.removeItem(atPath: path) } }
+      for path in [left, used, named] {
+        try FileManager.default.createDirectory(
+          atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try FileManager.default.copyItem(atPath: bed.path("store"), toPath: path + "/store")
+        try Data().write(to: URL(fileURLWithPath: path + "/in-use"))
+      }
+      let mark = open(used + "/in-use", O_RDWR | O_CLOEXEC)
+      defer { close(mark) }
+      #expect(flock(mark, LOCK_EX | LOCK_NB) == 0)
       try bed.done(words)
-      #expect(!FileManager.default.fileExists(atPath: left))
-      #expect(FileManager.default.fileExists(atPath: used), "\(journal.store) is open")
+      #expect(
+        [left, used, named].map { FileManager.default.fileExists(atPath: $0) } == [
+          false, true, true,
+        ])
       #expect(!FileManager.default.fileExists(atPath: bed.path("none")))
 
       try FileManager.default.removeItem(atPath: bed.path("store/journal.lmdb"))

@@ -20,6 +20,8 @@ public final class MapRebuild {
   /// What the targets' connections are checked by; it lives as long as they are used.
   private let router: CellRouter
   private let file: ScanFile
+  /// Those that were killed while they applied the file.
+  private let earlier: Set<RequestID>
   private var states: [CellScanState] = []
 
   /// UUIDs of a cell's identity in one entry.
@@ -57,6 +59,7 @@ public final class MapRebuild {
     } catch {
       throw .staging("\(error)")
     }
+    earlier = file.requests
   }
 
   /// Takes away what a rebuild has left that was killed at its very end.
@@ -145,7 +148,7 @@ public final class MapRebuild {
     for target in targets { sources[target.id] = target.publicDatabase }
     let records = RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom, basis: file.basis,
-      requests: isTrial ? [] : file.requests,
+      earlier: earlier,
       oldSource: old?.source.publicForm)
     let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
     return try RebuildWork(

@@ -43,6 +43,7 @@ final class ProvisionalMappings {
       makers[entity] = .unknown
       if makers.count <= Self.capacity { return }
       let ids = makers.keys.compactMap { if case .instance(let id) = $0 { id } else { nil } }
+      if ids.isEmpty { return }
       last = ids.sorted()[ids.count / 2]
       makers = makers.filter { holds($0.key) }
     }

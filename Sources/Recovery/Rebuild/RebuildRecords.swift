@@ -12,8 +12,8 @@ struct RebuildRecords {
   /// Where the last epoch that a rebuild opened begins; nil if none is the last.
   let rebuiltFrom: UInt64?
   let basis: Position
-  /// What has begun to make the map hold what was read: what it wrote before it was killed is no decision of others.
-  let requests: Set<RequestID>
+  /// Runs that were killed while they made the map hold what was read: what they wrote is no decision of others.
+  let earlier: Set<RequestID>
   /// The public form of the old database's address.
   var oldSource: ByteText?
 
@@ -87,7 +87,7 @@ struct RebuildRecords {
   func basis(over last: UInt64?) throws(RegistryError) -> Position {
     guard let last, last > basis.index else { return basis }
     do throws(JournalError) {
-      guard let entry = try journal.entry(at: last), requests.contains(entry.draft.request.id)
+      guard let entry = try journal.entry(at: last), earlier.contains(entry.draft.request.id)
       else { return basis }
       return entry.position
     } catch {

@@ -135,7 +135,7 @@ final class RebuildWork {
 
   /// Lets observations rest on what a killed run of the same scan has written itself; it is no decision of others.
   private func rest(_ observations: inout [Observation]) throws(RebuildError) {
-    if records.requests.isEmpty { return }
+    if records.earlier.isEmpty { return }
     for place in observations.indices {
       let observation = observations[place]
       let last = try mapped { () throws(ProjectionError) -> UInt64? in
@@ -181,7 +181,9 @@ final class RebuildWork {
     before end: InstanceID?, _ walk: inout Walk, _ body: Body
   ) throws(RebuildError) {
     while let item = try source({ () throws(AdoptionError) in try walk.old?.next(before: end) }) {
-      if item.row.cellNumber == nil {
+      if unreadable.contains(item.id) {
+        walk.plan.waiting += 1
+      } else if item.row.cellNumber == nil {
         try takeUnscheduled(item, &walk, body)
       } else if let cell = walk.old?.cell(of: item.row) {
         if read.contains(cell) { walk.plan.stale.add(item.id) }

@@ -101,7 +101,7 @@ public final class MapReconciliation {
     for target in targets { sources[target.id] = target.publicDatabase }
     return RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, basis: file.basis,
-      requests: [])
+      earlier: [])
   }
 
   /// The rules over what was read, less what has failed since.

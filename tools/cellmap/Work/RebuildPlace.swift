@@ -10,9 +10,9 @@ struct RebuildPlace {
   /// The cells that were given are put into the map first.
   let takesCells: Bool
   let authorship: Authorship
-  private let scratch: String?
+  private let trial: TrialFolder?
   /// The store goes again, and no position of it means anything.
-  var isThrownAway: Bool { scratch != nil }
+  var isThrownAway: Bool { trial != nil }
 
   init(
     _ options: StoreOptions, _ given: [GivenCell], isTrial: Bool, epochAbove: UInt32,
@@ -32,7 +32,7 @@ struct RebuildPlace {
       }
       staging = session.files.directory
       takesCells = !isTrial
-      scratch = nil
+      trial = nil
       return
     }
     // What has lost its journal is no empty place, not for a dry run either.
@@ -45,12 +45,8 @@ struct RebuildPlace {
       throw CommandFailure(
         .usage, "There is no store at '\(options.folder)'. Give the cells with --cells FILE.")
     }
-    let folder =
-      isTrial
-      ? Self.trials + "\(UUID128.random())"
-      : options.folder
-    scratch = isTrial ? folder : nil
-    if isTrial { Self.removeKilledTrials() }
+    trial = isTrial ? try TrialFolder() : nil
+    let folder = trial?.store ?? options.folder
     let cell0 = given.first { $0.id == .cell0 }?.addresses.database
     do throws(RegistryError) {
       _ = try StoreCreation.create(
@@ -59,6 +55,7 @@ struct RebuildPlace {
         opening: StoreCreation.Opening(
           .rebuilt, epoch: epochAbove + 1, sealsOwners: sealsProjects))
     } catch {
+      trial?.remove()
       throw CommandFailure(error)
     }
     session = try StoreSession(try StoreOptions.parse(["--store", folder]))
@@ -66,19 +63,7 @@ struct RebuildPlace {
     takesCells = true
   }
 
-  private static let trials = FileManager.default.temporaryDirectory.path + "/cellmap-trial-"
-
-  /// A trial that was killed leaves its store, with keys and what was read of the cells.
-  private static func removeKilledTrials() {
-    let folder = (trials as NSString).deletingLastPathComponent
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    for path in names.map({ folder + "/" + $0 }) where path.hasPrefix(trials) {
-      guard let journal = try? EventJournal.open(path) else { continue }
-      try? journal.lock.alone { try? FileManager.default.removeItem(atPath: path) }
-    }
-  }
-
   func end() {
-    if let scratch { try? FileManager.default.removeItem(atPath: scratch) }
+    trial?.remove()
   }
 }
