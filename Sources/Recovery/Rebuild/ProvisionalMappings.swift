@@ -14,9 +14,6 @@ final class ProvisionalMappings {
   private var scans: (since: UInt64, whole: Set<RequestID>)?
   private var window: Window?
 
-  /// Who has made a mapping of which something else was changed since.
-  private enum Maker { case unknown, someCells, others }
-
   /// What the journal says of hosts, and of the instances from one UUID to another.
   private struct Window {
     /// Instances of which it may know at once: some 30 MB.
@@ -24,7 +21,8 @@ final class ProvisionalMappings {
 
     var first: InstanceID
     var last = InstanceID(UUID128(high: .max, low: .max))
-    var makers: [EntityKey: Maker] = [:]
+    /// The entries that made those mappings of which something else was changed since; 0 before one is found.
+    var made: [EntityKey: UInt64] = [:]
     /// The last entry in which an operator has decided for a cell.
     var decided: [EntityKey: UInt64] = [:]
 
@@ -34,18 +32,16 @@ final class ProvisionalMappings {
     }
 
     mutating func decide(_ entity: EntityKey, at index: UInt64) {
-      guard holds(entity) else { return }
-      if makers[entity] == .unknown { makers[entity] = .others }
-      decided[entity] = decided[entity] ?? index
+      if holds(entity) { decided[entity] = decided[entity] ?? index }
     }
 
     mutating func add(_ entity: EntityKey) {
-      makers[entity] = .unknown
-      if makers.count <= Self.capacity { return }
-      let ids = makers.keys.compactMap { if case .instance(let id) = $0 { id } else { nil } }
+      made[entity] = 0
+      if made.count <= Self.capacity { return }
+      let ids = made.keys.compactMap { if case .instance(let id) = $0 { id } else { nil } }
       if ids.isEmpty { return }
       last = ids.sorted()[ids.count / 2]
-      makers = makers.filter { holds($0.key) }
+      made = made.filter { holds($0.key) }
     }
   }
 
@@ -73,9 +69,11 @@ final class ProvisionalMappings {
       window = try read(from: entity, behind: max(scans.since, rebuiltFrom - 1))
     }
     self.window = window
-    if let decided = window.decided[entity], decided > index { return false }
-    return Self.placing.contains(entry.event.kind)
-      ? maker(entry) == .someCells : window.makers[entity] == .someCells
+    if Self.placing.contains(entry.event.kind) { return isOfSomeCells(entry, window) }
+    guard let made = window.made[entity], made > 0, let entry = try journal.entry(at: made) else {
+      return false
+    }
+    return isOfSomeCells(entry, window)
   }
 
   private static let placing: Set<EventKind> = [.instanceMapped, .instanceMoved, .hostMapped]
@@ -83,10 +81,12 @@ final class ProvisionalMappings {
     .instanceOwnerChanged, .instanceDeletionMarkChanged, .instanceRowRecorded, .hostRowRecorded,
   ]
 
-  /// Who has made a mapping in an entry.
-  private func maker(_ entry: Entry) -> Maker {
-    guard entry.draft.evidence?.cell != nil else { return .others }
-    return scans?.whole.contains(entry.draft.request.id) == true ? .others : .someCells
+  /// Whether an entry has made a mapping of the cells, and neither its command has read all of them nor an operator has
+  /// decided since.
+  private func isOfSomeCells(_ entry: Entry, _ window: Window) -> Bool {
+    entry.draft.evidence?.cell != nil
+      && scans?.whole.contains(entry.draft.request.id) != true
+      && (window.decided[entry.event.entity] ?? 0) < entry.position.index
   }
 
   private func read(
@@ -109,10 +109,8 @@ final class ProvisionalMappings {
       }
       guard window.holds(entity) else { return true }
       if EventKind(rawValue: header.kind).map(Self.placing.contains) == true {
-        if window.makers[entity] == .unknown, let entry = try journal.entry(at: index) {
-          window.makers[entity] = maker(entry)
-        }
-      } else if window.makers[entity] == nil {
+        if window.made[entity] == 0 { window.made[entity] = index }
+      } else if window.made[entity] == nil {
         window.add(entity)
       }
       return true
