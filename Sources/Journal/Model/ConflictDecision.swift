@@ -6,11 +6,12 @@ public enum ConflictDecision {
   /// An operator said which cell has the instance or the host.
   public static func cell(_ id: CellID) -> ByteText { ByteText(cellPrefix + "\(id)") }
 
-  static let cellPrefix = "cell "
+  private static let cellPrefix = "cell "
 
-  /// Whether an operator said which cell has it.
-  public static func isForCell(_ decision: ByteText) -> Bool {
-    decision.string.hasPrefix(cellPrefix)
+  /// The cell that an operator said has it; nil for every other decision.
+  public static func cell(in decision: ByteText) -> CellID? {
+    let text = decision.string
+    return text.hasPrefix(cellPrefix) ? CellID(String(text.dropFirst(cellPrefix.count))) : nil
   }
 
   /// An operator said that no cell has it.

@@ -103,7 +103,7 @@ final class ProvisionalMappings {
         guard let event = try journal.entry(at: index)?.event else { return true }
         entity = event.entity
         if case .conflict(_, .resolved(_, let decision)) = event {
-          if ConflictDecision.isForCell(decision) { window.decide(entity, at: index) }
+          if ConflictDecision.cell(in: decision) != nil { window.decide(entity, at: index) }
           return true
         }
       }

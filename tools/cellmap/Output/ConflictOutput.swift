@@ -56,10 +56,9 @@ enum ConflictOutput {
 
   /// A decision in words, with the cell's name.
   static func decision(_ text: ByteText, _ names: [CellID: String]) -> String {
-    let words = text.string.split(separator: " ")
-    guard words.count == 2, words[0] == "cell", let id = CellID(String(words[1])),
-      let name = names[id]
-    else { return text.string }
+    guard let name = ConflictDecision.cell(in: text).flatMap({ names[$0] }) else {
+      return text.string
+    }
     return "cell \(name)"
   }
 
