@@ -1,5 +1,4 @@
 import Dispatch
-import Foundation
 import Glibc
 import Journal
 import Projections
@@ -78,9 +77,7 @@ import Testing
       let path = folder + "/cell.sqlite"
       let pool = pool(at: path, quickSettings())
       for _ in 1...3 { #expect(throws: CellError.self) { try call(pool) } }
-      // Made elsewhere: a probe that looks into a file in the making would lock its maker out.
-      _ = try NovaCellFile.make(at: folder + "/made.sqlite")
-      try FileManager.default.moveItem(atPath: folder + "/made.sqlite", toPath: path)
+      _ = try NovaCellFile.make(at: path)
       #expect(waitUntilClosed(pool))
       try call(pool)
     }

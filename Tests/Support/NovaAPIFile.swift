@@ -16,9 +16,7 @@ public struct NovaAPIFile {
   }
 
   /// Runs SQL on the file, on a connection of its own.
-  public func execute(_ sql: String) throws {
-    try SQLiteConnection(path: path, mode: .readWriteCreate).execute(sql)
-  }
+  public func execute(_ sql: String) throws { try SQLiteConnection.write(sql, to: path) }
 
   /// Adds a row of `cell_mappings`.
   public func addCell(

@@ -1,3 +1,4 @@
+import Foundation
 public import Journal
 public import Projections
 
@@ -9,25 +10,23 @@ public struct NovaCellFile: Sendable {
 
   public init(path: String) { self.path = path }
 
-  /// Makes the file with Nova's tables, empty.
+  /// Makes the file with Nova's tables, empty; who looks at `path` meanwhile finds all or nothing.
   public static func make(
     at path: String, journalMode: String = "delete", withHidden: Bool = true
   ) throws -> NovaCellFile {
+    let beside = path + ".making"
+    try SQLiteConnection.write(schema(withHidden: withHidden), to: beside)
+    try FileManager.default.moveItem(atPath: beside, toPath: path)
     let file = NovaCellFile(path: path)
-    try file.execute(
-      "PRAGMA journal_mode=\(journalMode); " + schema(withHidden: withHidden))
+    try file.execute("PRAGMA journal_mode=\(journalMode)")
     return file
   }
 
   /// Runs SQL on the file, on a connection of its own.
-  public func execute(_ sql: String) throws {
-    try SQLiteConnection(path: path, mode: .readWriteCreate).execute(sql)
-  }
+  public func execute(_ sql: String) throws { try SQLiteConnection.write(sql, to: path) }
 
   /// A connection for a writer that stays, as a running Nova has.
-  public func connect() throws -> SQLiteConnection {
-    try SQLiteConnection(path: path, mode: .readWrite)
-  }
+  public func connect() throws -> SQLiteConnection { try SQLiteConnection.writer(of: path) }
 
   /// Adds an instance's row; `values` are SQL, by column.
   public func add(_ instance: InstanceID, _ values: [String: String] = [:]) throws {
