@@ -108,7 +108,12 @@ import Testing
       let api = try bed.makeCloud()
       try api.addInstance(900, "\(instance(900))", cell: nil)
       // All of the cells are its own.
-      try bed.done("rebuild", "--with-old", "sqlite:///api.sqlite", "--reason", "lost")
+      let request = "\(UUID128.random())"
+      let words = ["rebuild", "--reason", "lost", "--request-id", request]
+      try bed.done(words + ["--with-old", "sqlite:///api.sqlite"])
+      // Without the old database it is another rebuild.
+      let other = try bed.run(words)
+      #expect(other.status == 9 && other.err.contains(request), "\(other)")
       let cells = try bed.done("cell", "list", "--json").objects
       #expect(Set(cells.compactMap { $0["cell"] as? String }).contains("\(cell(1))"))
       let route = try bed.done("route", "\(instance(900))", "--json").object

@@ -386,6 +386,24 @@ import Testing
     }
   }
 
+  @Test func `a hidden row that is decided for is told`() throws {
+    try withCommand { bed in
+      try bed.makeAdoptedStore()
+      let id = "\(instance(900))"
+      let beta = NovaCellFile(path: bed.path("beta.sqlite"))
+      for file in [NovaCellFile(path: bed.path("alpha.sqlite")), beta] {
+        try file.add(instance(900))
+      }
+      #expect(try bed.run("rebuild", "--reason", "t").status == 1)
+      try beta.execute("UPDATE instances SET hidden = 1 WHERE uuid = '\(id)'")
+      let words = ["conflicts", "resolve", id, "--reason", "t", "--cell"]
+      let hidden = try bed.done(words + ["beta"])
+      #expect(hidden.err.contains("In cell beta the row is hidden"), "\(hidden)")
+      let visible = try bed.done(words + ["alpha"])
+      #expect(!visible.err.contains("hidden"), "\(visible)")
+    }
+  }
+
   @Test func `a host is decided for a cell that has it`() throws {
     try withCommand { bed in
       try bed.makeAdoptedStore()

@@ -119,6 +119,31 @@ import Testing
     }
   }
 
+  @Test func `of a decided conflict the row that was decided for is compared, and it alone`() throws
+  {
+    try withReconciliation { bed in
+      let id = instance(2)
+      try bed.second.add(id)
+      try bed.mend(.twoCopies)
+      try bed.map.submit(
+        .resolveConflict(
+          .instance(id), decision: ConflictDecision.cell(cell(1)), making: nil))
+      try bed.second.execute(
+        "UPDATE instances SET task_state = 'deleting', user_id = 'other' WHERE \(row(2))")
+      #expect(try bed.reconcile().findings.isEmpty)
+      try bed.first.execute(
+        "UPDATE instances SET task_state = 'deleting', user_id = 'new' WHERE \(row(2))")
+      let answer = try bed.reconcile()
+      #expect(answer.kinds == [.deletionMark, .owner] && answer.report.decided == 1)
+      try bed.mend(.deletionMark, .owner)
+      let mended = try bed.reconcile()
+      #expect(mended.findings.isEmpty && mended.report.decided == 1)
+      let record = try bed.record(2)
+      #expect(record?.cell == cell(1) && record?.isQueuedForDelete == true)
+      #expect(record?.owner.user == .clear("new"))
+    }
+  }
+
   @Test func `an instance of which there is a hidden copy alone is one`() throws {
     try expectOne(.hiddenCopy, .instance(instance(2)), mapped: cell(1), found: cell(1)) {
       try $0.first.execute("UPDATE instances SET hidden = 1 WHERE \(row(2))")

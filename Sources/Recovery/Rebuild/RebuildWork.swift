@@ -261,31 +261,41 @@ final class RebuildWork {
         try standsIn(before.changedAt)
       else { return }
       observations.append(unmapping(.instance(id, nil)))
-    case .conflict(let kind, let copies, let moves):
+    case .conflict(let kind, let live, let moves):
       observations += observe(
-        .instance(id), ConflictEvidence.conflict(kind, copies, moves),
+        .instance(id), ConflictEvidence.conflict(kind, live, moves),
         mapped: before?.record.cell, &walk.plan)
-      if !observations.isEmpty, let before {
-        if try isProvisional(.instance(id), before.changedAt) {
-          observations.append(unmapping(.instance(id, nil)))
-        } else {
-          walk.plan.conflictsMapped += 1
+      guard let before else { return }
+      if observations.isEmpty {
+        // Decided: the row in the cell that was decided for says the rest.
+        if let place = copies.rows.firstIndex(where: { $0.cell == before.record.cell }) {
+          observations.append(try observation(copies, at: place, known, before, &walk.plan))
         }
+      } else if try isProvisional(.instance(id), before.changedAt) {
+        observations.append(unmapping(.instance(id, nil)))
+      } else {
+        walk.plan.conflictsMapped += 1
       }
     case .mapped(at: let place, by: let rule):
-      let copy = copies.rows[place]
       walk.plan.rules[rule, default: 0] += 1
-      let owner = records.owner(of: copy, known)
-      if owner.isCompleted { walk.plan.ownersCompleted.add(id) }
-      if copy.mayHaveFailedToDelete, try isOfCells(before) { walk.plan.inError.add(id) }
-      do throws(RegistryError) {
-        observations.append(
-          try records.observation(
-            copy, copies.digests[place], owner, before: before, &walk.plan))
-      } catch {
-        throw .registry(error)
-      }
+      observations.append(try observation(copies, at: place, known, before, &walk.plan))
       observations += settling(.instance(id))
+    }
+  }
+
+  /// What the row that counts says of its instance.
+  private func observation(
+    _ copies: StagedCopies, at place: Int, _ known: NovaInstanceRow?, _ before: InstanceRow?,
+    _ plan: inout RebuildPlan
+  ) throws(RebuildError) -> Observation {
+    let copy = copies.rows[place]
+    let owner = records.owner(of: copy, known)
+    if owner.isCompleted { plan.ownersCompleted.add(copy.id) }
+    if copy.mayHaveFailedToDelete, try isOfCells(before) { plan.inError.add(copy.id) }
+    do throws(RegistryError) {
+      return try records.observation(copy, copies.digests[place], owner, before: before, &plan)
+    } catch {
+      throw .registry(error)
     }
   }
 

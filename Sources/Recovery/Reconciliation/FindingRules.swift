@@ -16,8 +16,8 @@ struct FindingRules {
     case findings([Finding])
     /// It depends on a cell that could not be read.
     case pending
-    /// A conflict that an operator has decided.
-    case decided
+    /// A conflict stands as an operator has decided it; what differs otherwise of the row that counts.
+    case decided([Finding])
   }
 
   /// - Parameters:
@@ -65,7 +65,8 @@ struct FindingRules {
       found.conflict = conflict
       found.detail = conflict.kind
       if let known = try known(), ConflictEvidence.isDecided(conflict, by: known, mapped: mapped) {
-        return .decided
+        let row = rows.first { $0.cell == mapped }
+        return .decided(differences(before?.record, row) { finding($0, row) })
       }
       return .findings([found])
     case .mapped(at: let place, by: _):
@@ -73,17 +74,23 @@ struct FindingRules {
       guard let before else { return .findings([finding(.missing, row)]) }
       guard let mapped else { return .findings([finding(.noCell, row)]) }
       guard mapped == row.cell else { return .findings([finding(.wrongCell, row)]) }
-      var found: [Finding] = []
-      if let kind = Self.mark(before.record.isQueuedForDelete, row) {
-        found.append(finding(kind, row))
-      }
-      if let difference = Self.owner(before.record.owner, row) {
-        var owner = finding(.owner, row)
-        owner.detail = difference
-        found.append(owner)
-      }
-      return .findings(found)
+      return .findings(differences(before.record, row) { finding($0, row) })
     }
+  }
+
+  /// What a row has otherwise than the map, but for where it is.
+  private func differences(
+    _ before: InstanceRecord?, _ row: StagedInstance?, _ finding: (FindingKind) -> Finding
+  ) -> [Finding] {
+    guard let before, let row else { return [] }
+    var found: [Finding] = []
+    if let kind = Self.mark(before.isQueuedForDelete, row) { found.append(finding(kind)) }
+    if let difference = Self.owner(before.owner, row) {
+      var owner = finding(.owner)
+      owner.detail = difference
+      found.append(owner)
+    }
+    return found
   }
 
   private static func mark(_ mapped: Bool?, _ row: StagedInstance) -> FindingKind? {
@@ -130,7 +137,7 @@ struct FindingRules {
       let conflict = ConflictEvidence.conflict(host: name, in: cells)
       twin.conflict = conflict
       if let known, ConflictEvidence.isDecided(conflict, by: known, mapped: mapped) {
-        return .decided
+        return .decided([])
       }
       return .findings([twin])
     }

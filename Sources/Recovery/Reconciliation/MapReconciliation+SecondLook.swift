@@ -151,9 +151,10 @@ extension MapReconciliation {
           return look.conflicts[id]?.record
         })
       switch answer {
-      case .findings(let found): look.findings += found
+      case .findings(let found), .decided(let found):
+        if case .decided = answer { look.decided.insert(id) }
+        look.findings += found
       case .pending: look.pending.insert(id)
-      case .decided: look.decided.insert(id)
       }
     }
     markArchived(&look.findings, time)

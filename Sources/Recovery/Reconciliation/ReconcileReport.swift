@@ -50,11 +50,11 @@ public struct ReconcileReport: Sendable {
 
   mutating func take(_ answer: FindingRules.Answer, _ findings: inout [Finding]) {
     switch answer {
-    case .findings(let found):
+    case .findings(let found), .decided(let found):
+      if case .decided = answer { decided += 1 }
       findings += found
       foundAtFirst += UInt64(found.count)
     case .pending: pending += 1
-    case .decided: decided += 1
     }
   }
 

@@ -226,6 +226,16 @@ import Testing
       #expect(plan.decided == 2)
       #expect(try bed.index().instance(item.instance)?.record.cell == cell(3))
       #expect(try bed.index().host("twin")?.record.cell == cell(1))
+      // The row in the cell that was decided for says the rest, and the other nothing.
+      for (number, mark) in [(1, "'deleting', host = 'other'"), (3, "NULL, host = 'new'")] {
+        try NovaCellFile(path: bed.path(number)).execute(
+          "UPDATE instances SET task_state = \(mark) WHERE uuid = '\(item.instance)'")
+      }
+      #expect(try bed.rebuild().decided == 2)
+      let refreshed = try bed.index().instance(item.instance)?.record
+      #expect(refreshed?.cell == cell(3) && refreshed?.lastSeen?.host == "new")
+      #expect(refreshed?.isQueuedForDelete != true)
+      #expect(try bed.rebuild().instances.changed == 0)
       let file = NovaCellFile(path: bed.path(2))
       try file.add(item.instance)
       let widened = try bed.rebuild()

@@ -169,6 +169,12 @@ struct ConflictsResolveCommand: ParsableCommand {
     guard let row else {
       throw CommandFailure(.refused, "Cell \(cell) has no row of instance \(instance).")
     }
+    if row.placement.isHidden {
+      Console.remark(
+        "In cell \(cell) the row is hidden, as the half of a move that doesn't count is: Nova shows no such "
+          + "instance to its user, whatever the map says. If it is the right one, 'hidden' must be 0 there."
+      )
+    }
     return ConflictSettlement.mapping(
       row, to: id, before: try map.instance(instance)?.record)
   }

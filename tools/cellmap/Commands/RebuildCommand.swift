@@ -69,7 +69,8 @@ struct RebuildCommand: ParsableCommand {
     if let rate, rate < 1 { throw ValidationError("--rate must be at least 1 row a second.") }
   }
 
-  private static let title: ByteText = "rebuild"
+  /// What a request id stands for: with an old database it is another rebuild.
+  private var title: ByteText { withOld == nil ? "rebuild" : "rebuild with an old database" }
   private static let censusTime = Duration.seconds(60)
 
   func run() throws {
@@ -81,7 +82,7 @@ struct RebuildCommand: ParsableCommand {
       sealsProjects: sealsProjects, change)
     defer { place.end() }
     let session = place.session
-    if !dryRun, let answer = try session.earlierAnswer(to: Self.title, change) {
+    if !dryRun, let answer = try session.earlierAnswer(to: title, change) {
       MapRebuild.discardEndedScans(in: place.staging) { hasEnded($0, session) }
       return try repeated(answer, session)
     }
@@ -91,7 +92,7 @@ struct RebuildCommand: ParsableCommand {
       cells.print(cells.names(beside: try session.map().names()), isDryRun: dryRun)
     }
     if place.takesCells {
-      try cells.apply(session, change, by: place.authorship, title: Self.title)
+      try cells.apply(session, change, by: place.authorship, title: title)
     }
     let rebuild = try open(session, old, cells.observations, in: place.staging)
     let shownNames = cells.names(beside: try session.map().names())
@@ -217,7 +218,7 @@ struct RebuildCommand: ParsableCommand {
         result = (plan, nil)
       } else {
         result = try rebuild.apply(
-          title: Self.title, by: change.authorship, request: change.request, on: index,
+          title: title, by: change.authorship, request: change.request, on: index,
           through: registry
         ) { Console.progress("writing: \($0) instances") }
       }

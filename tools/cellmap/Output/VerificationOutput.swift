@@ -72,11 +72,11 @@ struct VerificationOutput {
     if answer.isPending {
       return start + "can't be told: a cell that may have it can't be read, or a row of it can't"
     }
+    let decision = answer.decision.map { decided($0, answer) } ?? ""
     if answer.findings.isEmpty {
-      return start + place(answer) + (answer.isDeleted ? "; it is deleted" : "")
-        + (answer.decision.map { decided($0, answer) } ?? "")
+      return start + place(answer) + (answer.isDeleted ? "; it is deleted" : "") + decision
     }
-    return start + answer.findings.map(sentence).joined(separator: "; ")
+    return start + answer.findings.map(sentence).joined(separator: "; ") + decision
       + (answer.openConflict.map { "; in conflict, as entry \($0.record.foundAt) found" } ?? "")
   }
 
