@@ -169,6 +169,20 @@ import Testing
     }
   }
 
+  @Test func `of a single instance the row is named that can't be read`() throws {
+    try withCloud { bed in
+      let id = "\(instance(0))"
+      try alpha(bed).execute("UPDATE instances SET created_at = 'x' WHERE uuid = '\(id)'")
+      let ran = try bed.run("reconcile", id)
+      #expect(ran.status == 5, "\(ran)")
+      #expect(ran.out.contains("(Cell alpha, instances row "), "\(ran)")
+      #expect(ran.out.contains("correct it in the cell"), "\(ran)")
+      let object = try bed.run("reconcile", id, "--json").object
+      #expect(object["verdict"] as? String == "pending")
+      #expect((object["unreadable"] as? [String])?.count == 1, "\(object)")
+    }
+  }
+
   @Test func `a comparison makes no mapping sure that was made while a cell was away`() throws {
     try withCloud { bed in
       try bed.done("rebuild", "--reason", "t")

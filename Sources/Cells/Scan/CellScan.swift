@@ -46,6 +46,11 @@ public struct UnreadableRow: Hashable, Sendable {
     self.why = why
     self.instance = instance
   }
+
+  /// What is said of it.
+  public func description(in cell: CellID) -> String {
+    "Cell \(cell), \(table) row \(rowID): \(why)"
+  }
 }
 
 /// Rows of one page, in the order of their numbers.

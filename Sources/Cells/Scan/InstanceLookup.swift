@@ -3,8 +3,8 @@ public import Journal
 /// What a cell has of some instances.
 public struct InstanceLookup: Sendable {
   public var rows: [ScannedInstance] = []
-  /// Instances of which there is a row that holds what Nova doesn't write.
-  public var unreadable: Set<InstanceID> = []
+  /// Rows that hold what Nova doesn't write, each with its instance.
+  public var unreadable: [UnreadableRow] = []
 }
 
 /// What a cell has set aside of its deleted instances.
@@ -14,8 +14,8 @@ public struct ArchiveSummary: Sendable {
 }
 
 extension CellConnection {
-  /// The rows of instances, the deleted and hidden ones too; a row that can't be read is named by its
-  /// instance, not thrown.
+  /// The rows of instances, the deleted and hidden ones too; a row that can't be read is named, not
+  /// thrown.
   ///
   /// One statement: at most some hundreds of instances.
   public func instances(among ids: [InstanceID]) throws(CellError) -> InstanceLookup {
@@ -23,11 +23,12 @@ extension CellConnection {
     let columns = "\(tables.instanceColumns), uuid, id"
     try forEachRow(of: query(columns, of: ids, in: .instances)) { (row) throws(DatabaseError) in
       guard let id = try row.uuid(13).map({ InstanceID($0) }), !id.isNovaMarker else { return }
+      let rowID = try row.integer(14)
       do throws(DatabaseError) {
-        let rowID = try row.integer(14)
         found.rows.append(ScannedInstance(rowID: rowID, instance: try CellInstance(id, in: row)))
       } catch {
-        found.unreadable.insert(id)
+        found.unreadable.append(
+          UnreadableRow(table: .instances, rowID: rowID, why: error.description, instance: id))
       }
     }
     return found

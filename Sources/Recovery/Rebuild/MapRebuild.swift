@@ -127,9 +127,7 @@ public final class MapRebuild {
 
   private func addUnreadable(to pass: RebuildPass) throws(RebuildError) {
     do throws(ProjectionError) {
-      pass.plan.unreadable = try file.unreadable(limit: 100).map { cell, row in
-        "Cell \(cell), \(row.table) row \(row.rowID): \(row.why)"
-      }
+      pass.plan.unreadable = try file.unreadable(limit: 100).map { $1.description(in: $0) }
     } catch {
       throw .staging("\(error)")
     }

@@ -18,8 +18,10 @@ public struct InstanceVerification: Sendable {
   public let decision: ConflictRow?
   /// The conflict that is open, where the cells don't decide and the map knows it.
   public let openConflict: ConflictRow?
-  /// It depends on a cell that could not be read.
+  /// It depends on a cell that could not be read, or on a row.
   public let isPending: Bool
+  /// The rows of it that hold what Nova doesn't write, each in a sentence.
+  public let unreadable: [String]
 
   /// Neither the map nor a cell knows it.
   public var isUnknown: Bool { mapping == nil && cells.isEmpty && !isPending }
@@ -87,7 +89,8 @@ extension MapReconciliation {
       isDeleted: rows.first { $0.cell == mapping?.cell }?.isDeleted ?? false,
       findings: isPending ? [] : findings,
       decision: look.decided.contains(id) ? conflict : nil,
-      openConflict: conflict?.record.decision == nil ? conflict : nil, isPending: isPending)
+      openConflict: conflict?.record.decision == nil ? conflict : nil, isPending: isPending,
+      unreadable: look.unreadable[id] ?? [])
   }
 
   /// Calls `body` with each instance of a cell that the map knows and the cell doesn't, by UUID.

@@ -106,6 +106,8 @@ extension MapReconciliation {
     var before: [InstanceID: InstanceRow] = [:]
     /// Instances that depend on a cell that could not be asked, or of which a row can't be read.
     var pending: Set<InstanceID> = []
+    /// What is said of the rows that can't be read.
+    var unreadable: [InstanceID: [String]] = [:]
     /// Instances of which a conflict was decided, as long as that stands.
     var decided: Set<InstanceID> = []
     /// What the map knows of a conflict that there is now, or was decided.
@@ -125,7 +127,11 @@ extension MapReconciliation {
     for (target, answer) in zip(asked, answers) {
       switch answer {
       case .success(let found):
-        look.pending.formUnion(found.unreadable)
+        for row in found.unreadable {
+          guard let id = row.instance else { continue }
+          look.pending.insert(id)
+          look.unreadable[id, default: []].append(row.description(in: target.id))
+        }
         for row in found.rows {
           look.rows[row.instance.id, default: []].append(
             StagedInstance(row.instance, in: target.id, rowID: row.rowID, readAt: .now))

@@ -172,9 +172,7 @@ extension MapReconciliation {
       }
     }
     summary.unreadable = try staged { () throws(ProjectionError) in
-      try file.unreadable(limit: 100).map { cell, row in
-        "Cell \(cell), \(row.table) row \(row.rowID): \(row.why)"
-      }
+      try file.unreadable(limit: 100).map { $1.description(in: $0) }
     }
     return summary
   }

@@ -70,7 +70,11 @@ struct VerificationOutput {
     let start = "\(answer.id): "
     if answer.isUnknown { return start + "unknown: neither the map nor a cell has it" }
     if answer.isPending {
-      return start + "can't be told: a cell that may have it can't be read, or a row of it can't"
+      let rows = answer.unreadable.map(CellNames.spoken)
+      return start + "can't be told: "
+        + (rows.isEmpty
+          ? "a cell that may have it can't be read"
+          : "a row of it can't be read (\(rows.joined(separator: "; "))); correct it in the cell")
     }
     let decision = answer.decision.map { decided($0, answer) } ?? ""
     if answer.findings.isEmpty {
@@ -139,6 +143,7 @@ struct VerificationOutput {
       "decision_entry": answer.decision.map { .number($0.changedAt) } ?? .null,
       "conflict_entry": answer.openConflict.map { .number($0.record.foundAt) } ?? .null,
       "deleted": .flag(answer.isDeleted), "complete": .flag(report.isComplete),
+      "unreadable": .list(answer.unreadable.map { .text($0) }),
       "position": .printed(position),
     ])
   }
