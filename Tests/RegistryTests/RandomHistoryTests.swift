@@ -103,7 +103,8 @@ private struct RandomCommands {
     }
   }
 
-  @Test(arguments: [5, UInt64.random(in: 0 ... .max)])
+  // The second renames a cell to another spelling of the same letters.
+  @Test(arguments: [5, 3_792_997_373_919_258_486, UInt64.random(in: 0 ... .max)])
   func `the end of a random history is undone, and its undoing too`(seed: UInt64) throws {
     try withStore { store in
       var commands = RandomCommands(random: SeededGenerator(state: seed))

@@ -21,6 +21,11 @@ import Testing
     #expect(value == .text("é😀/\u{8}\u{C}\n\r\t\"\\"))
   }
 
+  @Test func `another spelling of the same letters is another text`() {
+    #expect(JSONValue.text("caf\u{E9}") != .text("cafe\u{301}"))
+    #expect(JSONValue.list([.text("é"), .flag(true), .number(1)]) == .list([.text("é"), .flag(true), .number(1)]))
+  }
+
   @Test(arguments: [
     "", " ", "nul", "tru", "01", "1.", ".5", "1e", "+1", "-", "NaN", "[1,]", "[1 2]", "{\"a\"}",
     "{\"a\":}", "{a:1}", "{\"a\":1,}", "'a'", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"",

@@ -21,6 +21,19 @@ public enum JSONValue: Hashable, Sendable {
     value.map { .text($0.description) } ?? .null
   }
 
+  /// Texts are the same byte by byte: a name that is only spelt as another is another name.
+  public static func == (left: Self, right: Self) -> Bool {
+    switch (left, right) {
+    case (.null, .null): true
+    case (.flag(let left), .flag(let right)): left == right
+    case (.number(let left), .number(let right)): left == right
+    case (.text(let left), .text(let right)): ByteText(left) == ByteText(right)
+    case (.list(let left), .list(let right)): left == right
+    case (.object(let left), .object(let right)): left == right
+    case (.null, _), (.flag, _), (.number, _), (.text, _), (.list, _), (.object, _): false
+    }
+  }
+
   /// The member of an object; nil for other values, and where there is none.
   public subscript(name: String) -> JSONValue? {
     if case .object(let members) = self { members[name] } else { nil }
