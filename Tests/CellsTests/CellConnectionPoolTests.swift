@@ -106,8 +106,14 @@ import TestSupport
       func opened() throws(CellError) -> ContinuousClock.Instant {
         try pool.withConnection(until: soon()) { lent throws(CellError) in lent.checkedAt }
       }
-      let first = try opened()
-      #expect(try opened() == first)
+      var first: ContinuousClock.Instant
+      var isKept: Bool
+      // On a busy machine it may have grown old between two calls.
+      repeat {
+        first = try opened()
+        isKept = try opened() == first
+      } while !isKept && first.duration(to: .now) > .seconds(1)
+      #expect(isKept)
       usleep(2_100_000)
       #expect(try opened() > first)
     }

@@ -85,7 +85,7 @@ import Testing
 
   @Test func `probes one at a time, at growing pauses, and lets no caller wait for one`() throws {
     try withCell { file in
-      let probes = Mutex((running: 0, most: 0, count: 0))
+      let probes = Mutex((running: 0, held: 0, most: 0, count: 0))
       let isHeld = Mutex(false)
       let release = DispatchSemaphore(value: 0)
       let knowledge = IdentityKnowledge(
@@ -95,14 +95,17 @@ import Testing
             $0.count += 1
             $0.most = max($0.most, $0.running)
           }
-          if isHeld.withLock(\.self) { release.wait() }
+          if isHeld.withLock(\.self) {
+            probes.withLock { $0.held += 1 }
+            release.wait()
+          }
           usleep(20_000)
           probes.withLock { $0.running -= 1 }
           throw .failed(cell: cell, operation: "test", code: 1)
         }, cellsRecording: { _ in [] })
       let pool = pool(at: file.path, quickSettings(failures: 1), identity: knowledge)
-      #expect(throws: CellError.self) { try call(pool) }
       let begin = ContinuousClock.now
+      #expect(throws: CellError.self) { try call(pool) }
       while begin.duration(to: .now) < .milliseconds(400) {
         #expect(throws: CellError.self) { try call(pool) }
         usleep(1_000)
@@ -113,9 +116,10 @@ import Testing
         Double(probes.withLock { $0.count }) <= 2 + begin.duration(to: .now) / .milliseconds(70))
       // Callers come back while a probe hangs.
       isHeld.withLock { $0 = true }
-      #expect(eventually { probes.withLock { $0.running } == 1 })
+      #expect(eventually { probes.withLock { $0.held } == 1 })
       for _ in 1...5 { #expect(throws: CellError.self) { try call(pool) } }
-      #expect(probes.withLock { $0.running == 1 && $0.most == 1 })
+      let now = probes.withLock { [$0.held, $0.running, $0.most] }
+      #expect(now == [1, 1, 1])
       isHeld.withLock { $0 = false }
       release.signal()
     }
@@ -125,18 +129,22 @@ import Testing
     try withCell { file in
       let writer = try file.connect()
       try writer.execute("BEGIN EXCLUSIVE")
-      let pool = pool(at: file.path, quickSettings(failures: 1))
-      for _ in 1...3 { #expect(throws: CellError.locked(cell: cell)) { try call(pool, 5) } }
-      #expect(pool.condition.breaker == .closed)
-      #expect(throws: CellError.locked(cell: cell)) { try call(pool, 150) }
-      #expect(throws: CellError.self) { try call(pool) }
-      guard case .open = pool.condition.breaker else {
-        Issue.record("\(pool.condition.breaker)")
+      let settings = quickSettings(failures: 1)
+      var patientSettings = settings
+      patientSettings.breaker.countedWait = .seconds(600)
+      let patient = pool(at: file.path, patientSettings)
+      for _ in 1...3 { #expect(throws: CellError.locked(cell: cell)) { try call(patient, 5) } }
+      #expect(patient.condition.breaker == .closed)
+      let usual = pool(at: file.path, settings)
+      #expect(throws: CellError.locked(cell: cell)) { try call(usual, 150) }
+      #expect(throws: CellError.self) { try call(usual) }
+      guard case .open = usual.condition.breaker else {
+        Issue.record("\(usual.condition.breaker)")
         return
       }
       try writer.execute("COMMIT")
-      #expect(waitUntilClosed(pool))
-      try call(pool)
+      #expect(waitUntilClosed(usual))
+      try call(usual)
     }
   }
 

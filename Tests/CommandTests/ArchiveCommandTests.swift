@@ -49,7 +49,7 @@ import Testing
       try bed.done("replay", "--history")
       try bed.done("audit", "prove", "5")
       try bed.done("audit", "prove", "300", "600")
-      let route = try bed.done("route", "\(instance(4))", "--json").object
+      let route = try bed.done("route", "\(instance(4))", "--json", "--deadline", "60000").object
       #expect(route["cell_name"] as? String == "gamma")
       #expect(try bed.done("cell", "show", "alpha", "--at", "100").out.contains("alpha"))
       #expect(try bed.done("audit", "history", "gamma").out.contains("renamed"))
@@ -86,7 +86,7 @@ import Testing
       try bed.done(archive)
       let file = bed.path("store/archive/entries-1-512")
       try FileManager.default.moveItem(atPath: file, toPath: bed.path("away"))
-      try bed.done("route", "\(instance(4))")
+      try bed.done("route", "\(instance(4))", "--deadline", "60000")
       try bed.done("instance", "list", "--count")
       try bed.done("cell", "disable", "gamma", "--reason", "t")
       for words in [

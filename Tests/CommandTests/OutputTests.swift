@@ -42,7 +42,10 @@ import Testing
         (["instance", "list"], ["position"]),
         (["instance", "list", "--count"], ["count", "position"]),
         (["instance", "list", "--live"], []),
-        (["route", id], ["instance", "cell", "database", "queue", "host", "state", "position"]),
+        (
+          ["route", id, "--deadline", "60000"],
+          ["instance", "cell", "database", "queue", "host", "state", "position"]
+        ),
         (["audit", "verify"], ["position", "verified", "entries", "root", "index_digest"]),
         (["status"], ["store", "position", "index_position", "instances"]),
         (["replay"], ["index", "entries", "digest", "agrees_with_serving"]),
@@ -122,7 +125,8 @@ import Testing
       let outputs = [
         try bed.done("cell", "list"), try bed.done("cell", "show", "\(cell(1))"),
         try bed.done("host", "list"), try bed.done("instance", "list"),
-        try bed.done("instance", "show", id), try bed.done("route", id),
+        try bed.done("instance", "show", id),
+        try bed.done("route", id, "--deadline", "60000"),
         try bed.done("cell", "disable", bad, "--reason", "t"),
         try bed.run("cell", "show", bad + "x"), try bed.run("cell", bad),
         try bed.run("route", bad), try bed.run("cell", "add", bad, "--reason", "t"),

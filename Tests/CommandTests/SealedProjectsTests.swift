@@ -81,7 +81,7 @@ import Testing
       try bed.done("adopt", "sqlite:///api.sqlite", "--reason", "t")
       #expect(try position(bed) == before)
       let id = "\(instance(1))"
-      let route = try bed.done("route", id, "--json").object
+      let route = try bed.done("route", id, "--json", "--deadline", "60000").object
       #expect(route["project"] as? String == "project-1")
       let shown = try bed.done("instance", "show", id).out
       #expect(shown.contains("project-1") && shown.contains("user-1"))
@@ -201,7 +201,7 @@ import Testing
       let again = try bed.run("keys", "shred", "--project", "project-1", "--reason", "t")
       #expect(again.status == 2 && again.err.contains("'project-1'"), "\(again)")
       let id = "\(instance(1))"
-      let route = try bed.done("route", id, "--json").object
+      let route = try bed.done("route", id, "--json", "--deadline", "60000").object
       #expect(route["host"] as? String == "beta-host")
       let shown = try bed.done("instance", "show", id, "--json").object
       #expect(shown["project"] is NSNull && shown["user"] is NSNull)

@@ -47,8 +47,9 @@ struct ServerLiveListTests {
     try withCommand { bed in
       let proxy = try makeStore(bed, engine)
       defer { proxy.stop() }
-      func list(_ further: String...) throws -> CommandBed.Ran {
-        try bed.run(["instance", "list", "--live", "--json"] + further)
+      func list(_ further: String..., deadline: Int = 60_000) throws -> CommandBed.Ran {
+        try bed.run(
+          ["instance", "list", "--live", "--json", "--deadline", "\(deadline)"] + further)
       }
       let ids = (0..<4).map { "\(instance($0))" }
       func statuses(_ ran: CommandBed.Ran) throws -> [String] {
@@ -67,7 +68,7 @@ struct ServerLiveListTests {
       let refused = try list("--require-complete")
       #expect(refused.status == 5 && refused.out.isEmpty && refused.err.contains("beta"))
       proxy.change(to: .silent)
-      let late = try list("--deadline", "3000")
+      let late = try list(deadline: 15_000)
       let cells = try #require(try late.objects.last?["cells"] as? [[String: Any]])
       #expect(
         cells.first { $0["cell_name"] as? String == "beta" }?["outcome"] as? String == "timed_out")

@@ -113,10 +113,7 @@ import Testing
   @Test func `what a running replay makes is left alone, and what a killed one left goes`() throws {
     try withTemporaryFolder { folder in
       let sample = try SampleStore(in: folder, instances: 3_000)
-      let running = try Cellmap.start(["replay", "--store", sample.store])
-      let path = IndexGenerations(folder: sample.store).path(of: 2)
-      while access(path, F_OK) != 0 || !isWriteLocked(path) { usleep(200) }
-      running.send(SIGSTOP, andChildren: true)
+      let (running, number) = try stoppedReplay(sample)
       let during = try replay(sample, "--prune", "--keep", "0")
       #expect(during.object["removed"] as? [Int] == [], "\(during.summary)")
       let listed = try replay(sample, "--list").output
@@ -124,7 +121,7 @@ import Testing
       running.send(SIGKILL, andChildren: true)
       _ = try running.wait()
       let after = try replay(sample, "--prune")
-      #expect(after.object["removed"] as? [Int] == [2], "\(after.summary)")
+      #expect(after.object["removed"] as? [Int] == [number], "\(after.summary)")
       #expect(try sample.wrongRoutes() == [])
     }
   }
@@ -157,6 +154,31 @@ import Testing
         #expect(Set(left).isSubset(of: ["", "-wal", "-shm"].map { "killed-\(round)\($0)" }))
       }
     }
+  }
+
+  /// Starts replays until one is stopped while it writes its generation, and gives that one's number.
+  private func stoppedReplay(_ sample: SampleStore) throws -> (RunningCommand, number: Int) {
+    for _ in 1...50 {
+      let number = (try numbers(sample).max() ?? 0) + 1
+      let path = IndexGenerations(folder: sample.store).path(of: number)
+      let running = try Cellmap.start(["replay", "--store", sample.store])
+      let deadline = soon()
+      while ContinuousClock.now < deadline, kill(running.processID, 0) == 0 {
+        if access(path, F_OK) == 0, isWriteLocked(path) {
+          running.send(SIGSTOP, andChildren: true)
+          running.waitUntilStopped()
+          if isWriteLocked(path) { return (running, Int(number)) }
+          running.send(SIGCONT, andChildren: true)
+        }
+        var information = siginfo_t()
+        waitid(P_PID, id_t(running.processID), &information, WEXITED | WNOHANG | WNOWAIT)
+        if information.si_signo == SIGCHLD { break }
+        usleep(200)
+      }
+      _ = try running.wait()
+      try expectDone(["replay", "--store", sample.store, "--prune", "--keep", "0"])
+    }
+    throw POSIXError(.ETIME)
   }
 
   /// A transaction that writes is open on a SQLite file: its RESERVED lock.

@@ -68,16 +68,16 @@ class Cellmap:
     def routes(self, instances):
         """The route of each instance, by its UUID, addresses revealed."""
         output = self.run(
-            "route", "--reveal", "--json", "-", "--base-directory", str(self.cloud),
-            "--base", str(self.base),
+            "route", "--reveal", "--json", "--deadline", "60000", "-",
+            "--base-directory", str(self.cloud), "--base", str(self.base),
             given="".join(f"{instance}\n" for instance in instances), revealing=True)
         answers = [json.loads(line) for line in output.splitlines()]
         return {answer["instance"]: answer for answer in answers}
 
     def masked_routes(self, instances):
         return self.run(
-            "route", "--json", "-", "--base-directory", str(self.cloud), "--base",
-            str(self.base),
+            "route", "--json", "--deadline", "60000", "-", "--base-directory", str(self.cloud),
+            "--base", str(self.base),
             given="".join(f"{instance}\n" for instance in instances))
 
     def live_lists(self, *options, limit):

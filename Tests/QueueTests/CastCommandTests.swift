@@ -143,7 +143,7 @@ extension WithBroker {
         #expect(deaf.status == 8, "\(deaf.err)")
         #expect(deaf.err.contains("nobody listens"), "\(deaf.err)")
         try bed.setQueue(to: broker.address(port: try freePort()))
-        let dead = try bed.run("cast", "\(instance(0))", "ping", "--deadline", "1000")
+        let dead = try bed.run("cast", "\(instance(0))", "ping", "--deadline", "30000")
         #expect(dead.status == 8, "\(dead.err)")
         #expect(!dead.err.contains(broker.encodedPassword))
         #expect(!dead.err.contains(broker.password))

@@ -73,7 +73,7 @@ extension WithBroker {
 
     @Test func `ends with 8 where a host doesn't answer, and the cell stays disabled`() throws {
       try withStore { bed in
-        let ran = try bed.run("cell", "probe", "alpha", "--json", "--deadline", "1000")
+        let ran = try bed.run("cell", "probe", "alpha", "--json", "--deadline", "30000")
         #expect(ran.status == 8, "\(ran.err)")
         #expect(try steps(ran)["ping"] == false)
         #expect(try steps(ran)["broker"] == true)

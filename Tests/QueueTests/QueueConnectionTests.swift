@@ -140,7 +140,7 @@ extension WithBroker {
         "rabbit://nova:x@127.0.0.1:\(silent.port),"
         + "nova:\(broker.encodedPassword)@127.0.0.1:\(broker.port)/cell1"
       for _ in 0..<3 {
-        _ = try pool(address).cast(.ping(), toComputeHost: "failover2", until: soon(4_000))
+        _ = try pool(address).cast(.ping(), toComputeHost: "failover2", until: soon(10_000))
       }
       #expect(listener.wait(for: 3).count == 3)
     }
@@ -164,23 +164,28 @@ extension WithBroker {
       let listener = try ComputeListener(host: "heart", on: broker)
       defer { listener.end() }
       let pool = try pool(broker.address(options: "?heartbeat_timeout_threshold=1"))
+      var isKept = false
+      var casts = 0
+      // The broker closes a connection that is silent for two heartbeats, as one may be on a machine
+      // that is busy.
+      for _ in 1...3 where !isKept {
+        _ = try pool.cast(.ping(), toComputeHost: "heart", until: soon())
+        casts += 1
+        sleep(4)
+        isKept = pool.idleCount == 1
+      }
+      #expect(isKept)
       _ = try pool.cast(.ping(), toComputeHost: "heart", until: soon())
-      // The broker closes a connection that is silent for two heartbeats.
-      sleep(4)
-      #expect(pool.idleCount == 1)
-      _ = try pool.cast(.ping(), toComputeHost: "heart", until: soon())
-      #expect(listener.wait(for: 2).count == 2)
+      #expect(listener.wait(for: casts + 1).count == casts + 1)
     }
 
     @Test func `closes a connection that nobody has used for its idle time`() throws {
       let listener = try ComputeListener(host: "idle", on: broker)
       defer { listener.end() }
-      let pool = try pool(broker.address(), idleTime: .milliseconds(300))
+      let pool = try pool(broker.address(), idleTime: .seconds(3))
       _ = try pool.cast(.ping(), toComputeHost: "idle", until: soon())
       #expect(pool.idleCount == 1)
-      let deadline = ContinuousClock.now + .seconds(5)
-      while pool.idleCount > 0, .now < deadline { usleep(20_000) }
-      #expect(pool.idleCount == 0)
+      #expect(eventually { pool.idleCount == 0 })
       _ = try pool.cast(.ping(), toComputeHost: "idle", until: soon())
       #expect(listener.wait(for: 2).count == 2)
     }
@@ -209,7 +214,8 @@ extension WithBroker {
       }
       #expect(unknown > 0, "some cuts come after the message")
       // What was said to be in no queue is in none.
-      #expect(listener.wait(for: 1).count <= delivered + unknown)
+      let most = delivered + unknown
+      #expect(listener.wait(for: most + 1, within: .seconds(2)).count <= most)
     }
 
     @Test func `holds to its limit of connections`() throws {
@@ -218,15 +224,16 @@ extension WithBroker {
       let pool = try pool(broker.address(port: UInt16(silent.port)), limit: 1)
       let other = DispatchSemaphore(value: 0)
       let isStarted = OwnThread.start {
-        _ = try? pool.cast(.ping(), toComputeHost: "any", until: soon(1_500))
+        _ = try? pool.cast(.ping(), toComputeHost: "any", until: soon())
         other.signal()
       }
       #expect(isStarted)
-      usleep(200_000)
+      #expect(eventually { silent.connectionCount == 1 })
       let fault = expectFault(within: 300) { deadline in
         _ = try pool.cast(.ping(), toComputeHost: "any", until: deadline)
       }
       #expect(fault == .connectionsBusy(limit: 1))
+      silent.disconnect(andChangeTo: .refuses)
       other.wait()
     }
   }
@@ -286,6 +293,17 @@ extension WithBroker {
       #expect(try fault(options(["ssl_ca_file": nil])) == .certificateRefused)
     }
 
+    /// Whether somebody listens at a port of the loopback.
+    private func isListening(at port: UInt16) -> Bool {
+      let table = (try? String(contentsOfFile: "/proc/self/net/tcp", encoding: .utf8)) ?? ""
+      let hexadecimal = String(port, radix: 16, uppercase: true)
+      let ending = ":" + String(repeating: "0", count: 4 - hexadecimal.count) + hexadecimal
+      return table.split(separator: "\n").contains { line in
+        let fields = line.split(separator: " ")
+        return fields.count > 3 && fields[1].hasSuffix(ending) && fields[3] == "0A"
+      }
+    }
+
     @Test func `refuses a broker whose certificate is for another name`() throws {
       // A certificate of the same authority, for the name "client".
       let server = Process()
@@ -299,7 +317,7 @@ extension WithBroker {
       try server.run()
       // SIGTERM is blocked in what Foundation starts.
       defer { kill(server.processIdentifier, SIGKILL) }
-      usleep(500_000)
+      #expect(eventually { isListening(at: port) })
       #expect(try fault(options(), port: port) == .certificateRefused)
     }
 

@@ -133,7 +133,7 @@ struct WithBroker {
         }
       }
       _ = try pool.cast(.ping(), toComputeHost: "full", until: soon())
-      #expect(listener.wait(for: 3).count == 2)
+      #expect(listener.wait(for: 3, within: .seconds(2)).count == 2)
     }
   }
 }

@@ -74,16 +74,16 @@ extension WithBroker {
       try withCell(on: server) { bed, _ in
         try server.whileFrozen {
           let begin = ContinuousClock.now
-          let probe = try bed.run("cell", "probe", "alpha", "--json", "--deadline", "700")
+          let probe = try bed.run("cell", "probe", "alpha", "--json", "--deadline", "5000")
           #expect(probe.status == 7, "\(probe.err)")
           let steps = try #require(try probe.object["steps"] as? [[String: Any]])
           let passed = steps.filter { $0["passed"] as? Bool == true }
             .compactMap { $0["step"] as? String }
           #expect(passed.contains("broker") && !passed.contains("database"))
           let discovery = try bed.run(
-            "host", "discover", "--reason", "t", "--deadline", "700")
+            "host", "discover", "--reason", "t", "--deadline", "5000")
           #expect(discovery.status == 5, "\(discovery.status) \(discovery.err)")
-          #expect(begin.duration(to: .now) < .seconds(8))
+          #expect(begin.duration(to: .now) < .seconds(60))
         }
       }
     }

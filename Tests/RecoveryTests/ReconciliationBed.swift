@@ -60,6 +60,8 @@ final class ReconciliationBed {
     var betweenLooks: () throws -> Void = {}
     /// What others do between the second look and the mends.
     var beforeMending: () throws -> Void = {}
+    /// How long a page, or a question of the second look, may take.
+    var pageTime = Duration.seconds(30)
   }
 
   struct Answer {
@@ -83,13 +85,13 @@ final class ReconciliationBed {
     let reconciliation = try open(journal, generations)
     defer { reconciliation.discard() }
     var settings = ScanSettings()
-    settings.pageTime = .milliseconds(500)
+    settings.pageTime = run.pageTime
     reconciliation.scan(settings) { _ in }
     try reconciliation.compare(on: index, isForMending: run.options != nil) { _ in }
     try run.betweenLooks()
     try registry.projectTail()
     let builds = run.usesAPI ? try map.openSource() : nil
-    try reconciliation.lookAgain(on: index, builds: builds, time: .seconds(1)) { _ in }
+    try reconciliation.lookAgain(on: index, builds: builds, time: run.pageTime) { _ in }
     var answer = Answer(report: try reconciliation.summary(), findings: [])
     try reconciliation.forEachFinding { answer.findings.append($0) }
     guard let options = run.options else { return answer }

@@ -290,13 +290,14 @@ import Testing
 @Suite struct ReconciliationSickCellTests {
   /// One finding in the second cell, and the first one is ill.
   private func expectUnaffected(
-    isRead: Bool, sourceLocation: SourceLocation = #_sourceLocation,
+    isRead: Bool, pageTime: Duration = .seconds(30),
+    sourceLocation: SourceLocation = #_sourceLocation,
     _ harm: (NovaCellFile) throws -> Void
   ) throws {
     try withReconciliation { bed in
       try bed.second.execute("UPDATE instances SET task_state = 'deleting' WHERE id = 3")
       try harm(bed.first)
-      let answer = try bed.reconcile()
+      let answer = try bed.reconcile(.init(pageTime: pageTime))
       #expect(
         answer.findings.filter { $0.mapped == cell(2) }.map(\.kind) == [.deletionMark],
         sourceLocation: sourceLocation)
@@ -322,7 +323,7 @@ import Testing
 
   @Test func `a cell that hangs is named`() throws {
     var writer: AnyObject?
-    try expectUnaffected(isRead: false) { file in
+    try expectUnaffected(isRead: false, pageTime: .seconds(3)) { file in
       let connection = try file.connect()
       try connection.execute("BEGIN EXCLUSIVE")
       writer = connection

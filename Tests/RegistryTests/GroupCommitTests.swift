@@ -2,14 +2,18 @@ import Foundation
 import Journal
 import Projections
 import Registry
+import Synchronization
 import Testing
 
 @Suite struct GroupCommitTests {
   @Test func `64 threads at once lose nothing, keep their order, and share commits`() throws {
     try withStore { store in
       let each = 10
+      let ready = Mutex(0)
       let answers = inParallel(64) { thread -> [(RequestID, InstanceID, Outcome?)] in
-        (0..<each).map { step in
+        ready.withLock { $0 += 1 }
+        while ready.withLock(\.self) < 64 { usleep(200) }
+        return (0..<each).map { step in
           let id = InstanceID.number(UInt64(thread * 1000 + step))
           let request = RequestID.fresh()
           let change = Change.mapInstance(id, InstanceDraft(cell: .cell0, owner: .sample))

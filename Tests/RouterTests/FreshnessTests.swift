@@ -44,7 +44,7 @@ import Testing
       options.overlayCapacity = 1_000
       let router = try store.router(options: options)
       for (asked, isThere) in [(id, true), (InstanceID(uuid(5, 1)), false)] {
-        let route = try router.route(asked, until: .now + .seconds(5))
+        let route = try router.route(asked, until: soon())
         #expect(route.behind == 2_001)
         switch route.outcome {
         case .foundBySearch(_, let search) where isThere, .unknown(let search?) where !isThere:

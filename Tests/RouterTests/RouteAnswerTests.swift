@@ -167,8 +167,8 @@ import Testing
       let writer = try lockedFile.connect()
       try writer.execute("BEGIN EXCLUSIVE")
       let begin = ContinuousClock.now
-      let routes = try router.routes(for: [stuck] + others, until: soon(1_500))
-      #expect(begin.duration(to: .now) < .milliseconds(1_500) + busyMachine)
+      let routes = try router.routes(for: [stuck] + others, until: soon(6_000))
+      #expect(begin.duration(to: .now) < .seconds(6) + busyMachine)
       #expect(
         routes.map(\.outcome.summary)
           == ["unavailable " + CellError.locked(cell: locked).description]

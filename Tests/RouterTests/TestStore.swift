@@ -183,7 +183,7 @@ func uuid(_ kind: Int, _ number: Int) -> UUID128 {
 }
 
 extension CellRouter {
-  func outcome(_ id: InstanceID, _ milliseconds: Int = 5_000) throws -> RouteOutcome {
+  func outcome(_ id: InstanceID, _ milliseconds: Int = 60_000) throws -> RouteOutcome {
     try route(id, until: soon(milliseconds)).outcome
   }
 

@@ -90,7 +90,7 @@ struct ServerFaultTests {
     let page = Array("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".utf8)
     let proxy = try FaultProxy(to: 1, .answers(page, times: 1))
     defer { proxy.stop() }
-    let error = refusal { try connect(database, port: proxy.port, within: 1_000) }
+    let error = refusal { try connect(database, port: proxy.port) }
     guard case .protocolBroken = error else {
       Issue.record("\(String(describing: error))")
       return

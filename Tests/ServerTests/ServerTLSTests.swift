@@ -323,8 +323,11 @@ final class TLSBed: Sendable {
       let rule = "hostssl all \(database.user) all scram-sha-256 clientcert=verify-ca\n"
       // In place: the file stays the server's.
       try (rule + rules).write(toFile: path, atomically: false, encoding: .utf8)
+      let loaded = try server.execute("SELECT pg_conf_load_time()")
       try server.execute("SELECT pg_reload_conf()")
-      usleep(500_000)
+      // A new session has what the server had read when it began.
+      let isRead = try eventually { try server.execute("SELECT pg_conf_load_time()") != loaded }
+      #expect(isRead)
     }
   }
 

@@ -78,7 +78,7 @@ wait_until() {
   shift 2
   until "$@" >/dev/null 2>&1; do
     tries=$((tries + 1))
-    if [ $tries -gt 600 ] || ! is_alive "$pid"; then
+    if [ $tries -gt 3000 ] || ! is_alive "$pid"; then
       echo "$self: the server didn't come up:" >&2
       tail -n 20 "$log" >&2
       exit 1

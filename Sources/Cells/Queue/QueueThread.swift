@@ -101,7 +101,7 @@ final class QueueThread: Sendable {
       state.isClosing = true
       let server = state.server ?? location.brokers[0].server
       guard let descriptor = state.descriptor else {
-        return BrokerFailure(server: server, fault: .nameUnresolved)
+        return BrokerFailure(server: server, fault: server.isName ? .nameUnresolved : .silent)
       }
       // The thread closes it, and takes it out of the state first.
       shutdown(descriptor, Int32(SHUT_RDWR))

@@ -66,9 +66,9 @@ final class ComputeListener: Sendable {
     ended.wait()
   }
 
-  /// Waits until so many messages have come.
-  func wait(for count: Int) -> [[UInt8]] {
-    let deadline = ContinuousClock.now + .seconds(5)
+  /// Waits until so many messages have come, or the limit has passed.
+  func wait(for count: Int, within limit: Duration = .seconds(60)) -> [[UInt8]] {
+    let deadline = ContinuousClock.now + limit
     while bodies.count < count, .now < deadline { usleep(5_000) }
     return bodies
   }

@@ -7,16 +7,16 @@ import Testing
 @testable import Recovery
 
 /// An operator says that Nova is stopped: it is looked whether that shows.
-@Suite struct StoppedNovaTests {
+@Suite(.waiting) struct StoppedNovaTests {
   private typealias Run = AdoptionBed.Publishing
 
   private func check(
-    _ bed: AdoptionBed, _ api: PublishedAPI,
+    _ bed: AdoptionBed, _ api: PublishedAPI, pause: Duration = .milliseconds(800),
     heartbeat: () throws(CellWitnessError) -> CellHeartbeat? = { () throws(CellWitnessError) in nil
     }
   ) throws {
     try bed.withPublication(into: api, Run()) { publication, _ in
-      try publication.requireStopped(pause: .milliseconds(800), heartbeat: heartbeat)
+      try publication.requireStopped(pause: pause, heartbeat: heartbeat)
     }
   }
 
@@ -31,12 +31,15 @@ import Testing
       try bed.publish(into: api)
       try check(bed, api)
       let thread = Thread {
-        usleep(300_000)
+        usleep(1_000_000)
         #expect(throws: Never.self) { try api.run(sql) }
       }
-      thread.start()
       #expect {
-        try check(bed, api)
+        // The heartbeat is asked for right before the first look.
+        try check(bed, api, pause: .seconds(10)) { () throws(CellWitnessError) in
+          thread.start()
+          return nil
+        }
       } throws: { error in
         guard case .stillChanging = error as? PublicationError else { return false }
         return true

@@ -6,12 +6,13 @@ import TestSupport
 import Testing
 
 /// Cells that break off while they are read: the next rebuild goes on from the last page.
-@Suite struct BrokenScanTests {
+@Suite(.waiting) struct BrokenScanTests {
+  /// Some four seconds for the fullest cell, so that it can be locked on the way.
   private static var slow: ScanSettings {
     var settings = ScanSettings()
     settings.pageRows = 2
-    settings.rowsPerSecond = 20
-    settings.pageTime = .milliseconds(300)
+    settings.rowsPerSecond = 5
+    settings.pageTime = .seconds(3)
     return settings
   }
 

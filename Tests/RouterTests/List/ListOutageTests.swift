@@ -11,7 +11,7 @@ import Testing
 /// Lists over cells of which some don't answer.
 @Suite(.waiting) struct ListOutageTests {
   /// Long enough for what answers, on a busy machine too; what hangs costs all of it.
-  private let patience = 3_000
+  private let patience = 8_000
 
   @Test(arguments: CellEngine.installed)
   func `says what became of each cell, and lists the instances of the missing`(

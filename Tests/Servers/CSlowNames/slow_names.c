@@ -14,17 +14,24 @@ static atomic_int resolving;
 
 int cellmap_slow_names(void) { return resolving; }
 
+static int ends(const char *name, const char *suffix) {
+  size_t length = strlen(name), end = strlen(suffix);
+  return length > end && strcmp(name + length - end, suffix) == 0;
+}
+
 typedef int resolver(
     const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
 int getaddrinfo(
     const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
-  size_t suffix = strlen(CELLMAP_SLOW_NAME_SUFFIX);
-  if (name && strlen(name) > suffix &&
-      strcmp(name + strlen(name) - suffix, CELLMAP_SLOW_NAME_SUFFIX) == 0) {
+  if (name && ends(name, CELLMAP_SLOW_NAME_SUFFIX)) {
     resolving++;
     sleep(CELLMAP_SLOW_NAME_SECONDS);
     resolving--;
+    return EAI_AGAIN;
+  }
+  if (name && ends(name, CELLMAP_SLOWER_NAME_SUFFIX)) {
+    sleep(CELLMAP_SLOWER_NAME_SECONDS);
     return EAI_AGAIN;
   }
   resolver *real = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
