@@ -433,27 +433,34 @@ import Testing
       }
       #expect(try staged().isEmpty)
       // As a run leaves it that is killed between its last commit and its end.
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: CommandBed.program)
-      process.arguments = ["--store", "store"] + words + ["\(UUID128.random())", "--rate", "1"]
-      process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
-      process.standardError = FileHandle.nullDevice
-      process.standardOutput = FileHandle.nullDevice
-      try process.run()
-      // Its tables are written in one go.
-      #expect(
-        try eventually {
+      func killedRun() throws -> SQLiteConnection? {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandBed.program)
+        process.arguments = ["--store", "store"] + words + ["\(UUID128.random())", "--rate", "1"]
+        process.currentDirectoryURL = URL(fileURLWithPath: bed.folder)
+        process.standardError = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        let isBegun = try eventually {
           try staged().contains { name in
             let file = try? FileManager.default.attributesOfItem(atPath: bed.path("store/\(name)"))
             return (file?[.size] as? Int ?? 0) > 100_000
           }
-        })
-      kill(process.processIdentifier, SIGKILL)
-      process.waitUntilExit()
-      let name = try #require(try staged().first { $0.hasSuffix(".sqlite") })
-      try SQLiteConnection(path: bed.path("store/\(name)"), mode: .readWrite).execute(
+        }
+        #expect(isBegun)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        let name = try #require(try staged().first { $0.hasSuffix(".sqlite") })
+        let file = try SQLiteConnection(path: bed.path("store/\(name)"), mode: .readWrite)
+        return (try? file.integer("SELECT count(*) FROM request")) == nil ? nil : file
+      }
+      // One that was killed as it made its tables has none.
+      var file: SQLiteConnection?
+      for _ in 1...20 where file == nil { file = try killedRun() }
+      try #require(file).execute(
         "INSERT INTO request VALUES (x'\(request.description.filter { $0 != "-" })'); UPDATE cell SET phase = 4"
       )
+      file = nil
       #expect(try bed.done(words + ["\(request)"]).object["repeated"] as? Bool == true)
       #expect(try staged().isEmpty)
     }

@@ -146,8 +146,7 @@ public final class MapRebuild {
     for target in targets { sources[target.id] = target.publicDatabase }
     let records = RebuildRecords(
       keys: keys, journal: journal, sources: sources, rebuiltFrom: rebuiltFrom, basis: file.basis,
-      earlier: earlier,
-      oldSource: old?.source.publicForm)
+      earlier: earlier, oldSource: old?.source.publicForm)
     let oldInstances = old.map { OldInstances($0, keys: keys, basis: file.basis) }
     return try RebuildWork(
       file: file, index: index, records: records,

@@ -15,7 +15,29 @@ struct RebuildRecords {
   /// Runs that were killed while they made the map hold what was read: what they wrote is no decision of others.
   let earlier: Set<RequestID>
   /// The public form of the old database's address.
-  var oldSource: ByteText?
+  let oldSource: ByteText?
+  /// Who has set deletion marks.
+  private let marks: EntryOrigins?
+
+  private static let standInTable: ByteText = "instance_mappings"
+
+  init(
+    keys: KeyRing, journal: EventJournal, sources: [CellID: ByteText], rebuiltFrom: UInt64?,
+    basis: Position, earlier: Set<RequestID> = [], oldSource: ByteText? = nil
+  ) {
+    self.keys = keys
+    self.journal = journal
+    self.sources = sources
+    self.rebuiltFrom = rebuiltFrom
+    self.basis = basis
+    self.earlier = earlier
+    self.oldSource = oldSource
+    marks = rebuiltFrom.map {
+      EntryOrigins(
+        journal: journal, making: [.instanceMapped, .instanceDeletionMarkChanged],
+        passing: [.instanceMoved, .instanceOwnerChanged, .instanceRowRecorded], behind: $0 - 1)
+    }
+  }
 
   /// Who owns an instance, and who says so.
   struct Owner {
@@ -51,22 +73,43 @@ struct RebuildRecords {
       record.owner.project = record.owner.project ?? before.record.owner.project
       record.owner.user = record.owner.user ?? before.record.owner.user
     }
-    if let known = before?.record, let before, known.differs(from: record),
-      try !isOfCells(changedAt: before.changedAt)
-    {
-      if known.isQueuedForDelete == true
-        || (known.isQueuedForDelete == nil && !copy.isQueuedForDelete)
-      {
-        record.isQueuedForDelete = known.isQueuedForDelete
-      }
-      if known.row != .unknown { record.row = known.row }
-    }
+    if let before, before.record.differs(from: record) { try keep(before, of: copy.id, in: &record) }
     if record.owner.project == nil { plan.withoutProject.add(copy.id) }
     var evidence = evidence(copy, digest)
     if let source = owner.source {
       evidence.source = ByteText("\(evidence.source), owner: \(source)")
     }
     return Observation(.instance(copy.id, record), evidence: evidence, basis: basis)
+  }
+
+  /// Keeps what the map has of elsewhere, unless it stands in for a cell that is read now.
+  private func keep(
+    _ before: InstanceRow, of id: InstanceID, in record: inout InstanceRecord
+  ) throws(RegistryError) {
+    let evidence = try cellEvidence(at: before.changedAt)
+    guard evidence?.table != Self.standInTable else { return }
+    let known = before.record
+    if record.isQueuedForDelete == false, try isOfOthers(markOf: id, before) {
+      record.isQueuedForDelete = known.isQueuedForDelete
+    }
+    // A number is Nova's own, and in no cell.
+    if known.row.number != nil || (evidence == nil && known.row != .unknown) {
+      record.row = known.row
+    }
+  }
+
+  /// Whether no cell has said of an instance's mark what it is in the map: a cell says set or clear, and may have set it.
+  private func isOfOthers(
+    markOf id: InstanceID, _ before: InstanceRow
+  ) throws(RegistryError) -> Bool {
+    guard let mark = before.record.isQueuedForDelete else { return true }
+    guard mark, let marks else { return mark }
+    do throws(JournalError) {
+      let entry = try marks.entry(making: .instance(id), changedAt: before.changedAt)
+      return entry?.draft.evidence?.cell == nil
+    } catch {
+      throw .journal(error)
+    }
   }
 
   /// Whether the owner that the map has completes the cell's: of the same project, and not read of another cell's row, or
@@ -115,7 +158,7 @@ struct RebuildRecords {
 
   /// Whether the map has it only of an old database, in place of a cell that could not be read.
   func standsIn(changedAt: UInt64) throws(RegistryError) -> Bool {
-    try cellEvidence(at: changedAt)?.table == "instance_mappings"
+    try cellEvidence(at: changedAt)?.table == Self.standInTable
   }
 
   /// What an entry of the rebuild says of a cell; nil for an entry of before, or of others.

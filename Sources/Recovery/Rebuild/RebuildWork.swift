@@ -261,9 +261,9 @@ final class RebuildWork {
         try standsIn(before.changedAt)
       else { return }
       observations.append(unmapping(.instance(id, nil)))
-    case .conflict(let kind, let live, let moves):
+    case .conflict(let kind, let visible, let moves):
       observations += observe(
-        .instance(id), ConflictEvidence.conflict(kind, live, moves),
+        .instance(id), ConflictEvidence.conflict(kind, visible, moves),
         mapped: before?.record.cell, &walk.plan)
       guard let before else { return }
       if observations.isEmpty {

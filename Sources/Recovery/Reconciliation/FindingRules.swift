@@ -30,10 +30,14 @@ struct FindingRules {
     known: () throws(Failure) -> ConflictRecord?
   ) throws(Failure) -> Answer {
     let answer = try answerNow(on: id, rows, before, moves: moves, known: known)
-    guard !unread.isEmpty, case .findings(let found) = answer, !found.isEmpty,
-      let known = try known(), ConflictEvidence.waits(known, for: unread)
-    else { return answer }
-    return .pending
+    if unread.isEmpty { return answer }
+    switch answer {
+    case .findings(let found), .decided(let found):
+      guard !found.isEmpty, let known = try known(), ConflictEvidence.waits(known, for: unread)
+      else { return answer }
+      return .pending
+    case .pending: return answer
+    }
   }
 
   private func answerNow<Failure: Error>(
@@ -59,9 +63,9 @@ struct FindingRules {
       var found = finding(isElsewhere ? .orphaned : .hiddenCopy)
       if !isElsewhere { found.found = hidden.first?.cell }
       return .findings([found])
-    case .conflict(let kind, let rows, let moves):
+    case .conflict(let kind, let visible, let moves):
       var found = finding(.twoCopies)
-      let conflict = ConflictEvidence.conflict(kind, rows, moves)
+      let conflict = ConflictEvidence.conflict(kind, visible, moves)
       found.conflict = conflict
       found.detail = conflict.kind
       if let known = try known(), ConflictEvidence.isDecided(conflict, by: known, mapped: mapped) {

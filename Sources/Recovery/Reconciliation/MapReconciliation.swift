@@ -100,8 +100,7 @@ public final class MapReconciliation {
     var sources: [CellID: ByteText] = [:]
     for target in targets { sources[target.id] = target.publicDatabase }
     return RebuildRecords(
-      keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, basis: file.basis,
-      earlier: [])
+      keys: keys, journal: journal, sources: sources, rebuiltFrom: nil, basis: file.basis)
   }
 
   /// The rules over what was read, less what has failed since.

@@ -150,9 +150,39 @@ import Testing
       #expect(try index.instance(lost)?.record.cell == cell(1), "it stays")
       let epochs = try index.epochs()
       #expect(epochs.map(\.row.cause) == [.initialized, .rebuilt])
+      // What the first has completed is no reason for the next.
       try bed.rebuild()
-      let later = try bed.index().epochs()
-      #expect(later.count == 2, "it goes on in the epoch of the first")
+      let later = try bed.index()
+      #expect(try later.epochs().count == 2, "it goes on in the epoch of the first")
+      #expect(try later.instance(plain)?.record.isQueuedForDelete == true)
+    }
+  }
+
+  @Test(arguments: [true, nil])
+  func `a mark and Nova's own number stay in all rebuilds, and a mark of a cell goes with it`(
+    _ mark: Bool?
+  ) throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let (kept, own) = (instance(900), instance(901))
+      let file = NovaCellFile(path: bed.path(1))
+      try file.add(kept)
+      try file.add(own, ["task_state": "'deleting'"])
+      let row = NovaRow(number: 17, createdAt: Timestamp(microseconds: 1_700_000_000_000_000))
+      let record = InstanceRecord(
+        cell: cell(1), owner: InstanceOwner(project: "old", user: "old"), isQueuedForDelete: mark,
+        row: row)
+      try bed.take(Observation(.instance(kept, record), evidence: nil))
+      for (round, state) in ["'deleting'", "NULL", "NULL"].enumerated() {
+        try file.execute(
+          "UPDATE instances SET task_state = \(state) WHERE uuid = '\(own)'; "
+            + "UPDATE instances SET user_id = 'user\(round)' WHERE uuid = '\(kept)'")
+        try bed.rebuild()
+        let found = try #require(try bed.index().instance(kept)?.record)
+        #expect(found.owner.user == .clear(ByteText("user\(round)")))
+        #expect(found.isQueuedForDelete == mark && found.row == row, "\(round)")
+        #expect(try bed.index().instance(own)?.record.isQueuedForDelete == (round == 0))
+      }
     }
   }
 
