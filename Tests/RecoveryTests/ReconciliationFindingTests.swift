@@ -138,6 +138,10 @@ import Testing
       try bed.mend(.deletionMark, .owner)
       let mended = try bed.reconcile()
       #expect(mended.findings.isEmpty && mended.report.decided == 1)
+      // The other copy isn't the instance because this one is deleted by now.
+      try bed.first.execute("UPDATE instances SET deleted = id WHERE \(row(2))")
+      let deleted = try bed.reconcile()
+      #expect(deleted.findings.isEmpty && deleted.report.decided == 1)
       let record = try bed.record(2)
       #expect(record?.cell == cell(1) && record?.isQueuedForDelete == true)
       #expect(record?.owner.user == .clear("new"))

@@ -33,9 +33,23 @@ enum ConflictEvidence {
   static func isDecided(
     _ found: FoundConflict, by known: ConflictRecord, mapped: CellID?
   ) -> Bool {
+    isHeld(known, mapped: mapped) && known.kind == found.kind
+      && cells(of: known.evidence) == cells(of: found.evidence)
+  }
+
+  /// Whether an operator has decided, and the map holds it.
+  static func isHeld(_ known: ConflictRecord, mapped: CellID?) -> Bool {
     guard let decision = known.decision, decision != ConflictDecision.byRules else { return false }
-    return known.kind == found.kind && cells(of: known.evidence) == cells(of: found.evidence)
-      && decision == mapped.map { ConflictDecision.cell($0) } ?? ConflictDecision.unmapped
+    return decision == mapped.map { ConflictDecision.cell($0) } ?? ConflictDecision.unmapped
+  }
+
+  /// Whether a decision stands against a rule that goes by what was deleted: the same cells have a visible copy as when
+  /// it was made. A copy that was decided against isn't the instance because the other was deleted.
+  static func isHeld(
+    _ known: ConflictRecord, mapped: CellID?, over rows: ArraySlice<StagedInstance>
+  ) -> Bool {
+    guard isHeld(known, mapped: mapped), let cells = cells(of: known.evidence) else { return false }
+    return Set(cells) == Set(rows.lazy.filter { !$0.isHidden }.map(\.cell))
   }
 
   /// Whether a conflict that is open, or that an operator has decided, can't be told as long as some cells aren't read.

@@ -13,6 +13,9 @@ public struct RebuildPlan: Sendable {
     case cellBeatsCell0 = "a cell that ran it beats cell0"
     case moveTarget = "move finished: target"
     case moveSource = "move reverting: source"
+
+    /// Whether it goes by which of several copies are deleted.
+    var isOfDeletion: Bool { self == .liveBeatsDeleted || self == .latestDeleted }
   }
 
   /// Records added, changed, left as they were, of one kind.
@@ -69,6 +72,8 @@ public struct RebuildPlan: Sendable {
   public var conflictsWaiting: UInt64 = 0
   /// What an operator had decided, and is open again: the conflict is another, or the map holds something else by now.
   public var reopened = Named()
+  /// Instances that an operator had decided about, and that the rules place elsewhere by now.
+  public var overruled = Named()
   /// Instances of which there are only hidden copies: no mapping.
   public var hiddenOnly = Named()
   /// Instances of the map that no cell has, and every cell was read that might.

@@ -267,20 +267,40 @@ final class RebuildWork {
         mapped: before?.record.cell, &walk.plan)
       guard let before else { return }
       if observations.isEmpty {
-        // Decided: the row in the cell that was decided for says the rest.
-        if let place = copies.rows.firstIndex(where: { $0.cell == before.record.cell }) {
-          observations.append(try observation(copies, at: place, known, before, &walk.plan))
-        }
+        observations += try decidedObservations(copies, known, before, &walk.plan)
       } else if try isProvisional(.instance(id), before.changedAt) {
         observations.append(unmapping(.instance(id, nil)))
       } else {
         walk.plan.conflictsMapped += 1
       }
     case .mapped(at: let place, by: let rule):
+      if let decided = conflicts[.instance(id)],
+        ConflictEvidence.isHeld(decided, mapped: before?.record.cell)
+      {
+        if rule.isOfDeletion,
+          ConflictEvidence.isHeld(decided, mapped: before?.record.cell, over: copies.rows)
+        {
+          walk.plan.decided += 1
+          observations += try decidedObservations(copies, known, before, &walk.plan)
+          return
+        }
+        if copies.rows[place].cell != before?.record.cell { walk.plan.overruled.add(id) }
+      }
       walk.plan.rules[rule, default: 0] += 1
       observations.append(try observation(copies, at: place, known, before, &walk.plan))
       observations += settling(.instance(id))
     }
+  }
+
+  /// Of a decided conflict, the row in the cell that was decided for says the rest; without a mapping, none does.
+  private func decidedObservations(
+    _ copies: StagedCopies, _ known: NovaInstanceRow?, _ before: InstanceRow?,
+    _ plan: inout RebuildPlan
+  ) throws(RebuildError) -> [Observation] {
+    guard let before,
+      let place = copies.rows.firstIndex(where: { $0.cell == before.record.cell })
+    else { return [] }
+    return [try observation(copies, at: place, known, before, &plan)]
   }
 
   /// What the row that counts says of its instance.

@@ -54,6 +54,10 @@ struct FindingRules {
       finding.row = row
       return finding
     }
+    func decided() -> Answer {
+      let row = rows.first { $0.cell == mapped }
+      return .decided(differences(before?.record, row) { finding($0, row) })
+    }
     // Accepted and not in a cell yet is what a new instance is.
     if rows.isEmpty { return .findings(mapped == nil ? [] : [finding(.orphaned)]) }
     switch try copies.verdict(on: rows, moves: moves) {
@@ -69,11 +73,15 @@ struct FindingRules {
       found.conflict = conflict
       found.detail = conflict.kind
       if let known = try known(), ConflictEvidence.isDecided(conflict, by: known, mapped: mapped) {
-        let row = rows.first { $0.cell == mapped }
-        return .decided(differences(before?.record, row) { finding($0, row) })
+        return decided()
       }
       return .findings([found])
-    case .mapped(at: let place, by: _):
+    case .mapped(at: let place, by: let rule):
+      if rule.isOfDeletion, let known = try known(),
+        ConflictEvidence.isHeld(known, mapped: mapped, over: rows)
+      {
+        return decided()
+      }
       let row = rows[place]
       guard let before else { return .findings([finding(.missing, row)]) }
       guard let mapped else { return .findings([finding(.noCell, row)]) }

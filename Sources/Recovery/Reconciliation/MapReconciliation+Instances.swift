@@ -84,12 +84,14 @@ extension MapReconciliation {
     // A cell that wasn't read may have what no other has.
     let isPending = look.pending.contains(id) || (!report.isComplete && rows.isEmpty)
     let conflict = isPending ? nil : look.conflicts[id]
+    let isOpen =
+      conflict?.record.decision == nil && findings.contains { $0.kind == .twoCopies }
     return InstanceVerification(
       id: id, mapping: mapping, cells: rows.map(\.cell).sorted(),
       isDeleted: rows.first { $0.cell == mapping?.cell }?.isDeleted ?? false,
       findings: isPending ? [] : findings,
       decision: look.decided.contains(id) ? conflict : nil,
-      openConflict: conflict?.record.decision == nil ? conflict : nil, isPending: isPending,
+      openConflict: isOpen ? conflict : nil, isPending: isPending,
       unreadable: look.unreadable[id] ?? [])
   }
 

@@ -265,6 +265,13 @@ import Testing
       let refreshed = try bed.index().instance(item.instance)?.record
       #expect(refreshed?.cell == cell(3) && refreshed?.lastSeen?.host == "new")
       #expect(refreshed?.isQueuedForDelete != true)
+      try NovaCellFile(path: bed.path(3)).execute(
+        "UPDATE instances SET task_state = 'deleting', user_id = 'new' WHERE uuid = '\(item.instance)'"
+      )
+      #expect(try bed.rebuild().decided == 2)
+      let deleting = try bed.index().instance(item.instance)?.record
+      #expect(deleting?.cell == cell(3) && deleting?.isQueuedForDelete == true)
+      #expect(deleting?.owner.user == .clear("new"))
       #expect(try bed.rebuild().instances.changed == 0)
       let file = NovaCellFile(path: bed.path(2))
       try file.add(item.instance)
@@ -283,6 +290,37 @@ import Testing
       #expect(
         try bed.index().conflict(of: .instance(item.instance))?.record.decision
           == ConflictDecision.byRules)
+    }
+  }
+
+  @Test(arguments: [3, nil])
+  func `a copy that was decided against isn't the instance because the other was deleted`(
+    _ decided: Int?
+  ) throws {
+    try withRebuildBed { bed in
+      try bed.rebuild()
+      let item = try #require(bed.cloud.cases.first { $0.name == "both visible, no move" })
+      let id = item.instance
+      let owner = InstanceOwner(project: "project-1", user: "user-1")
+      try bed.submit(
+        .resolveConflict(
+          .instance(id),
+          decision: decided.map { ConflictDecision.cell(cell($0)) } ?? ConflictDecision.unmapped,
+          making: decided.map { .instance(id, InstanceRecord(cell: cell($0), owner: owner)) }))
+      try NovaCellFile(path: bed.path(3)).execute(
+        "UPDATE instances SET deleted = id, deleted_at = '2026-03-01 00:00:00' WHERE uuid = '\(id)'")
+      for _ in 1...2 {
+        let plan = try bed.rebuild()
+        #expect(plan.decided == 1 && plan.overruled.count == 0)
+        let record = try bed.index().instance(id)?.record
+        #expect(record?.cell == decided.map { cell($0) })
+        #expect(record?.isQueuedForDelete == decided.map { _ in true })
+      }
+      // Gone from the cell, it is a copy of the other alone.
+      try NovaCellFile(path: bed.path(3)).execute("DELETE FROM instances WHERE uuid = '\(id)'")
+      let plan = try bed.rebuild()
+      #expect(plan.overruled.first == ["\(id)"])
+      #expect(try bed.index().instance(id)?.record.cell == cell(1))
     }
   }
 

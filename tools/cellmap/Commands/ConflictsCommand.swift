@@ -172,8 +172,8 @@ struct ConflictsResolveCommand: ParsableCommand {
     if row.placement.isHidden {
       Console.remark(
         "In cell \(cell) the row is hidden, as the half of a move that doesn't count is: Nova shows no such "
-          + "instance to its user, whatever the map says. If it is the right one, 'hidden' must be 0 there."
-      )
+          + "instance to its user, whatever the map says, and the next rebuild goes by a visible one. If it is "
+          + "the right one, 'hidden' must be 0 there, and 1 of the other.")
     }
     return ConflictSettlement.mapping(
       row, to: id, before: try map.instance(instance)?.record)

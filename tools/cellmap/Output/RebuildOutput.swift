@@ -117,6 +117,12 @@ struct RebuildOutput {
         "\(counted(plan.reopened.count, "decision")) of an operator no longer fits the cells or the map, and "
           + "the conflict is open again: \(first)\(plan.reopened.count > 3 ? ", …" : "")")
     }
+    if plan.overruled.count > 0 {
+      let first = plan.overruled.first.prefix(3).joined(separator: ", ")
+      Console.print(
+        "Placed by the rules by now, and not as an operator had decided: "
+          + "\(counted(plan.overruled.count, "instance")): \(first)\(plan.overruled.count > 3 ? ", …" : "")")
+    }
     if plan.settled > 0 { Console.print("\(counted(plan.settled, "earlier conflict")) settled.") }
     if plan.decided > 0 {
       Console.print("As it was decided: \(counted(plan.decided, "conflict")).")
@@ -203,6 +209,7 @@ struct RebuildOutput {
         plan.conflicts.map { ConflictOutput.json($0.entity, $0.found) }),
       "settled": .number(plan.settled), "decided": .number(plan.decided),
       "conflicts_waiting": .number(plan.conflictsWaiting), "reopened": object(plan.reopened),
+      "overruled": object(plan.overruled),
       "hidden_only": object(plan.hiddenOnly), "missing": object(plan.missing),
       "without_project": object(plan.withoutProject), "in_error": object(plan.inError),
       "pending": .number(plan.pending), "waiting": .number(plan.waiting),

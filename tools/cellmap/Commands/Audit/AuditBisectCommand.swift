@@ -271,7 +271,7 @@ private struct Expectation {
   func holds(_ fields: [RecordField]) -> Bool {
     switch fields.first(where: { $0.name == part })?.value {
     case nil, .null?: value == "null"
-    case .text(let text)?: text == value
+    case .text(let text)?: ByteText(text) == ByteText(value)
     case .flag(let flag)?: [flag ? "true" : "false", flag ? "yes" : "no"].contains(value)
     case let other?: other.line == value
     }

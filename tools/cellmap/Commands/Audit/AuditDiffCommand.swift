@@ -150,7 +150,7 @@ struct DifferenceSelection {
       return false
     }
     if let host {
-      let seen = rows.contains { $0.instance?.record.lastSeen?.host.string == host }
+      let seen = rows.contains { $0.instance?.record.lastSeen?.host == ByteText(host) }
       guard seen || difference.entity == .host(ByteText(host)) else { return false }
     }
     if let project {
