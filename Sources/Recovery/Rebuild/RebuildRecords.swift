@@ -73,7 +73,9 @@ struct RebuildRecords {
       record.owner.project = record.owner.project ?? before.record.owner.project
       record.owner.user = record.owner.user ?? before.record.owner.user
     }
-    if let before, before.record.differs(from: record) { try keep(before, of: copy.id, in: &record) }
+    if let before, before.record.differs(from: record) {
+      try keep(before, of: copy.id, in: &record)
+    }
     if record.owner.project == nil { plan.withoutProject.add(copy.id) }
     var evidence = evidence(copy, digest)
     if let source = owner.source {

@@ -308,7 +308,8 @@ import Testing
           decision: decided.map { ConflictDecision.cell(cell($0)) } ?? ConflictDecision.unmapped,
           making: decided.map { .instance(id, InstanceRecord(cell: cell($0), owner: owner)) }))
       try NovaCellFile(path: bed.path(3)).execute(
-        "UPDATE instances SET deleted = id, deleted_at = '2026-03-01 00:00:00' WHERE uuid = '\(id)'")
+        "UPDATE instances SET deleted = id, deleted_at = '2026-03-01 00:00:00' WHERE uuid = '\(id)'"
+      )
       for _ in 1...2 {
         let plan = try bed.rebuild()
         #expect(plan.decided == 1 && plan.overruled.count == 0)

@@ -121,7 +121,8 @@ struct RebuildOutput {
       let first = plan.overruled.first.prefix(3).joined(separator: ", ")
       Console.print(
         "Placed by the rules by now, and not as an operator had decided: "
-          + "\(counted(plan.overruled.count, "instance")): \(first)\(plan.overruled.count > 3 ? ", …" : "")")
+          + "\(counted(plan.overruled.count, "instance")): \(first)\(plan.overruled.count > 3 ? ", …" : "")"
+      )
     }
     if plan.settled > 0 { Console.print("\(counted(plan.settled, "earlier conflict")) settled.") }
     if plan.decided > 0 {
