@@ -1,5 +1,4 @@
 internal import Journal
-internal import Projections
 
 /// Which mappings a rebuild or a comparison has made of the cells while it could not read every one: where the cells
 /// don't decide they are taken back, so that the end is the same in whatever order cells return.
