@@ -418,6 +418,14 @@ import Testing
       #expect(
         wrong.status == 9 && wrong.err.contains("Cell beta has no compute host both"), "\(wrong)")
       try bed.done("conflicts", "resolve", "both", "--cell", "alpha", "--reason", "t")
+      // Only the other cell has it by now.
+      try beta.addHost("both", service: .random(), node: .random())
+      try NovaCellFile(path: bed.path("alpha.sqlite")).execute(
+        "DELETE FROM compute_nodes WHERE host = 'both'; DELETE FROM services WHERE host = 'both'")
+      let moved = try bed.run("rebuild", "--reason", "t")
+      #expect(moved.status == 1, "\(moved)")
+      #expect(moved.out.contains("not as an operator had decided (1): host both"), "\(moved)")
+      try bed.done("rebuild", "--reason", "t")
     }
   }
 

@@ -142,6 +142,12 @@ import Testing
       try bed.first.execute("UPDATE instances SET deleted = id WHERE \(row(2))")
       let deleted = try bed.reconcile()
       #expect(deleted.findings.isEmpty && deleted.report.decided == 1)
+      try bed.first.execute(
+        "DELETE FROM instances WHERE \(row(2)); INSERT INTO shadow_instances (uuid) VALUES ('\(id)')"
+      )
+      let gone = try bed.reconcile()
+      #expect(gone.kinds == [.orphaned] && gone.findings[0].isArchived)
+      #expect(gone.report.decided == 1)
       let record = try bed.record(2)
       #expect(record?.cell == cell(1) && record?.isQueuedForDelete == true)
       #expect(record?.owner.user == .clear("new"))
@@ -351,7 +357,7 @@ import Testing
       try bed.first.execute(
         "UPDATE instances SET created_at = 'never' WHERE uuid = '\(instance(2))'")
       let answer = try bed.reconcile()
-      #expect(answer.findings.isEmpty)
+      #expect(answer.findings.isEmpty && answer.report.gone == 0 && answer.report.pending == 1)
       #expect(answer.report.cells.map(\.state.unreadable) == [0, 1, 0])
     }
   }

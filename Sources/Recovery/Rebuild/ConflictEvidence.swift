@@ -43,13 +43,15 @@ enum ConflictEvidence {
     return decision == mapped.map { ConflictDecision.cell($0) } ?? ConflictDecision.unmapped
   }
 
-  /// Whether a decision stands against a rule that goes by what was deleted: the same cells have a visible copy as when
-  /// it was made. A copy that was decided against isn't the instance because the other was deleted.
+  /// Whether a decision stands against a rule that goes by what is deleted or gone: a copy that was decided against isn't
+  /// the instance because the other went.
+  ///
+  /// - Parameter cell: Where the rule places it.
   static func isHeld(
-    _ known: ConflictRecord, mapped: CellID?, over rows: ArraySlice<StagedInstance>
+    _ known: ConflictRecord, mapped: CellID?, against rule: RebuildPlan.Rule, in cell: CellID
   ) -> Bool {
-    guard isHeld(known, mapped: mapped), let cells = cells(of: known.evidence) else { return false }
-    return Set(cells) == Set(rows.lazy.filter { !$0.isHidden }.map(\.cell))
+    rule.isOfAbsence && cell != mapped && isHeld(known, mapped: mapped)
+      && cells(of: known.evidence)?.contains(cell) == true
   }
 
   /// Whether a conflict that is open, or that an operator has decided, can't be told as long as some cells aren't read.

@@ -14,8 +14,10 @@ public struct RebuildPlan: Sendable {
     case moveTarget = "move finished: target"
     case moveSource = "move reverting: source"
 
-    /// Whether it goes by which of several copies are deleted.
-    var isOfDeletion: Bool { self == .liveBeatsDeleted || self == .latestDeleted }
+    /// Whether it goes by which copies are deleted, or gone.
+    var isOfAbsence: Bool {
+      self == .onlyCopy || self == .liveBeatsDeleted || self == .latestDeleted
+    }
   }
 
   /// Records added, changed, left as they were, of one kind.
@@ -72,7 +74,7 @@ public struct RebuildPlan: Sendable {
   public var conflictsWaiting: UInt64 = 0
   /// What an operator had decided, and is open again: the conflict is another, or the map holds something else by now.
   public var reopened = Named()
-  /// Instances that an operator had decided about, and that the rules place elsewhere by now.
+  /// What an operator had decided about, and the rules place elsewhere by now.
   public var overruled = Named()
   /// Instances of which there are only hidden copies: no mapping.
   public var hiddenOnly = Named()
@@ -114,9 +116,11 @@ public struct RebuildPlan: Sendable {
   /// Whether each cell was read whole, so that nothing is provisional.
   public var isComplete: Bool { unread.isEmpty }
 
-  /// Whether something is left to an operator: conflicts, and rows that were passed over.
+  /// Whether something is left to an operator: conflicts, decisions that don't fit any more, and rows that were passed
+  /// over.
   public var hasFindings: Bool {
-    conflictCount > 0 || refused.count > 0 || cells.contains { $0.unreadable > 0 }
+    conflictCount > 0 || overruled.count > 0 || refused.count > 0
+      || cells.contains { $0.unreadable > 0 }
   }
 
   static let maximumConflicts = 1_000

@@ -80,7 +80,7 @@ final class RebuildWork {
         found.append(
           (
             name,
-            settling(.host(name))
+            settling(.host(name), in: cells[0], mapped: before?.record.cell, &plan)
               + [records.observation(host: name, in: cells[0], before: before)]
           ))
       }
@@ -274,21 +274,19 @@ final class RebuildWork {
         walk.plan.conflictsMapped += 1
       }
     case .mapped(at: let place, by: let rule):
+      let (cell, mapped) = (copies.rows[place].cell, before?.record.cell)
       if let decided = conflicts[.instance(id)],
-        ConflictEvidence.isHeld(decided, mapped: before?.record.cell)
+        ConflictEvidence.isHeld(decided, mapped: mapped, against: rule, in: cell)
       {
-        if rule.isOfDeletion,
-          ConflictEvidence.isHeld(decided, mapped: before?.record.cell, over: copies.rows)
-        {
-          walk.plan.decided += 1
-          observations += try decidedObservations(copies, known, before, &walk.plan)
-          return
-        }
-        if copies.rows[place].cell != before?.record.cell { walk.plan.overruled.add(id) }
+        walk.plan.decided += 1
+        let own = try decidedObservations(copies, known, before, &walk.plan)
+        if own.isEmpty, mapped != nil { walk.plan.missing.add(id) }
+        observations += own
+        return
       }
       walk.plan.rules[rule, default: 0] += 1
       observations.append(try observation(copies, at: place, known, before, &walk.plan))
-      observations += settling(.instance(id))
+      observations += settling(.instance(id), in: cell, mapped: mapped, &walk.plan)
     }
   }
 
@@ -367,9 +365,14 @@ final class RebuildWork {
     }
   }
 
-  private func settling(_ entity: EntityKey) -> [Observation] {
-    guard !conflicts.isEmpty, let known = conflicts[entity], known.decision == nil else {
-      return []
+  /// What the rules place is in no open conflict any more, nor where an operator has decided otherwise.
+  private func settling(
+    _ entity: EntityKey, in cell: CellID, mapped: CellID?, _ plan: inout RebuildPlan
+  ) -> [Observation] {
+    guard !conflicts.isEmpty, let known = conflicts[entity] else { return [] }
+    if known.decision != nil {
+      guard cell != mapped, ConflictEvidence.isHeld(known, mapped: mapped) else { return [] }
+      plan.overruled.add(entity)
     }
     return [Observation(.conflict(entity, nil), evidence: nil, basis: records.basis)]
   }
@@ -387,7 +390,8 @@ final class RebuildWork {
       plan.missing.add(item.id)
       return
     }
-    plan.stale.add(item.id)
+    // One that an old database names was counted with its row.
+    if old == nil { plan.stale.add(item.id) }
     var observations = [unmapping(.instance(item.id, nil))]
     try body(&plan, &observations)
   }

@@ -55,7 +55,10 @@ struct FindingRules {
       return finding
     }
     func decided() -> Answer {
-      let row = rows.first { $0.cell == mapped }
+      guard mapped != nil else { return .decided([]) }
+      guard let row = rows.first(where: { $0.cell == mapped }) else {
+        return .decided([finding(.orphaned)])
+      }
       return .decided(differences(before?.record, row) { finding($0, row) })
     }
     // Accepted and not in a cell yet is what a new instance is.
@@ -77,12 +80,12 @@ struct FindingRules {
       }
       return .findings([found])
     case .mapped(at: let place, by: let rule):
-      if rule.isOfDeletion, let known = try known(),
-        ConflictEvidence.isHeld(known, mapped: mapped, over: rows)
+      let row = rows[place]
+      if row.cell != mapped, rule.isOfAbsence, let known = try known(),
+        ConflictEvidence.isHeld(known, mapped: mapped, against: rule, in: row.cell)
       {
         return decided()
       }
-      let row = rows[place]
       guard let before else { return .findings([finding(.missing, row)]) }
       guard let mapped else { return .findings([finding(.noCell, row)]) }
       guard mapped == row.cell else { return .findings([finding(.wrongCell, row)]) }
@@ -92,9 +95,9 @@ struct FindingRules {
 
   /// What a row has otherwise than the map, but for where it is.
   private func differences(
-    _ before: InstanceRecord?, _ row: StagedInstance?, _ finding: (FindingKind) -> Finding
+    _ before: InstanceRecord?, _ row: StagedInstance, _ finding: (FindingKind) -> Finding
   ) -> [Finding] {
-    guard let before, let row else { return [] }
+    guard let before else { return [] }
     var found: [Finding] = []
     if let kind = Self.mark(before.isQueuedForDelete, row) { found.append(finding(kind)) }
     if let difference = Self.owner(before.owner, row) {

@@ -89,6 +89,7 @@ public final class MapReconciliation {
       let hosts = try hostFindings(file.hosts, on: index, rules)
       let walk = MapWalk(
         file: file, index: index, owners: keys.owners, rules: rules,
+        unreadable: try staged(file.unreadableInstances),
         records: isForMending ? records : nil)
       try walk.run(&report, tallies: &tallies, progress: progress)
       try keep(hosts, areBelieved: false)

@@ -8,6 +8,8 @@ struct MapWalk {
   let index: IndexReader
   let owners: OwnerKeys
   let rules: FindingRules
+  /// Instances of which a cell has a row that can't be read.
+  let unreadable: Set<InstanceID>
   /// What makes the digests of the rows; nil where nobody wants them.
   let records: RebuildRecords?
 
@@ -72,6 +74,10 @@ struct MapWalk {
     _ id: InstanceID, _ copies: ArraySlice<StagedInstance>, _ before: InstanceRow?,
     _ state: inout State
   ) throws(RebuildError) {
+    if unreadable.contains(id) {
+      state.report.pending += 1
+      return
+    }
     let answer = try rules.answer(
       on: id, copies, before,
       moves: { () throws(RebuildError) in

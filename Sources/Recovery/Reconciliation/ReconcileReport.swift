@@ -33,7 +33,7 @@ public struct ReconcileReport: Sendable {
   public var gone: UInt64 = 0
   /// Instances that Nova is still building.
   public var building: UInt64 = 0
-  /// Instances and hosts that depend on a cell that was not read.
+  /// Instances and hosts that depend on a cell that was not read, or on a row that can't be.
   public var pending: UInt64 = 0
   /// Conflicts that stand as an operator has decided them.
   public var decided: UInt64 = 0
@@ -45,6 +45,8 @@ public struct ReconcileReport: Sendable {
   public var count: UInt64 { findings.reduce(0) { $0 + $1.count } }
   /// The cells that were read whole.
   public var read: Set<CellID> { Set(cells.filter(\.state.isFinished).map(\.state.cell)) }
+  /// Whether the cells have rows that can't be read.
+  public var hasUnreadable: Bool { cells.contains { $0.state.unreadable > 0 } }
   /// Whether each cell was read whole.
   public var isComplete: Bool { cells.allSatisfy(\.state.isFinished) }
 

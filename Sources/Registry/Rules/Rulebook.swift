@@ -252,7 +252,7 @@ struct Rulebook<Map: MapLookup> {
   ) throws(RegistryError) -> [Event] {
     let known = try map.conflict(of: entity)?.record
     guard let found else {
-      guard let known, known.decision == nil else { return [] }
+      guard let known, known.decision != ConflictDecision.byRules else { return [] }
       return [.conflict(entity, .resolved(kind: known.kind, decision: ConflictDecision.byRules))]
     }
     if let known, known.decision == nil, known.kind == found.kind,

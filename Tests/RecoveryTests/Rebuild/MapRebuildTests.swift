@@ -317,11 +317,20 @@ import Testing
         #expect(record?.cell == decided.map { cell($0) })
         #expect(record?.isQueuedForDelete == decided.map { _ in true })
       }
-      // Gone from the cell, it is a copy of the other alone.
-      try NovaCellFile(path: bed.path(3)).execute("DELETE FROM instances WHERE uuid = '\(id)'")
+      // Gone from the cell, it isn't the other's either.
+      let file = NovaCellFile(path: bed.path(3))
+      try file.execute("DELETE FROM instances WHERE uuid = '\(id)'")
+      let gone = try bed.rebuild()
+      #expect(gone.decided == 1 && gone.missing.count == (decided == nil ? 0 : 1))
+      #expect(try bed.index().instance(id)?.record.cell == decided.map { cell($0) })
+      // What is hidden counts for nobody.
+      try file.add(id, ["hidden": "1"])
       let plan = try bed.rebuild()
-      #expect(plan.overruled.first == ["\(id)"])
+      #expect(plan.overruled.first == ["instance \(id)"] && plan.hasFindings)
       #expect(try bed.index().instance(id)?.record.cell == cell(1))
+      #expect(
+        try bed.index().conflict(of: .instance(id))?.record.decision == ConflictDecision.byRules)
+      #expect(try bed.rebuild().overruled.count == 0)
     }
   }
 

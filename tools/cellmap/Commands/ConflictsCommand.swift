@@ -172,8 +172,8 @@ struct ConflictsResolveCommand: ParsableCommand {
     if row.placement.isHidden {
       Console.remark(
         "In cell \(cell) the row is hidden, as the half of a move that doesn't count is: Nova shows no such "
-          + "instance to its user, whatever the map says, and the next rebuild goes by a visible one. If it is "
-          + "the right one, 'hidden' must be 0 there, and 1 of the other.")
+          + "instance to its user, whatever the map says, and a rebuild goes by a visible one where there is one alone. "
+          + "If it is the right one, 'hidden' must be 0 there, and 1 of the others.")
     }
     return ConflictSettlement.mapping(
       row, to: id, before: try map.instance(instance)?.record)

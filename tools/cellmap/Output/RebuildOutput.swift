@@ -31,7 +31,8 @@ struct RebuildOutput {
     for state in inOrder(plan.unread) {
       Console.remark(
         "Cell \(name(state.cell)) was not read whole: \(state.failure ?? "it was stopped") What depends on it is "
-          + "provisional: give 'cellmap rebuild' again when it can be read.")
+          + "provisional: give 'cellmap rebuild' again when it can be read, with --with-old if it was given."
+      )
     }
     printRules()
     printFindings()
@@ -120,9 +121,8 @@ struct RebuildOutput {
     if plan.overruled.count > 0 {
       let first = plan.overruled.first.prefix(3).joined(separator: ", ")
       Console.print(
-        "Placed by the rules by now, and not as an operator had decided: "
-          + "\(counted(plan.overruled.count, "instance")): \(first)\(plan.overruled.count > 3 ? ", …" : "")"
-      )
+        "Placed by the rules by now, and not as an operator had decided (\(plan.overruled.count)): "
+          + "\(first)\(plan.overruled.count > 3 ? ", …" : "")")
     }
     if plan.settled > 0 { Console.print("\(counted(plan.settled, "earlier conflict")) settled.") }
     if plan.decided > 0 {

@@ -28,7 +28,7 @@ struct ReconcileOutput {
       return .refused
     }
     if !report.isComplete { return .partial }
-    return report.count > mendedCount ? .finding : nil
+    return report.count > mendedCount || report.hasUnreadable ? .finding : nil
   }
 
   private var mendedCount: UInt64 {
@@ -48,13 +48,16 @@ struct ReconcileOutput {
         group.kind.rawValue, name(group.cell), "\(group.count)",
         first + (group.count > UInt64(group.first.count) ? ", …" : ""))
     }
-    let isWhole = report.cells.allSatisfy(\.state.isFinished)
+    let isWhole = report.isComplete && !report.hasUnreadable
     table.print(
       empty: isWhole ? "The map and the cells agree." : "What was read agrees with the map.")
     for (count, text) in [
       (report.gone, "differences were gone at the second look"),
       (report.building, "instances are being built, and were left out"),
-      (report.pending, "instances and hosts depend on a cell that was not read"),
+      (
+        report.pending,
+        "instances and hosts depend on a cell that was not read, or on a row that can't be"
+      ),
       (report.decided, "conflicts stand as they were decided"),
       (report.ownersLeft, "instances have an owner that was shredded, which isn't compared"),
     ] where count > 0 {

@@ -48,6 +48,11 @@ struct VerificationOutput {
         "A missing row is no deletion: cellmap reconcile --apply orphaned marks what its cell has archived "
           + "(--archived-by-hand: the others too); --unmap takes it out of the map.")
     }
+    if kinds.contains(.keptMark) || kinds.contains(.failedDelete) {
+      steps.append(
+        "A mark stays, since the cell may be the older one. If the cell is right: "
+          + "cellmap instance delete-mark UUID --clear --reason TEXT.")
+    }
     if kinds.contains(.hiddenCopy) {
       steps.append(
         "A hidden copy proves nothing: the visible one is in a cell that isn't in the map, or is gone. "
