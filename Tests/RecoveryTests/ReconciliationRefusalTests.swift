@@ -34,6 +34,17 @@ import Testing
     }
   }
 
+  @Test func `a conflict that the map knows already touches nothing more`() throws {
+    try withReconciliation { bed in
+      for number in [2, 3] {
+        try bed.second.add(instance(number))
+        let answer = try bed.reconcile(.init(options: MendOptions([.twoCopies])))
+        #expect(answer.plan?.excesses == [] && answer.plan?.refused == 0)
+        #expect(try bed.map.map().conflict(of: .instance(instance(number))) != nil)
+      }
+    }
+  }
+
   @Test func `a limit that is given holds for each class and cell`() throws {
     try withReconciliation { bed in
       for number in 20..<23 { try bed.first.add(instance(number)) }

@@ -16,8 +16,12 @@ extension MapReconciliation {
     plan.doubts = try doubts(tolerance).filter { !options.notRestored.contains($0.key) }
     let mending = mending(options, plan)
     var touched: [FindingKind: [CellID: UInt64]] = [:]
+    let open = try openConflicts(on: index)
     try forEachChoice(mending, on: index) { (finding, choice) in
-      guard choice == .mend else { return }
+      // A conflict that the map knows is no more than noted anew.
+      guard choice == .mend, !(finding.kind.isConflict && open.contains(finding.entity)) else {
+        return
+      }
       for cell in finding.cells { touched[finding.kind, default: [:]][cell, default: 0] += 1 }
     }
     for (kind, cells) in touched {
@@ -96,6 +100,11 @@ extension MapReconciliation {
   }
 
   // MARK: Choosing
+
+  private func openConflicts(on index: IndexReader) throws(RebuildError) -> Set<EntityKey> {
+    let known = try indexed { () throws(ProjectionError) in try index.conflicts() }
+    return Set(known.lazy.filter { $0.row.record.decision == nil }.map(\.entity))
+  }
 
   private func mending(_ options: MendOptions, _ plan: MendPlan) -> Mending {
     Mending(
