@@ -274,19 +274,21 @@ final class RebuildWork {
         walk.plan.conflictsMapped += 1
       }
     case .mapped(at: let place, by: let rule):
-      let (cell, mapped) = (copies.rows[place].cell, before?.record.cell)
-      if let decided = conflicts[.instance(id)],
-        ConflictEvidence.isHeld(decided, mapped: mapped, against: rule, in: cell)
-      {
-        walk.plan.decided += 1
-        let own = try decidedObservations(copies, known, before, &walk.plan)
-        if own.isEmpty, mapped != nil { walk.plan.missing.add(id) }
-        observations += own
-        return
+      if !conflicts.isEmpty {
+        let (cell, mapped) = (copies.rows[place].cell, before?.record.cell)
+        if let decided = conflicts[.instance(id)],
+          ConflictEvidence.isHeld(decided, mapped: mapped, against: rule, in: cell)
+        {
+          walk.plan.decided += 1
+          let own = try decidedObservations(copies, known, before, &walk.plan)
+          if own.isEmpty, mapped != nil { walk.plan.missing.add(id) }
+          observations += own
+          return
+        }
+        observations += settling(.instance(id), in: cell, mapped: mapped, &walk.plan)
       }
       walk.plan.rules[rule, default: 0] += 1
       observations.append(try observation(copies, at: place, known, before, &walk.plan))
-      observations += settling(.instance(id), in: cell, mapped: mapped, &walk.plan)
     }
   }
 
@@ -369,7 +371,7 @@ final class RebuildWork {
   private func settling(
     _ entity: EntityKey, in cell: CellID, mapped: CellID?, _ plan: inout RebuildPlan
   ) -> [Observation] {
-    guard !conflicts.isEmpty, let known = conflicts[entity] else { return [] }
+    guard let known = conflicts[entity] else { return [] }
     if known.decision != nil {
       guard cell != mapped, ConflictEvidence.isHeld(known, mapped: mapped) else { return [] }
       plan.overruled.add(entity)
