@@ -55,11 +55,11 @@ struct FindingRules {
       return finding
     }
     func decided() -> Answer {
-      guard mapped != nil else { return .decided([]) }
+      guard let before, mapped != nil else { return .decided([]) }
       guard let row = rows.first(where: { $0.cell == mapped }) else {
         return .decided([finding(.orphaned)])
       }
-      return .decided(differences(before?.record, row) { finding($0, row) })
+      return .decided(differences(before.record, row) { finding($0, row) })
     }
     // Accepted and not in a cell yet is what a new instance is.
     if rows.isEmpty { return .findings(mapped == nil ? [] : [finding(.orphaned)]) }
@@ -95,9 +95,8 @@ struct FindingRules {
 
   /// What a row has otherwise than the map, but for where it is.
   private func differences(
-    _ before: InstanceRecord?, _ row: StagedInstance, _ finding: (FindingKind) -> Finding
+    _ before: InstanceRecord, _ row: StagedInstance, _ finding: (FindingKind) -> Finding
   ) -> [Finding] {
-    guard let before else { return [] }
     var found: [Finding] = []
     if let kind = Self.mark(before.isQueuedForDelete, row) { found.append(finding(kind)) }
     if let difference = Self.owner(before.owner, row) {

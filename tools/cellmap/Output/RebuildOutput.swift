@@ -92,9 +92,7 @@ struct RebuildOutput {
         "are in error and get no deletion mark: whether a delete of them had failed, no cell knows"
       ),
     ] where found.count > 0 {
-      let first = found.first.prefix(3).joined(separator: ", ")
-      let more = found.count > 3 ? ", …" : ""
-      Console.print("\(found.count) instances \(text): \(first)\(more)")
+      Console.print("\(found.count) instances \(text): \(found.sample)")
     }
     printOld()
     if plan.waiting > 0 {
@@ -113,16 +111,14 @@ struct RebuildOutput {
       )
     }
     if plan.reopened.count > 0 {
-      let first = plan.reopened.first.prefix(3).joined(separator: ", ")
       Console.print(
         "\(counted(plan.reopened.count, "decision")) of an operator no longer fits the cells or the map, and "
-          + "the conflict is open again: \(first)\(plan.reopened.count > 3 ? ", …" : "")")
+          + "the conflict is open again: \(plan.reopened.sample)")
     }
     if plan.overruled.count > 0 {
-      let first = plan.overruled.first.prefix(3).joined(separator: ", ")
       Console.print(
         "Placed by the rules by now, and not as an operator had decided (\(plan.overruled.count)): "
-          + "\(first)\(plan.overruled.count > 3 ? ", …" : "")")
+          + "\(plan.overruled.sample)")
     }
     if plan.settled > 0 { Console.print("\(counted(plan.settled, "earlier conflict")) settled.") }
     if plan.decided > 0 {
@@ -143,8 +139,7 @@ struct RebuildOutput {
       (plan.ownersCompleted, "have their owner from the old database"),
       (plan.stale, "are in a cell that hasn't them, says the old database; they are left out"),
     ] where found.count > 0 {
-      let first = found.first.prefix(3).joined(separator: ", ")
-      Console.print("\(found.count) instances \(text): \(first)\(found.count > 3 ? ", …" : "")")
+      Console.print("\(found.count) instances \(text): \(found.sample)")
     }
   }
 
@@ -245,5 +240,12 @@ struct RebuildOutput {
       "markers": .number(state.markers), "answered": .flag(state.isFinished),
       "error": .text(state.failure), "unknown_schema": .text(state.unknownSchema),
     ])
+  }
+}
+
+extension RebuildPlan.Named {
+  /// The first three of them.
+  fileprivate var sample: String {
+    first.prefix(3).joined(separator: ", ") + (count > 3 ? ", …" : "")
   }
 }
