@@ -156,10 +156,8 @@ import Testing
         return []
       }
       #expect(answers[4].count == 5)
-      // 16 groups of at most 4 commands, and what came before it waited: much where the machine let
-      // it wait to begin with.
-      let least = try #require(answers[4].min())
-      #expect(least < 1000, "\(answers[4])")
+      // 16 groups of at most 4 commands, and what came before it waited.
+      #expect(answers[4].allSatisfy { $0 < 1000 }, "\(answers[4])")
       try busy.registry.close()
       try other.registry.close()
     }
