@@ -108,21 +108,7 @@ public final class TestServer: Sendable {
   /// Stops the server's processes where they stand, as a machine that hangs does, for as long as
   /// `body` runs.
   public func whileFrozen<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let frozen = processes
-    for process in frozen { Foundation.kill(process, SIGSTOP) }
-    for process in frozen { while !Self.isStopped(process) { usleep(1_000) } }
-    defer { for process in frozen { Foundation.kill(process, SIGCONT) } }
-    return try body()
-  }
-
-  /// Whether every thread of a process stands still; the signal reaches them one by one.
-  private static func isStopped(_ process: Int32) -> Bool {
-    let folder = "/proc/\(process)/task"
-    let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return threads.allSatisfy { thread in
-      let status = (try? String(contentsOfFile: "\(folder)/\(thread)/stat", encoding: .utf8)) ?? ""
-      return status.isEmpty || status.split(separator: ")").last?.hasPrefix(" T") == true
-    }
+    try FrozenProcesses.run(processes, body)
   }
 
   private var isZombie: Bool {

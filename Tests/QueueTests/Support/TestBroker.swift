@@ -1,7 +1,6 @@
 import Foundation
 import Journal
 import TestServers
-import TestSupport
 import Testing
 
 /// The private RabbitMQ of these tests, started once; it ends with this process.
@@ -96,34 +95,7 @@ final class TestBroker: Sendable {
 
   /// Runs `body` while the broker is stopped by SIGSTOP.
   func whileStopped(_ body: () throws -> Void) throws {
-    kill(-processGroup, SIGSTOP)
-    defer { kill(-processGroup, SIGCONT) }
-    let isStill = eventually { isStopped }
-    #expect(isStill)
-    try body()
-  }
-
-  /// Whether every thread of the broker's processes stands still; the signal reaches them one by one.
-  private var isStopped: Bool {
-    Self.entries("/proc").filter { Int32($0) != nil }.allSatisfy { process in
-      let status = Self.status("/proc/\(process)")
-      guard status.count > 2, Int32(status[2]) == processGroup else { return true }
-      let threads = "/proc/\(process)/task"
-      return Self.entries(threads).allSatisfy { thread in
-        guard let state = Self.status("\(threads)/\(thread)").first else { return true }
-        return state == "T" || state == "Z"
-      }
-    }
-  }
-
-  private static func entries(_ folder: String) -> [String] {
-    (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-  }
-
-  /// State, parent, group and more of a process or a thread; empty if there is none.
-  private static func status(_ folder: String) -> [Substring] {
-    let text = (try? String(contentsOfFile: folder + "/stat", encoding: .utf8)) ?? ""
-    return text.split(separator: ")").last?.split(separator: " ") ?? []
+    try FrozenProcesses.run(FrozenProcesses.ofGroup(processGroup), body)
   }
 
   /// Runs `body` while the broker takes nothing in, as it does when its memory is full.
